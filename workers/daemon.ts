@@ -130,6 +130,7 @@ export const startDaemon = async (options: DaemonOptions) => {
     },
     thread: layout.appThread + APP_NETNS,
     isTaken: (name) => namespaces.has(name),
+    onError: (name, error) => log('err', `namespace ${name}: ${error}`, { netns: name }),
   })
 
   /** One of the kernel's, for programs (`softnet exec`). */

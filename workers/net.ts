@@ -28,7 +28,7 @@ import { random } from './random.ts'
 import { createRestartPause } from './restart-pause.ts'
 import type { ThreadData } from './thread-data.ts'
 import { closeRing } from './drivers/fd.ts'
-import { announce, announceReady } from './thread-data.ts'
+import { announce, announceReady, textOf } from './thread-data.ts'
 import { createDoorbellWait, createSleep, createWake } from './wake.ts'
 
 /** Longest sleep: nothing is due, but a lost wake-up would cost no more than this. */
@@ -96,9 +96,6 @@ const start = (restarted: boolean) => {
   }
   return { loop, close }
 }
-
-const textOf = (error: unknown): string =>
-  error instanceof Error ? (error.stack ?? error.message) : String(error)
 
 /** Makes a stack. From before it first looks into the shared tables, control waits for it. */
 const begin = (restarted: boolean): ReturnType<typeof start> => {

@@ -28,3 +28,6 @@ export const announceReady = (): void => {
   Bun.shrink()
   announce('ready')
 }
+
+export const textOf = (error: unknown): string =>
+  error instanceof Error ? (error.stack ?? error.message) : String(error)

@@ -5,7 +5,7 @@ import {
   addrBrief,
   addrBriefJson,
   addrJson,
-  addrOneline,
+  addrLines,
   type AddrShow,
   addrShown,
   addrText,
@@ -92,7 +92,11 @@ const show = async (words: Words, options: IpOptions, cli: Cli): Promise<number>
       : (item: AddressItem) => addrShown(item, showOf(item))
     printJson(cli, shown.map(json), options.pretty)
   } else if (options.brief) printLines(cli, shown.map(addrBrief))
-  else if (options.oneline) printLines(cli, shown.flatMap(addrOneline))
+  else if (options.oneline)
+    printLines(
+      cli,
+      shown.flatMap((item) => addrLines(item, '\\'))
+    )
   else
     printLines(
       cli,

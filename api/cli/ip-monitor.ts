@@ -9,8 +9,8 @@ import type {
   RuleItem,
   WatchKind,
 } from '../../core/control/text/messages.ts'
-import { addrText } from '../iproute2/addr.ts'
-import { linkText } from '../iproute2/link.ts'
+import { addrLines } from '../iproute2/addr.ts'
+import { linkChangeText } from '../iproute2/link.ts'
 import { neighText } from '../iproute2/neigh.ts'
 import { bucketText, nexthopText } from '../iproute2/nexthop.ts'
 import { routeText } from '../iproute2/route.ts'
@@ -28,10 +28,11 @@ const KINDS = [
   'neigh',
 ] as const satisfies readonly WatchKind[]
 
-const textOf = (kind: string, item: unknown): string => {
+/** As the objects' own commands, of the one device where that was said. */
+const textOf = (kind: string, item: unknown, isOfDev: boolean): string => {
   switch (kind) {
     case 'route':
-      return routeText(item as RouteItem)
+      return routeText(item as RouteItem, isOfDev ? { omit: new Set(['dev']) } : {})
     case 'rule':
       return ruleText(item as RuleItem)
     case 'nexthop':
@@ -39,11 +40,11 @@ const textOf = (kind: string, item: unknown): string => {
     case 'nexthop_bucket':
       return bucketText(item as BucketItem)
     case 'neigh':
-      return neighText(item as NeighItem)
+      return neighText(item as NeighItem, { omitDev: isOfDev })
     case 'link':
-      return linkText(item as LinkItem)
+      return linkChangeText(item as LinkItem)
     case 'address':
-      return addrText(item as AddressItem)
+      return addrLines(item as AddressItem).join('\n')
     default:
       return JSON.stringify(item)
   }
@@ -80,7 +81,7 @@ export const ipMonitor: IpObject = async (words, options, cli) => {
     return 0
   }
   const kinds: WatchKind[] = []
-  let dev = {}
+  let dev: { dev?: string } = {}
   while (!words.isEmpty()) {
     const word = words.next()
     if (word === 'dev') {
@@ -100,7 +101,10 @@ export const ipMonitor: IpObject = async (words, options, cli) => {
     const note = JSON.parse(data) as { event?: string; item?: unknown }
     if (options.json) printJson(cli, { kind: event, ...note })
     else if (event === 'resync') cli.out('resync\n')
-    else cli.out(`${note.event === 'del' ? 'Deleted ' : ''}${textOf(event, note.item)}\n`)
+    else
+      cli.out(
+        `${note.event === 'del' ? 'Deleted ' : ''}${textOf(event, note.item, dev.dev !== undefined)}\n`
+      )
   }
   throw new Refused('softnet: the daemon ended the stream')
 }

@@ -29,18 +29,9 @@ const pick = (headers: Headers, names: readonly string[]): Record<string, string
     })
   )
 
-/** An answer that goes on; its reader, who may have left meanwhile, ends it. */
-const streamOf = (
-  { next, cancel }: Pieces,
-  signal: AbortSignal,
-  keep: () => () => void
-): ReadableStream<Uint8Array> => {
+/** An answer that goes on, until its reader leaves; Bun says so of one who has left before it begins, too. */
+const streamOf = ({ next, cancel }: Pieces, keep: () => () => void): ReadableStream<Uint8Array> => {
   const release = keep()
-  const stop = (): void => {
-    release()
-    cancel()
-  }
-  if (signal.aborted) stop()
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       const piece = await next()
@@ -48,7 +39,10 @@ const streamOf = (
       release()
       controller.close()
     },
-    cancel: stop,
+    cancel() {
+      release()
+      cancel()
+    },
   })
 }
 
@@ -131,7 +125,7 @@ export const createNetnsEndpoints = (
     const whole =
       typeof answer.body === 'string'
         ? answer.body
-        : streamOf(answer.body, c.req.raw.signal, c.env?.keep ?? (() => () => {}))
+        : streamOf(answer.body, c.env?.keep ?? (() => () => {}))
     return new Response(answer.status === 204 ? null : whole, {
       status: answer.status,
       headers: pick(new Headers(answer.headers), KEPT_HEADERS),

@@ -146,10 +146,10 @@ export const addrText = (item: AddressItem, show: AddrShow = {}): string => {
   return lines.join('\n')
 }
 
-/** `ip -o addr`: a line an address. */
-export const addrOneline = (item: AddressItem): string[] =>
+/** Each address with its device before it: of `ip monitor`, and where `end` says so all in a line, of `ip -o addr`. */
+export const addrLines = (item: AddressItem, end = '\n'): string[] =>
   item.addr_info.map(
-    (info) => `${item.ifindex}: ${item.ifname}    ${infoHead(info)}\\${infoLife(info)}`
+    (info) => `${item.ifindex}: ${item.ifname}    ${infoHead(info)}${end}${infoLife(info)}`
   )
 
 /** `ip -br addr`. */

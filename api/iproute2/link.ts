@@ -12,7 +12,8 @@ export type LinkShow = {
 }
 
 /** The words that a link and an address item share. */
-export type LinkHead = Omit<AddressItem, 'addr_info' | 'qdisc' | 'group'> & {
+export type LinkHead = Omit<AddressItem, 'addr_info' | 'qdisc' | 'group' | 'txqlen'> & {
+  txqlen?: number | undefined
   qdisc?: string | undefined
   group?: string | undefined
   linkmode?: string
@@ -262,6 +263,10 @@ export const linkText = (link: LinkItem, show: LinkShow = {}): string => {
   if (show.stats) lines.push(statsText(link, show))
   return lines.join('\n')
 }
+
+/** Of `ip monitor`, which says nothing of the mode and the queue. */
+export const linkChangeText = ({ linkmode: _, ...link }: LinkItem): string =>
+  `${linkHeadText({ ...link, txqlen: undefined })} \n${linkLayerText(link)}`
 
 /** The name that `ip -br` has. */
 export const briefName = (link: Parameters<typeof fullName>[0]): string => fullName(link).padEnd(16)

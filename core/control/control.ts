@@ -545,7 +545,7 @@ export const createControl = (deps: ControlDeps) => {
   ipi.on(Ipi.NOTIFY, (_from, kind, isGone, ifindex, a0, a1, a2, a3) => {
     if (kind === Notify.DEVICE) links.failed(ifindex, a0, a1)
     if (kind !== Notify.NEIGH || !isWatched('neigh')) return
-    const item = neigh.noted(ifindex, [a0, a1, a2, a3])
+    const item = neigh.noted(ifindex, [a0, a1, a2, a3], isGone !== 0)
     tellBehind({ kind: 'neigh', event: isGone !== 0 ? 'del' : 'new', item })
   })
   /** What CPU 0 has found out about addresses and routers, and is not written yet. */

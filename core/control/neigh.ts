@@ -221,9 +221,9 @@ export const createNeigh = ({ arena, time, calls, isDevice, pneighs }: NeighDeps
     }
     return changed({ flushed })
   }
-  /** The entry that a notification is about, or what is left to say of it when it is gone. */
-  const noted = (ifindex: number, words: Words): NeighInfo =>
-    find({ ifindex, words }) ?? nothing(ifindex, words, NUD_FAILED)
+  /** The entry that a notification is about; of one that is gone nothing is left to say, though its row may be there or another's. */
+  const noted = (ifindex: number, words: Words, isGone: boolean): NeighInfo =>
+    (isGone ? undefined : find({ ifindex, words })) ?? nothing(ifindex, words, NUD_FAILED)
 
   /** Of who is looked for at that word of the arena: how a lookup of routes sees it. */
   const { stateOf } = createNeighTable(arena)

@@ -27,7 +27,7 @@ export const IPSKB_NO_LOOP = 8
 /** IPv6: is not to be cut even by its source. */
 export const IPSKB_DONTFRAG = 16
 
-/** A hop limit of zero: for a group, on this host alone. Zero itself is the default's. */
+/** A hop limit of zero, as IPv6's may be (RFC 3493 5.1): for a group, on this host alone. Zero itself is the default's. */
 export const NO_HOPS = -1
 
 /** An ICMP error that is not about the path's MTU (inet-protos.ts). */

@@ -64,9 +64,12 @@ import {
   SK_MTU_LOCKED,
   SK_PROTOCOL,
   SK_SADDR,
+  SK_STATE,
   SK_TOS,
   SK_IPOPT_LEN,
   SK_TTL,
+  TCP_NEW_SYN_RECV,
+  TCP_TIME_WAIT,
 } from '../socket/sock.ts'
 import { IP_PMTUDISC_DO, IP_PMTUDISC_WANT } from '../socket/socket-constants.ts'
 import { ETH_P_IP, IPV4_MULTICAST_HI, ipv4MulticastLo } from '../wire/ethernet.ts'
@@ -221,8 +224,8 @@ export const createIpOutput = (deps: IpOutputDeps) => {
       saddr,
       daddr,
       i32[sk + SK_TOS],
-      ttl === 0 ? hopsTo(row) : ttl,
-      dontFragment(sk) ? ipv4.IP_DF : 0,
+      ttl > 0 ? ttl : hopsTo(row),
+      dontFragment(sk) || isWholeAnywhere(skb, sk) ? ipv4.IP_DF : 0,
       selectId(skb, saddr, daddr, proto)
     )
     return ipLocalOut(skb)
@@ -232,6 +235,15 @@ export const createIpOutput = (deps: IpOutputDeps) => {
   const dontFragment = (sk: number): boolean => {
     const how = pmtudiscOf(i32, sk, 0)
     return how === IP_PMTUDISC_DO || (how === IP_PMTUDISC_WANT && i32[sk + SK_MTU_LOCKED] === 0)
+  }
+  /**
+   * What answers for a half-open connection, or one in TIME-WAIT, is too small for any network to cut it (RFC 791 3.2,
+   * ip_build_and_send_pkt, tcp_sk_init).
+   */
+  const isWholeAnywhere = (skb: number, sk: number): boolean => {
+    const state = i32[sk + SK_STATE]
+    if (state !== TCP_NEW_SYN_RECV && state !== TCP_TIME_WAIT) return false
+    return i32[skb + SKB_LEN] + ipv4.MIN_HEADER <= ipv4.MIN_MTU
   }
 
   /**

@@ -198,7 +198,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
       saddr,
       daddr,
       (i32[sk + SK_TOS] << 20) | label,
-      hops === 0 ? hopsOf(skb) : hops
+      hops === 0 ? hopsOf(skb) : hops === NO_HOPS ? 0 : hops
     )
     return ip6LocalOut(skb, IPSKB_DONTFRAG)
   }

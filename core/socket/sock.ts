@@ -45,7 +45,7 @@ export const SK_SNDBUF = 25
 export const SK_RMEM = 26
 export const SK_WMEM = 27
 export const SK_TOS = 28
-/** Hop limit; 0 is the default's. */
+/** Hop limit; 0 is the default's, NO_HOPS none. */
 export const SK_TTL = 29
 /** Packets this socket dropped. */
 export const SK_DROPS = 30

@@ -4,6 +4,7 @@
  */
 import { AF_INET, AF_PACKET } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
+import { NO_HOPS } from '../inet/inet-constants.ts'
 import type { IpOptionsSock } from '../ipv4/ip-options-sock.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
@@ -211,6 +212,7 @@ export const createSockopt = ({
     }
     if (name === (level === IPPROTO_IP ? IP_TTL : IPV6_UNICAST_HOPS)) {
       if (value === -1) return setWord(sk, SK_TTL, 0)
+      if (value === 0 && level === IPPROTO_IPV6) return setWord(sk, SK_TTL, NO_HOPS)
       return value < 1 || value > 255 ? -EINVAL : setWord(sk, SK_TTL, value)
     }
     return null
@@ -281,7 +283,9 @@ export const createSockopt = ({
       return (i32[sk + SK_REUSE] & FREEBIND) === 0 ? 0 : 1
     if (name === (level === IPPROTO_IP ? IP_TOS : IPV6_TCLASS)) return i32[sk + SK_TOS]
     if (name === (level === IPPROTO_IP ? IP_TTL : IPV6_UNICAST_HOPS)) {
-      return i32[sk + SK_TTL] === 0 ? i32[sysctl + Sysctl.ip_default_ttl] : i32[sk + SK_TTL]
+      const ttl = i32[sk + SK_TTL]
+      if (ttl === NO_HOPS && level === IPPROTO_IPV6) return 0
+      return ttl > 0 ? ttl : i32[sysctl + Sysctl.ip_default_ttl]
     }
     return null
   }

@@ -185,7 +185,9 @@ export const createDgramFlow = ({
   /** A multicast stays on its link unless its sender asked for more (RFC 1112 section 6.1). */
   const hopsOf = (sk: number): number => {
     if (ipcm[IPCM_HOPS] !== 0) return ipcm[IPCM_HOPS]
-    if (fl[FL_TYPE] !== RTN_MULTICAST) return i32[sk + SK_TTL]
+    // NO_HOPS is IPv6's alone
+    if (fl[FL_TYPE] !== RTN_MULTICAST)
+      return indexOf() === 0 ? Math.max(0, i32[sk + SK_TTL]) : i32[sk + SK_TTL]
     return mc.hopsOf(sk, fl[FL_FAMILY] !== AF_INET) || NO_HOPS
   }
 

@@ -26,6 +26,8 @@ export const MIN_HEADER = 20
 export const MAX_HEADER = 60
 export const MAX_OPTIONS = MAX_HEADER - MIN_HEADER
 export const MAX_TOTAL_LENGTH = 0xffff
+/** What every network carries in one piece (RFC 791 section 3.2). */
+export const MIN_MTU = 68
 /** Source and destination side by side, for pseudoSum. */
 export const ADDRS = SRC
 export const ADDRS_LEN = 8

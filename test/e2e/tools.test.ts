@@ -8,6 +8,7 @@ import { KNOWN, VOLATILE } from './tools/known.ts'
 import {
   ETHTOOL_LINES,
   IP_LINES,
+  MONITORED,
   NETNS_LINES,
   NSTAT_LINES,
   PROC_LINES,
@@ -58,6 +59,23 @@ describeE2e(import.meta.path, 'the tools print the same', () => {
     ['ip netns', NETNS_LINES],
   ])('%s', async (_, lines) => {
     expect(await askBoth(lines)).toBe('')
+  })
+
+  test('ip monitor', async () => {
+    const hosts = [world.kernel, world.softnet]
+    let found = ''
+    for (const { line, changes, last } of MONITORED) {
+      const said = await Promise.all(hosts.map(({ monitor }) => monitor(line)))
+      await world.both(changes.trim().split(/\n */))
+      const late = performance.now() + 5000
+      const has = async () =>
+        (await Promise.all(said.map((one) => one()))).every((text) => text.includes(last))
+      while (!(await has()) && performance.now() < late) await Bun.sleep(20)
+      const [theirs, ours] = await Promise.all(said.map((one) => one()))
+      answers.push({ line, theirs: theirs!, ours: ours! })
+      found += differences(answers.slice(-1), [...KNOWN, ...VOLATILE])
+    }
+    expect(found).toBe('')
   })
 
   test('every difference that is known is still one', () => {

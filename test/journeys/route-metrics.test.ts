@@ -24,24 +24,25 @@ const TCP_AT = IP_AT + 20
 /** Option of a SYN: the first four octets behind the header (RFC 9293 3.7.1). */
 const MSS_AT = TCP_AT + 20 + 2
 
-/** A connection from a to b along a route with these metrics, and the SYN that it began with. */
-const connect = async (metrics: RouteMetrics) => {
+const PEER = { a: '10.0.1.2', b: '10.0.1.1' }
+/** A connection from a to b; the route that `end` goes has these metrics, and `syn` is its first segment. */
+const connect = async (metrics: RouteMetrics, end: 'a' | 'b' = 'a') => {
   const { sim, a, b, wire } = await twoHosts()
   const syns: Uint8Array[] = []
   wire.filter = (frame, from) => {
-    if (from === 'a' && ethernet.type(frame, 0) === ethernet.ETH_P_IP) syns.push(frame.slice())
+    if (from === end && ethernet.type(frame, 0) === ethernet.ETH_P_IP) syns.push(frame.slice())
     return true
   }
-  const route = { dst: '10.0.1.2', dev: 'eth0', metrics: [metrics] }
+  const route = { dst: PEER[end], dev: 'eth0', metrics: [metrics] }
   const flags = NLM_F_CREATE | NLM_F_REPLACE
-  itemOf(a.control.apply({ type: 'RTM_NEWROUTE', flags, route }))
+  itemOf({ a, b }[end].control.apply({ type: 'RTM_NEWROUTE', flags, route }))
   const listener = b.stack.sockets.socket(AF_INET, SOCK_STREAM, 0)
   b.stack.sockets.bind(listener, ...v4Words(ip('10.0.1.2')), 80)
   b.stack.sockets.listen(listener, 1)
   const sk = a.stack.sockets.socket(AF_INET, SOCK_STREAM, 0)
   a.stack.sockets.connect(sk, ...v4Words(ip('10.0.1.2')), 80)
   sim.run(100)
-  return { sim, sk, i32: a.arena.i32, syn: syns[0]! }
+  return { sim, sk, i32: a.arena.i32, syn: syns[0]!, a, b, wire, listener }
 }
 
 test('the SYN has the hop limit, the MSS and the window that the route says', async () => {
@@ -80,4 +81,26 @@ test('an MTU that is locked takes DF off', async () => {
   const { syn } = await connect({ mtu: 1300, lock: ['mtu'] })
   expect(ipv4.fragment(syn, IP_AT) & ipv4.IP_DF).toBe(0)
   expect((syn[MSS_AT]! << 8) | syn[MSS_AT + 1]!).toBe(1260)
+})
+
+test('nor is DF off of what answers in TIME-WAIT', async () => {
+  const { a, b, sim, wire, listener, sk } = await connect({ mtu: 1300, lock: ['mtu'] })
+  const child = b.stack.sockets.accept(listener)
+  a.stack.sockets.close(sk)
+  sim.run(100)
+  const answers: number[] = []
+  wire.filter = (frame, from) => {
+    if (from === 'a' && ethernet.type(frame, 0) === ethernet.ETH_P_IP)
+      answers.push(ipv4.fragment(frame, IP_AT) & ipv4.IP_DF)
+    return true
+  }
+  b.stack.sockets.close(child)
+  sim.run(100)
+  expect(answers).toEqual([ipv4.IP_DF])
+})
+
+test('but for a SYN-ACK, which no network has to cut (ip_build_and_send_pkt)', async () => {
+  const { syn } = await connect({ mtu: 1300, lock: ['mtu'] }, 'b')
+  expect(tcp.flags(syn, TCP_AT)).toBe(tcp.TCP_SYN | tcp.TCP_ACK)
+  expect(ipv4.fragment(syn, IP_AT) & ipv4.IP_DF).not.toBe(0)
 })

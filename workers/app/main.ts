@@ -4,7 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { attachArena } from '../../core/shm/arena.ts'
-import { announce, announceReady } from '../thread-data.ts'
+import { announce, announceReady, textOf } from '../thread-data.ts'
 import { createWake } from '../wake.ts'
 import { createBell } from './doorbell.ts'
 import { type HttpOptions, serveHttp } from './http.ts'
@@ -24,8 +24,7 @@ const app = createAppNet({
   bell: createBell(id, thread),
 })
 installWeb()
-const tell = (error: unknown): void =>
-  announce({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+const tell = (error: unknown): void => announce({ error: textOf(error) })
 
 const made = (await import(module))[factory](options) as { fetch: HttpOptions['fetch'] }
 const http = serveHttp({

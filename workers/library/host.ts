@@ -11,21 +11,16 @@ import type { Carrier, LinkKind, PathKind } from '../../core/dev/kinds/link-kind
 import type { Far } from '../../core/dev/kinds/veth.ts'
 import { NETDEV_TX_OK } from '../../core/netdev/netdev.ts'
 import { createArena } from '../../core/shm/arena.ts'
-import {
-  type ArenaConfig,
-  G_GENERATION,
-  SMALL_ARENA,
-  THREAD_ACK,
-  THREAD_RUNNING,
-} from '../../core/shm/layout.ts'
+import { type ArenaConfig, SMALL_ARENA } from '../../core/shm/layout.ts'
 import type { Drop } from '../../core/skb/drop.ts'
 import { SKB_DEV } from '../../core/skb/skb.ts'
 import type { ServicesConfig } from '../../core/socket/services/services.ts'
-import { createStack } from '../../core/stack.ts'
+import { createStack, type Stack } from '../../core/stack.ts'
 import { createDryRun, gone } from '../../core/stack/dry-run.ts'
 import { tcpInfo } from '../../core/transport/tcp/sock/tcp-info.ts'
 import { IPPROTO_TCP } from '../../core/wire/ipproto.ts'
 import { createAppNet } from '../app/net.ts'
+import { createLoopStack } from './loop-stack.ts'
 
 type HostDeps = {
   name: string
@@ -42,6 +37,8 @@ type HostDeps = {
   farNets?: Far['nets']
   /** The lock of changes, where it is not its own alone. */
   rtnl?: Rtnl
+  /** Hears of an error that has ended its stack, of which another is made; without it the error is the loop's. */
+  onError?: (error: unknown) => void
   memory?: Partial<ArenaConfig>
 }
 /** How often control looks. */
@@ -51,6 +48,7 @@ export type Host = ReturnType<typeof createHost>
 
 export const createHost = (deps: HostDeps) => {
   const { name, nowUs, random, schedule, transmit, carrier, services, farNets, rtnl, memory } = deps
+  const { onError } = deps
   const arena = createArena({ ...SMALL_ARENA, ...memory, apps: 1 })
   const { i32, layout } = arena
   let ring: () => void = () => {}
@@ -98,37 +96,33 @@ export const createHost = (deps: HostDeps) => {
     ...(rtnl && { rtnl }),
     dryRun: createDryRun({ arena, kinds: [...soft(gone), wire], nowUs }),
   })
-  const stack = createStack({
-    arena,
-    thread: 0,
-    nowUs,
-    random,
-    secret: new Int32Array([random(), random()]),
-    wake,
-    kinds,
-  })
   /** Frames from the wires, for the stack's next turn. */
   let inbox: number[] = []
-  stack.napiAdd((weight) => {
-    const batch = inbox.slice(0, weight)
-    inbox = inbox.slice(weight)
-    for (const skb of batch) stack.receiveFrame(skb)
-    return batch.length
-  })
+  let listening: ServicesConfig | null = null
+  const secret = new Int32Array([random(), random()])
+  const make = (restarted: boolean): Stack => {
+    const stack = createStack({ arena, thread: 0, nowUs, random, secret, wake, kinds, restarted })
+    // what came before is freed with all that was held
+    inbox = []
+    stack.napiAdd((weight) => {
+      const batch = inbox.slice(0, weight)
+      inbox = inbox.slice(weight)
+      for (const skb of batch) stack.receiveFrame(skb)
+      return batch.length
+    })
+    if (listening !== null) stack.services.configure(listening)
+    return stack
+  }
+  const stack = createLoopStack({ arena, nowUs, make, onError })
   /** A frame from a wire; the host takes it over. */
   const receive = (skb: number, ifindex: number): void => {
+    if (!stack.isRunning()) return stack.now().skbs.free(skb)
     i32[skb + SKB_DEV] = ifindex
     inbox.push(skb)
     schedule()
   }
-  /** One turn of the stack, which is also its quiescent point. Returns how much it did. */
   const poll = (): number => {
-    const generation = i32[G_GENERATION]
-    if (generation !== i32[layout.threadBlocks + THREAD_ACK]) {
-      stack.refresh()
-      i32[layout.threadBlocks + THREAD_ACK] = generation
-    }
-    const work = stack.poll()
+    const work = stack.turn()
     if (nowUs() >= lookAtUs) look()
     return work
   }
@@ -138,7 +132,6 @@ export const createHost = (deps: HostDeps) => {
     lookAtUs = nowUs() + LOOK_EVERY_US
     control.poll()
   }
-  i32[layout.threadBlocks + THREAD_RUNNING] = 1
 
   const app = createAppNet({
     arena,
@@ -167,20 +160,22 @@ export const createHost = (deps: HostDeps) => {
   const configure = async (config: StackConfig): Promise<void> => {
     const reply = await control.request({ type: 'CONFIG_SET', config })
     if (reply.error !== 0) throw new Error(`${name}: ${(reply as { message: string }).message}`)
-    stack.services.configure({ echo: false, discard: false, chargen: false, ...services })
+    listening = { echo: false, discard: false, chargen: false, ...services }
+    stack.now().services.configure(listening)
   }
   return {
     name,
     arena,
     control,
     app,
-    skbs: stack.skbs,
+    get skbs() {
+      return stack.now().skbs
+    },
     /** Reads the clock: at the start of a turn, before frames come in. */
-    tick: stack.tick,
+    tick: () => stack.now().tick(),
     receive,
     poll,
     nextDelay: stack.nextDelay,
-    pending: stack.pending,
     configure,
     ifindexOf,
     close,

@@ -22,6 +22,8 @@ type NetnsDeps = {
   thread: number
   /** Namespaces of the kernel's have names too. */
   isTaken: (name: string) => boolean
+  /** The stack of one is over, and another begins. */
+  onError: (name: string, error: string) => void
 }
 type Named = { readonly name: string; readonly id?: number; readonly addresses?: readonly string[] }
 /** As the API has it: what goes on comes piece by piece, with null at its end. */
@@ -32,9 +34,10 @@ type Answer = Omit<NetAnswer, 'body'> & {
 export type ControlFunctions = {
   tell: (port: number, state: FarState) => void
   keep: TextControl['keepOf']
+  failed: NetnsDeps['onError']
 }
 
-export const createNamespaces = ({ start, thread, isTaken }: NetnsDeps) => {
+export const createNamespaces = ({ start, thread, isTaken, onError }: NetnsDeps) => {
   const named = new Map<string, Named>()
   let control: Pick<TextControl, 'keepOf' | 'poll' | 'reap'> | null = null
   /** Until devices of ours that had their other ends there are gone as well. */
@@ -46,6 +49,7 @@ export const createNamespaces = ({ start, thread, isTaken }: NetnsDeps) => {
       else control!.poll()
     },
     keep: (name, messages) => control!.keepOf(name, messages),
+    failed: onError,
   }
   let calls: Promise<Caller<NetnsFunctions>> | null = null
   const begin = async (): Promise<Caller<NetnsFunctions>> => {

@@ -11,7 +11,7 @@ import { createBell } from '../app/doorbell.ts'
 import { installWeb } from '../app/http-response.ts'
 import { buildLab } from '../lab/lab.ts'
 import type { LabSpec } from '../lab/lab-data.ts'
-import { announce, announceReady } from '../thread-data.ts'
+import { announce, announceReady, textOf } from '../thread-data.ts'
 import { createWake } from '../wake.ts'
 import { createCalls } from './calls.ts'
 import { createNets } from './nets.ts'
@@ -81,6 +81,7 @@ const nets = createNets({
   services,
   serve: createHostApp && ((hostname) => createHostApp({ hostname }).fetch),
   keep: isKept ? (name, messages) => callControl('keep', name, messages) : null,
+  onError: (name, error) => void callControl('failed', name, textOf(error)),
   createApi: async (control) => (await import(hostApi!)).createHostApi(control),
 })
 

@@ -76,6 +76,8 @@ type NetsDeps = {
   serve: ((hostname: string) => HttpOptions['fetch']) | null
   /** Where changes in those that requests have made are kept before they are answered; null: they are not. */
   keep: ((name: string, messages: readonly Message[]) => Promise<void>) | null
+  /** A namespace's stack is over, and another begins. */
+  onError: (name: string, error: unknown) => void
   /** Makes the API over a control plane. */
   createApi: (control: Host['control']) => Promise<(request: Request) => Promise<Response>>
 }
@@ -83,7 +85,7 @@ type NetsDeps = {
 export type Nets = ReturnType<typeof createNets>
 
 export const createNets = (deps: NetsDeps) => {
-  const { wires, pairs, schedule, services, serve, keep, createApi } = deps
+  const { wires, pairs, schedule, services, serve, keep, onError, createApi } = deps
   const nets = new Map<string, Net>()
   const apis = new WeakMap<Net, Promise<(request: Request) => Promise<Response>>>()
   /** One for all, as Linux has it: what is done in one may reach into another. */
@@ -100,6 +102,7 @@ export const createNets = (deps: NetsDeps) => {
       schedule,
       rtnl,
       services,
+      onError: (error) => onError(name, error),
       memory: MEMORY,
       transmit: (skb, ifindex) => wires.transmit(net, skb, ifindex),
       farNets: pairs.netsOf(() => net),

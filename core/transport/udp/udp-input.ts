@@ -4,7 +4,9 @@
  * inet_protos for both families; on a worker. Linux: net/ipv4/udp.c __udp4_lib_rcv(), __udp4_lib_err(); RFC 768, 1122
  * section 4.1, 8200 section 8.1.
  */
+import * as csum from '../../base/checksum.ts'
 import { pseudoSumWords } from '../../base/checksum.ts'
+import { AF_INET6 } from '../../base/family.ts'
 import {
   createFlowi,
   FL_DADDR,
@@ -88,11 +90,13 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, 0)) return drop(skb, Drop.NOMEM)
     const at = i32[skb + SKB_DATA]
     loadAddrs(skb, fl)
-    if (!udp.check(u8, at, i32[skb + SKB_LEN])) return bad(skb, Drop.PKT_TOO_SMALL)
-    skbs.trim(skb, udp.length(u8, at))
+    const len = lengthOf(at, i32[skb + SKB_LEN])
+    if (len === 0) return bad(skb, Drop.PKT_TOO_SMALL)
+    skbs.trim(skb, len)
     fl[FL_SPORT] = udp.srcPort(u8, at)
     fl[FL_DPORT] = udp.dstPort(u8, at)
-    if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE && !isChecksumOk(at)) return badChecksum(skb)
+    if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE && !isChecksumOk(at, len))
+      return badChecksum(skb)
     if (isToMany(skb)) return deliverGroup(skb)
     toSocket(skb)
   }
@@ -112,11 +116,17 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     if (isToMany(skb)) deliverGroup(skb)
     else toSocket(skb)
   }
+  /** Of `room` octets what is the datagram, or 0. Over IPv6 a length of zero says to go by the packet's (RFC 2147 2, __udp6_lib_rcv). */
+  const lengthOf = (at: number, room: number): number => {
+    if (udp.check(u8, at, room)) return udp.length(u8, at)
+    if (fl[FL_FAMILY] !== AF_INET6 || room < udp.MIN_HEADER) return 0
+    return udp.length(u8, at) === 0 ? room : 0
+  }
   /** Zero is "none" over IPv4 (RFC 768) and refused over IPv6. */
-  const isChecksumOk = (at: number): boolean => {
+  const isChecksumOk = (at: number, len: number): boolean => {
     if (!udp.hasChecksum(u8, at)) return !afOps(fl[FL_FAMILY]).needsUdpChecksum
-    const pseudo = pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_UDP, udp.length(u8, at))
-    return udp.isChecksumOk(u8, at, pseudo)
+    const pseudo = pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_UDP, len)
+    return csum.isChecksumOk(u8, at, len, pseudo)
   }
   /** A super-frame came from a device that segments UDP: sockets get datagrams (udp_rcv_segment). */
   const receiveSegments = (skb: number): void => {

@@ -97,10 +97,8 @@ describe('/v1/netns/NAME', () => {
     expect((await reader.read()).value!.subarray(0, 2)).toEqual(new Uint8Array([0x0a, 0x0d]))
     await reader.cancel()
     expect(host.arena.i32[G_CAPTURES]).toBe(0)
-    // nobody reads the body of HEAD, and who has left meanwhile reads none either
+    // nobody reads the body of HEAD
     await request('/v1/netns/shop/capture', { method: 'HEAD' })
-    expect(host.arena.i32[G_CAPTURES]).toBe(0)
-    await request('/v1/netns/shop/capture', { signal: AbortSignal.abort() })
     expect(host.arena.i32[G_CAPTURES]).toBe(0)
   })
   test('follows a made-up packet there', async () => {

@@ -416,6 +416,22 @@ describe('ip monitor', () => {
   })
 })
 
+test('a neighbour that is gone is told as such, also while its row can still be read', async () => {
+  const { control, workerIpi, ifindex, arena } = await withNeighbours()
+  const heard: Notification[] = []
+  control.subscribe(['neigh'], (note) => heard.push(note))
+  const { controlThread } = arena.layout
+  const words = [0, 0, 0xffff, 0x0a000006] as const
+  workerIpi[0]!.send(controlThread, Ipi.NOTIFY, Notify.NEIGH, 1, ifindex, ...words)
+  control.poll()
+  expect(heard).toHaveLength(1)
+  expect(heard[0]).toMatchObject({
+    event: 'del',
+    item: { dst: '10.0.0.6', dev: 'eth0', state: ['FAILED'] },
+  })
+  expect(heard[0]!.item).not.toHaveProperty('lladdr')
+})
+
 describe('a configuration', () => {
   const wanted: StackConfig = {
     link: [

@@ -165,6 +165,16 @@ export const KNOWN: readonly Aside[] = [
     reason: 'features of a veth of the kernel and of softnet are not all the same',
   },
   {
+    lines: /monitor route$/,
+    text: /^Deleted .* mtu 1300 \n/gm,
+    reason: 'of a route that is replaced softnet tells that the one before is gone',
+  },
+  {
+    lines: /monitor neigh/,
+    text: /^198\S+ FAILED \n/gm,
+    reason: 'the kernel tells that a neighbour has failed before it tells that it is gone',
+  },
+  {
     lines: /netns( list)?$/,
     order: /./,
     reason: 'in the order of a directory',

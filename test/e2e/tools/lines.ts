@@ -251,6 +251,79 @@ ip netns exec
 `
   .trim()
   .split('\n')
+/** What is told of changes: what they are, and the words that the last of them is known by. */
+export const MONITORED: readonly { line: string; changes: string; last: string }[] = [
+  {
+    line: 'ip monitor route',
+    changes: `
+      ip route add 10.95.0.0/24 via 10.0.0.1
+      ip route add 10.95.1.0/24 dev d0 metric 5 mtu 1300
+      ip route append 10.95.0.0/24 via 10.0.1.1
+      ip route replace 10.95.1.0/24 dev d0 metric 5 mtu 1200
+      ip route add blackhole 10.95.2.0/24 table 77
+      ip -6 route add 2001:db8:95::/64 via 2001:db8:0::1 dev lan0
+      ip -6 route del 2001:db8:95::/64 via 2001:db8:0::1 dev lan0
+      ip route del blackhole 10.95.2.0/24 table 77
+      ip route del 10.95.0.0/24 via 10.0.0.1
+      ip route del 10.95.0.0/24 via 10.0.1.1
+      ip route del 10.95.1.0/24`,
+    last: 'Deleted 10.95.1.0/24 dev d0 scope link metric 5 mtu 1200',
+  },
+  {
+    line: 'ip monitor route dev d0',
+    changes: `
+      ip route add 10.94.0.0/24 dev d0 metric 5
+      ip route del 10.94.0.0/24 dev d0 metric 5`,
+    last: 'Deleted 10.94.0.0/24',
+  },
+  {
+    line: 'ip monitor address',
+    changes: `
+      ip addr add 10.96.0.1/24 dev d1
+      ip addr add 10.96.0.2/24 dev d1 label d1:x valid_lft 500 preferred_lft 400
+      ip addr change 10.96.0.2/24 dev d1 label d1:x valid_lft 600 preferred_lft 400
+      ip addr del 10.96.0.2/24 dev d1
+      ip addr del 10.96.0.1/24 dev d1`,
+    last: 'Deleted 6: d1    inet 10.96.0.1',
+  },
+  {
+    line: 'ip monitor rule',
+    changes: `
+      ip rule add pref 900 from 10.9.9.9 lookup 77
+      ip -6 rule add pref 901 iif lan0 blackhole
+      ip -6 rule del pref 901
+      ip rule del pref 900`,
+    last: 'Deleted 900:',
+  },
+  {
+    line: 'ip monitor nexthop',
+    changes: `
+      ip nexthop add id 90 via 10.0.0.1 dev lan0
+      ip nexthop add id 91 group 90
+      ip nexthop replace id 90 via 10.0.0.2 dev lan0
+      ip nexthop del id 91
+      ip nexthop del id 90`,
+    last: 'Deleted id 90',
+  },
+  {
+    line: 'ip monitor neigh dev d1',
+    changes: `
+      ip neigh add 198.51.100.7 lladdr 02:00:00:00:00:99 dev d1 nud permanent
+      ip neigh change 198.51.100.7 lladdr 02:00:00:00:00:98 dev d1 nud permanent
+      ip neigh del 198.51.100.7 dev d1`,
+    last: 'Deleted 198.51.100.7',
+  },
+  {
+    line: 'ip monitor link',
+    changes: `
+      ip link set d1 mtu 1390
+      ip link set d1 mtu 1400
+      ip link set d1 promisc on
+      ip link set d1 promisc off
+      ip link set d1 mtu 1411`,
+    last: 'mtu 1411',
+  },
+]
 export const SYSCTL_LINES = [
   'sysctl net.ipv4.ip_forward',
   'sysctl -n net.ipv4.tcp_ecn net.ipv4.ip_default_ttl',

@@ -21,6 +21,8 @@ export type Host = {
   readonly name: 'kernel' | 'softnet'
   /** Runs the tools, a line each: what each said, and how it ended. */
   ask(lines: readonly string[]): Promise<string[]>
+  /** Begins one that tells of changes; what it has said so far. */
+  monitor(line: string): Promise<() => Promise<string>>
   readonly peer: Namespace
 }
 
@@ -75,7 +77,18 @@ const createKernel = async (
     ].join('')
     return (await shell(host!, script)).split('\x01').slice(0, -1)
   }
-  return { name: 'kernel', ask, peer: peer!, at: host! }
+  let monitors = 0
+  const monitor = async (line: string): Promise<() => Promise<string>> => {
+    const said = join(scratch, `monitor-${++monitors}`)
+    const program = startIn(host!, ['sh', '-c', `exec ${line} > ${said}`], { limitMs: 60_000 })
+    closers.push(program.end)
+    // its socket has groups that it is in
+    const listening = (): Promise<string> =>
+      shell(host!, `awk 'NR > 1 && $4 != "00000000"' /proc/net/netlink | wc -l`)
+    while (Number(await listening()) < monitors) await Bun.sleep(20)
+    return () => Bun.file(said).text()
+  }
+  return { name: 'kernel', ask, monitor, peer: peer!, at: host! }
 }
 
 const CONFIG = LANS.map(
@@ -128,7 +141,27 @@ const createSoftnet = async (closers: (() => unknown)[], scratch: string): Promi
     }
     return said
   }
-  return { name: 'softnet', ask, peer }
+  const monitor = async (line: string): Promise<() => Promise<string>> => {
+    let said = ''
+    const write = (text: string): void => {
+      said += text
+    }
+    const listening = Promise.withResolvers<void>()
+    const over = new AbortController()
+    closers.push(() => over.abort())
+    const ask: Fetch = async (path, init) => {
+      const { signal } = over
+      const answer = await fetch(`http://softnet${path}`, { ...init, signal, unix: daemon.unix })
+      listening.resolve()
+      return answer
+    }
+    const env = {}
+    const io = { fetch: ask, endpoint: '', env, out: write, err: () => {}, json: false }
+    void run(line.split(' '), io).catch(() => {})
+    await listening.promise
+    return async () => said
+  }
+  return { name: 'softnet', ask, monitor, peer }
 }
 
 /** What softnet has of its own: an echo of each protocol and family. */

@@ -1,7 +1,8 @@
 // Differences that stay, each with its reason: the kernel is wrong by an RFC, or it is deliberate.
 
+import { INFO } from './end.ts'
 import type { Run } from './play.ts'
-import { encodeStep, type Step } from './script.ts'
+import { encodeStep, type Segment, type Step } from './script.ts'
 
 export type Known = {
   reason: string
@@ -15,75 +16,73 @@ export const isKnown = (known: readonly Known[], run: Run): string | null =>
 const stepOf = ({ steps, difference }: Run): Step => steps[difference!.at]!
 const isSegment = (step: Step, flags: RegExp): boolean =>
   step.do === 'segment' && flags.test(step.segment.flags)
-/** Both sent the same but for their options. */
-const isOnlyOptions = ({ difference }: Run): boolean => {
-  const bare = (lines: readonly string[]): string =>
-    lines.map((line) => line.replace(/ \[[^\]]*\]/, '')).join('\n')
-  return bare(difference!.kernel) === bare(difference!.softnet)
-}
+/** What they sent but for some words. */
+const without = (lines: readonly string[], words: RegExp): string =>
+  lines.map((line) => line.replace(words, '')).join('\n')
+const isOnly = ({ difference }: Run, words: RegExp): boolean =>
+  without(difference!.kernel, words) === without(difference!.softnet, words)
 
-const ECHO = / ts ecr (\d+)/g
-/** Both sent the same but for the stamps that they echo; the kernel's. */
-const otherEcho = ({ difference }: Run): number => {
-  const [kernel, softnet] = [difference!.kernel, difference!.softnet].map((lines) =>
-    lines.join('\n').replace(/ win \d+/g, '')
-  ) as [string, string]
-  if (kernel.replace(ECHO, '') !== softnet.replace(ECHO, '')) return -1
-  return Number([...kernel.matchAll(ECHO)].at(-1)?.[1] ?? -1)
+const OPTIONS = / \[[^\]]*\]/g
+/** The names of the options of the first segment in these lines, without padding. */
+const optionNames = (lines: readonly string[]): string[] => {
+  const [, list = ''] = / \[([^\]]*)\]/.exec(lines.join('\n')) ?? []
+  return list.split(', ').flatMap((option) => option.split(' ')[0]!.replace('nop', '') || [])
 }
-/** A segment whose acknowledgement is older than one before it, with this stamp. */
-const hasOldAck = ({ steps }: Run, stamp: number): boolean => {
-  let highest = 0
-  return steps.some((step) => {
-    if (step.do !== 'segment' || !step.segment.flags.includes('.')) return false
-    const { ack, options } = step.segment
-    if (ack < highest || ack < 1) return options.some((option) => option.startsWith(`ts ${stamp} `))
-    highest = Math.max(highest, ack)
-    return false
-  })
-}
-
-const hasOldText = ({ steps }: Run): boolean => {
-  let highest = 0
-  return steps.some((step) => {
-    if (step.do !== 'segment' || !step.segment.flags.includes('.')) return false
-    const { ack, len } = step.segment
-    if (ack < highest || ack < 1) return len > 0
-    highest = ack
-    return false
-  })
-}
-/** The segment at which they part acknowledges no more than our first sequence number. */
-const hasAckOfSyn = (run: Run): boolean => {
+/** SYNs cross, and only the kernel's SYN-ACK has options that the peer's SYN lacks. */
+const isOfferedAgain = (run: Run): boolean => {
   const step = stepOf(run)
-  return step.do === 'segment' && step.segment.flags.includes('.') && step.segment.ack === 0
-}
-/** A listener, and nothing beside it but a connection that is over. */
-const IS_REQUEST = /^0 LISTEN(, 1 UNCONN[^,]*)?$/
-/** It, or one before it, is for a request and echoes a stamp near the last one; what it comes to is an answer, or a connection. */
-const hasOtherEcho = (run: Run): boolean => {
-  const { before, kernel, softnet, at } = run.difference!
-  const isEcho = (step: Step): boolean =>
-    step.do === 'segment' && step.segment.options.some((option) => /^ts \d+ -?\d+$/.test(option))
+  if (step.do !== 'segment' || !isSegment(step, /^S[^.]*$/)) return false
+  const { options, doff } = step.segment
+  const [kernel, softnet] = [run.difference!.kernel, run.difference!.softnet].map(optionNames)
+  const offered = ['mss', ...options.map((option) => option.split(' ')[0]!)]
+  // what comes behind an option that is none is not looked at
+  const isOdd = doff !== 0 || options.some((option) => /^(raw|eol|fo)/.test(option))
+  const both = kernel!.filter((name) => (isOdd ? softnet! : offered).includes(name))
   return (
-    IS_REQUEST.test(before) &&
-    run.steps.slice(0, at + 1).some(isEcho) &&
-    kernel.length + softnet.length <= 3 &&
-    [...kernel, ...softnet].every((line) => /LISTEN IN|^> (\.|R|R\.) /.test(line))
+    run.difference!.before.includes('SYN-') &&
+    isOnly(run, OPTIONS) &&
+    both.join() === softnet!.join()
   )
 }
-/** Only softnet challenges, where the kernel has, or would have, challenged an ACK of our SYN alone a moment ago. */
-const isSecondChallenge = ({ steps, difference }: Run): boolean => {
-  const { at, kernel, softnet } = difference!
-  const isOld = (step: Step): boolean =>
-    step.do === 'segment' && step.segment.flags.includes('.') && step.segment.ack === 0
+
+/** Segments whose acknowledgement is older than one before them, of the steps so far. */
+const oldSegments = ({ steps }: Run): { at: number; segment: Segment }[] => {
+  let highest = 1
+  return steps.flatMap((step, at) => {
+    if (step.do !== 'segment' || !/^P?\.[EW]*$/.test(step.segment.flags)) return []
+    if (step.segment.ack < highest) return [{ at, segment: step.segment }]
+    highest = step.segment.ack
+    return []
+  })
+}
+const ECHO = / ts ecr \d+/g
+const WINDOW = / win \d+/g
+/** The highest that is acknowledged. */
+const ackOf = (lines: readonly string[]): number =>
+  Math.max(-1, ...lines.map((line) => Number(/ ack (-?\d+)/.exec(line)?.[1] ?? -1)))
+/** The kernel echoes the stamp of a segment whose acknowledgement is old. */
+const isOldStamp = (run: Run): boolean => {
+  const { kernel, softnet } = run.difference!
+  const echo = / ts ecr (\d+)/.exec(kernel.join())?.[1]
+  const bare = (lines: readonly string[]): string => without([without(lines, ECHO)], WINDOW)
   return (
-    kernel.length === 0 &&
-    softnet.length === 1 &&
-    /^> \. \S+\(0\) /.test(softnet[0]!) &&
-    steps.slice(0, at).some(isOld)
+    bare(kernel) === bare(softnet) &&
+    oldSegments(run).some(({ segment: { options } }) =>
+      options.some((option) => option.startsWith(`ts ${echo} `))
+    )
   )
 }
+/** The kernel takes the text of a segment whose acknowledgement is old: of this one, or one before anyone could see it. */
+const isOldText = (run: Run): boolean => {
+  const { at, before, kernel, softnet } = run.difference!
+  return (
+    ackOf(kernel) > ackOf(softnet) &&
+    oldSegments(run).some(
+      (old) => old.segment.len > 0 && (old.at === at || /^0 LISTEN[^,]*$/.test(before))
+    )
+  )
+}
+
 /** bind of what was a connection, which is in TIME-WAIT. */
 const isBoundInTimeWait = (run: Run): boolean => {
   const { kernel, softnet } = run.difference!
@@ -94,90 +93,84 @@ const isBoundInTimeWait = (run: Run): boolean => {
   )
 }
 /** Only the kernel echoes a stamp, in a state that nothing is read in any more, of a peer whose SYN had none. */
-const hasForeignStamp = (run: Run): boolean => {
+const isForeignStamp = (run: Run): boolean => {
   const { before, kernel, softnet } = run.difference!
   const syn = run.steps.find((step) => isSegment(step, /^S/))
+  const hasStamp = ({ options }: Segment): boolean => options.some((one) => one.startsWith('ts '))
   return (
-    IS_REQUEST.test(before) &&
+    /^0 LISTEN(, 1 UNCONN[^,]*)?$/.test(before) &&
     syn?.do === 'segment' &&
-    !syn.segment.options.some((option) => option.startsWith('ts ')) &&
-    kernel.join().includes(' ts ecr ') &&
+    !hasStamp(syn.segment) &&
+    / ts ecr [1-9]/.test(kernel.join()) &&
     !softnet.join().includes(' ts ecr ') &&
-    isOnlyOptions(run)
+    isOnly(run, OPTIONS)
   )
 }
-/** Something that lies behind a FIN came while both were out of order. */
+
+const isClosed = (line: string): boolean => /CLOSE-WAIT|CLOSING|TIME-WAIT|UNCONN/.test(line)
+/** A connection whose peer is done shows something else, and text has come that lies behind its FIN. */
 const hasTextBehindFin = ({ steps, difference }: Run): boolean => {
+  const { kernel, softnet } = difference!
   const segments = steps.flatMap((step) => (step.do === 'segment' ? [step.segment] : []))
   const ends = segments.filter(({ flags }) => flags.includes('F')).map(({ seq, len }) => seq + len)
-  const isClose = /CLOSE-WAIT|CLOSING|TIME-WAIT|UNCONN|bytes_received/
   return (
-    segments.some(
-      ({ seq, len }) => len > 0 && ends.some((end) => seq <= end + 1 && seq + len > end)
-    ) && [...difference!.kernel, ...difference!.softnet].some((line) => isClose.test(line))
+    kernel.filter(isClosed).join() !== softnet.filter(isClosed).join() &&
+    segments.some(({ seq, len }) => ends.some((end) => seq <= end + 1 && seq + len > end))
   )
 }
-/** Its text, or its place, ends between the edges of the two windows. */
+/** It, or its end, lies between the edges of the two windows. */
 const isAtEdge = (run: Run): boolean => {
   const step = stepOf(run)
   if (step.do !== 'segment') return false
-  const [a, b] = run.halves.map(({ flow }) => flow.edge)
-  const { seq, len } = step.segment
-  return a !== b && seq + len >= Math.min(a!, b!) - 1 && seq <= Math.max(a!, b!)
-}
-/** The highest that is acknowledged, and how much has been received, where the lines say so. */
-const ackOf = (lines: readonly string[]): number => highest(lines, / ack (-?\d+)/)
-const receivedOf = (lines: readonly string[]): number => highest(lines, / bytes_received (\d+)/)
-const highest = (lines: readonly string[], what: RegExp): number =>
-  Math.max(-1, ...lines.map((line) => Number(what.exec(line)?.[1] ?? -1)))
-
-/** What an acknowledgement reports first by SACK lies behind a hole; else it has come twice. */
-const isOfHole = (line: string): boolean => {
-  const [, ack, start] = / ack (\d+) .*sack (\d+) /.exec(line) ?? []
-  return ack !== undefined && Number(start) > Number(ack)
-}
-/** Only softnet reports text that has come twice. */
-const isReportForgotten = (run: Run): boolean => {
-  const { kernel, softnet } = run.difference!
-  const hasReport = (line: string): boolean => line.includes(' sack ') && !isOfHole(line)
-  return softnet.some(hasReport) && !kernel.some(hasReport) && isOnlyOptions(run)
+  const [a = 0, b = 0] = run.halves.map(({ edge }) => edge)
+  const { seq, len, flags } = step.segment
+  const end = seq + len + (flags.includes('F') ? 1 : 0)
+  return [seq, end].some((at) => at >= Math.min(a, b) && at <= Math.max(a, b)) && a !== b
 }
 
-/** One has acknowledged the step's text at once, and the other will. */
+const RCV_MSS = INFO.findIndex(([name]) => name === 'rcv_mss')
+const AFTER = / after \d+ ms$/
+const isAck = (line: string): boolean => /^> \. \d+:\d+\(0\) /.test(line)
+/** One has acknowledged at once, and the other later: text of more than a segment, or their windows differ. */
 const isAckAtOnce = (run: Run): boolean => {
   const step = stepOf(run)
   if (step.do !== 'segment') return false
-  if (step.segment.len < 100 && !step.segment.flags.includes('F')) return false
-  const isAck = (line: string): boolean =>
-    /^> \. \d+:\d+\(0\) ack \d+ win \d+ /.test(line) && !isOfHole(line)
   const { kernel, softnet } = run.difference!
-  const [more, less] = kernel.length > softnet.length ? [kernel, softnet] : [softnet, kernel]
-  const others = more.filter((line) => !isAck(line))
-  return more.length === less.length + 1 && others.join('\n') === less.join('\n')
-}
-
-/** Only the kernel acknowledges at once, after text that was out of order has been reported. */
-const isQuickAfterHole = ({ answers, difference }: Run): boolean => {
-  const { at, kernel, softnet } = difference!
+  const others = (lines: readonly string[]): string => lines.filter((line) => !isAck(line)).join()
+  const acks = [...kernel, ...softnet].filter(isAck)
+  const size = Math.max(0, ...[...run.halves[0].shown.values()].map(({ info }) => info[RCV_MSS]!))
+  const [a, b] = run.halves.map(({ flow }) => flow.edge - flow.acked)
   return (
-    answers.slice(0, at).some((lines) => lines.some(isOfHole)) &&
-    kernel.length === softnet.length + 1 &&
-    /^> \. \d+:\d+\(0\) (?!.*sack)/.test(kernel[0]!) &&
-    kernel.slice(1).join() === softnet.join()
+    (acks.length === 1 || acks.every((line) => AFTER.test(line))) &&
+    others(kernel) === others(softnet) &&
+    (a !== b || ackOf(acks) - run.halves[0].acked > size)
   )
 }
 
+/** Only softnet reports text that has come twice: blocks of SACK that lie behind no hole. */
+const isReportForgotten = (run: Run): boolean => {
+  const { kernel, softnet } = run.difference!
+  const isReport = (line: string): boolean => {
+    const [, ack, start] = / ack (\d+) .*sack (-?\d+) /.exec(line) ?? []
+    return ack !== undefined && Number(start) <= Number(ack)
+  }
+  return softnet.some(isReport) && !kernel.some(isReport) && isOnly(run, OPTIONS)
+}
+
 const MOST_HEADER = 60
-/** There is a segment so little behind an urgent pointer that the octet it names would lie in its header. */
-const hasMarkInHeader = ({ steps, difference }: Run): boolean => {
-  const segments = steps.flatMap((step) => (step.do === 'segment' ? [step.segment] : []))
+/** Only the kernel has an urgent octet, and there is a segment so little behind the pointer that it would lie in its header. */
+const isMarkInHeader = (run: Run): boolean => {
+  const segments = run.steps.flatMap((step) => (step.do === 'segment' ? [step.segment] : []))
   const marks = segments
     .filter(({ flags }) => flags.includes('U'))
     .map(({ seq, urg }) => seq + Math.max(0, urg - 1))
-  const isUrgent = ({ kernel, softnet }: { kernel: string[]; softnet: string[] }): boolean =>
-    [...kernel, ...softnet].some((line) => /^file | [0-9a-f]+$|^E/.test(line))
+  const { kernel, softnet } = run.difference!
+  const others = (lines: readonly string[]): string =>
+    lines.filter((line) => !/^file \d+ [A-Z]/.test(line)).join()
+  const isMarked = (lines: readonly string[]): boolean => lines.some((line) => / PRI/.test(line))
   return (
-    isUrgent(difference!) &&
+    ((others(kernel) === others(softnet) && isMarked(kernel) && !isMarked(softnet)) ||
+      / recv \d+ .*oob/.test(encodeStep(stepOf(run)))) &&
     segments.some(({ seq }) => marks.some((mark) => seq > mark && seq <= mark + MOST_HEADER))
   )
 }
@@ -208,26 +201,12 @@ const isNotsentOfNothing = ({ steps, difference }: Run): boolean => {
     / UNCONN (?!.*OUT)/.test(line)
   )
 }
-const isHopLimitZero = ({ family, steps, difference }: Run): boolean =>
-  family === 'ipv6' && encodeStep(steps[difference!.at]!).endsWith('set TTL 0')
-const isLengthZero = ({ family, steps }: Run): boolean =>
-  family === 'ipv6' &&
-  steps.some((step) => step.do === 'datagram' && step.datagram.len + 8 + step.datagram.size === 0)
-/** Only SYN-ACKs differ, and those in DF, while the path's MTU is locked. */
-const isSmallSynAck = ({ steps, difference }: Run): boolean => {
-  const bare = (lines: readonly string[]): string =>
-    lines.map((line) => (line.startsWith('> S.') ? line.replace(' no DF', '') : line)).join()
-  return (
-    steps.some((step) => step.do === 'icmp' && step.error.code === 4) &&
-    bare(difference!.kernel) === bare(difference!.softnet)
-  )
-}
-/** More could go at once from one, and what was sent is the same as far as it goes, but for PSH at the ends of super-frames. */
+/** More can go at once from one, and what was sent is the same as far as it goes, but for PSH at the ends of super-frames. */
 const isPace = (run: Run): boolean => {
   const [kernel, softnet] = [run.difference!.kernel, run.difference!.softnet].map((lines) =>
     lines
       .filter((line) => line.startsWith('> '))
-      .map((line) => line.replace(/^> P?/, '> ').replace(/ win \d+/, ''))
+      .map((line) => line.replace(/^> P?/, '> ').replace(WINDOW, ''))
   ) as [string[], string[]]
   const shorter = Math.min(kernel.length, softnet.length)
   return (
@@ -237,30 +216,12 @@ const isPace = (run: Run): boolean => {
   )
 }
 
-/** Acknowledgements and resets that differ in TTL, TOS or DF, when one of these was changed. */
-const isOtherPlace = ({ steps, difference }: Run): boolean => {
-  const bare = (lines: readonly string[]): string =>
-    lines.map((line) => line.replace(/^(> (?:\.|R\.?) .*) tos \d+ ttl \d+( no DF)?$/, '$1')).join()
-  const isCause = (step: Step): boolean =>
-    step.do === 'icmp' || (step.do === 'call' && (step.args[0] === 'TTL' || step.args[0] === 'TOS'))
-  return (
-    /LISTEN|UNCONN|^$/.test(difference!.before) &&
-    steps.some(isCause) &&
-    bare(difference!.kernel) === bare(difference!.softnet)
-  )
-}
-/** One waits for more before it sends a segment of what was written, and the other does not. */
-const isSendDeferred = (run: Run): boolean => {
-  const sent = (lines: readonly string[]): number =>
-    lines.filter((line) => line.startsWith('> ')).length
-  const { kernel, softnet } = run.difference!
-  return (
-    / send /.test(encodeStep(stepOf(run))) &&
-    kernel[0] === softnet[0] &&
-    Math.min(sent(kernel), sent(softnet)) === 0 &&
-    Math.max(sent(kernel), sent(softnet)) === 1
-  )
-}
+const PLACE = /(?<=^> (?:\.|R\.?) .*) tos \d+ ttl \d+$/
+/** Acknowledgements and resets that differ in TTL and TOS, when one of these was changed. */
+const isOtherPlace = (run: Run): boolean =>
+  /^$|^0 LISTEN|UNCONN/.test(run.difference!.before) &&
+  run.steps.some((step) => step.do === 'call' && /^(TTL|TOS)$/.test(step.args[0] ?? '')) &&
+  isOnly(run, PLACE)
 
 export const KNOWN_TCP: readonly Known[] = [
   {
@@ -270,48 +231,18 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
-      'the first text in order begins quick acknowledgements, unless text out of order has let the window grow and ended those that this began with (tcp_grow_window, tcp_dec_quickack_mode); windows go by memory',
-    isIt: isQuickAfterHole,
-  },
-  {
-    reason:
       'RFC 2883 4: what came twice is reported with the next acknowledgement; the kernel forgets it when text comes first that it does not predict (tcp_data_queue)',
     isIt: isReportForgotten,
   },
   {
     reason:
       'RFC 7323 1.3, 2.2, 3.2: what the peer has not offered in its SYN is not in our SYN-ACK; when SYNs cross, the kernel offers it again',
-    isIt: (run) =>
-      run.difference!.before.includes('SYN-') &&
-      isSegment(stepOf(run), /^S[^.]*$/) &&
-      isOnlyOptions(run),
+    isIt: isOfferedAgain,
   },
   {
     reason:
-      'RFC 5961 5: what its ACK field shows to be old says nothing; where the kernel predicts the header it takes the time stamp before it looks at the ACK',
-    isIt: (run) => {
-      const stamp = otherEcho(run)
-      return stamp >= 0 && hasOldAck(run, stamp)
-    },
-  },
-  {
-    reason:
-      'RFC 5961 5: text whose ACK field shows it to be old is not taken; where the kernel predicts the header it takes it before it looks at the ACK',
-    isIt: (run) => {
-      const { kernel, softnet } = run.difference!
-      const isTaken = ackOf(kernel) > ackOf(softnet) || receivedOf(kernel) > receivedOf(softnet)
-      return hasOldText(run) && isTaken
-    },
-  },
-  {
-    reason:
-      'RFC 5961 5.2 takes an ACK of our SYN alone for old, not for an attack; the kernel challenges it (tcp_ack)',
-    isIt: hasAckOfSyn,
-  },
-  {
-    reason:
-      'and after such a challenge it does not challenge again for tcp_invalid_ratelimit, where softnet has not yet',
-    isIt: isSecondChallenge,
+      'RFC 5961 5: what its ACK field shows to be old is dropped, with its text and its time stamp; where the kernel predicts the header it takes both before it looks at the ACK (tcp_rcv_established)',
+    isIt: (run) => isOldStamp(run) || isOldText(run),
   },
   {
     reason:
@@ -320,13 +251,13 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
-      'RFC 7323 3.2: any stamp that we have sent may be echoed; in SYN-RECEIVED the kernel takes only those of its SYN-ACKs',
-    isIt: hasOtherEcho,
+      'RFC 7323 3.2: what was not agreed on is not sent; a TIME-WAIT of the kernel’s echoes a stamp that came with the handshake all the same',
+    isIt: isForeignStamp,
   },
   {
     reason:
-      'RFC 7323 3.2: what was not agreed on is not sent; a TIME-WAIT of the kernel’s echoes a stamp that came with the handshake all the same',
-    isIt: hasForeignStamp,
+      'RFC 9293 3.8.5: the pointer names an octet of the stream; where it is that in front of a segment, the kernel takes one of that segment’s header for it (tcp_urg)',
+    isIt: isMarkInHeader,
   },
   {
     reason:
@@ -345,28 +276,8 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
-      'RFC 9293 3.8.5: the pointer names an octet of the stream; where it is that in front of a segment, the kernel takes one of that segment’s header for it (tcp_urg)',
-    isIt: hasMarkInHeader,
-  },
-  {
-    reason:
       'IP_RECVERR was not asked for: the error that ends an attempt is told once; the kernel leaves it in the error queue as well (tcp_v4_err, ip_icmp_error)',
     isIt: isErrorLeft,
-  },
-  {
-    reason:
-      'RFC 6864 4.1: on a path whose MTU is locked DF is not set; the kernel sets it on what is no larger than the least MTU, where it says nothing (ip_build_and_send_pkt)',
-    isIt: isSmallSynAck,
-  },
-  {
-    reason:
-      'what answers for a half-open connection or one in TIME-WAIT has the TTL, TOS and DF of its socket; the kernel’s is sent by a socket of the namespace (ip_send_unicast_reply)',
-    isIt: isOtherPlace,
-  },
-  {
-    reason:
-      'whether a segment waits for more goes by half of a round trip since the first in flight was sent (tcp_tso_should_defer), and that is time',
-    isIt: isSendDeferred,
   },
   {
     reason:
@@ -374,12 +285,8 @@ export const KNOWN_TCP: readonly Known[] = [
     isIt: isNotsentOfNothing,
   },
   {
-    reason: 'RFC 8200 3: a packet of hop limit 0 goes nowhere, so no socket sends one',
-    isIt: isHopLimitZero,
-  },
-  {
     reason:
-      'RFC 2675 4: a length of 0 is a jumbogram’s; the kernel takes it for that of the packet',
-    isIt: isLengthZero,
+      'what answers for a half-open connection or one in TIME-WAIT has the TTL and TOS of its socket; the kernel’s has those of the namespace, or of the segment (ip_send_unicast_reply)',
+    isIt: isOtherPlace,
   },
 ]

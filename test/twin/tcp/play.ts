@@ -36,6 +36,9 @@ export type Half = {
   shown: Map<number, Shown>
   /** End.pace of each connection. */
   paces: Map<number, number>
+  /** How far its window reached before the step, and what it had acknowledged. */
+  edge: number
+  acked: number
 }
 /** Where the two went apart: the step, what the case showed before it, and what only one of them did. */
 export type Difference = {
@@ -76,6 +79,8 @@ const makeHalf = (family: 'ipv4' | 'ipv6', id: number, isn: number): Half => ({
   sentAt: 0,
   shown: new Map(),
   paces: new Map(),
+  edge: 0,
+  acked: 0,
 })
 export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: Next): Run => ({
   id,
@@ -247,10 +252,10 @@ const isSameTime = (a: Line, b: Line): boolean => {
   if (a.atMs < 0 || b.atMs < 0) return true
   return Math.abs(a.afterMs - b.afterMs) <= lateness(Math.min(a.afterMs, b.afterMs))
 }
-/** What the one has sent just before a wait ends the other may be about to: for how much longer to wait for it. */
-const overtime = ({ steps, halves: [kernel, softnet], isLate }: Run): number => {
+/** What the one has sent by the end of a step the other may be about to: for how much longer to wait for it. */
+const overtime = ({ halves: [kernel, softnet], isLate }: Run): number => {
   const [a, b] = [kernel.lines, softnet.lines]
-  if (isLate || a.length === b.length || steps.at(-1)!.do !== 'wait') return 0
+  if (isLate || a.length === b.length) return 0
   return lateness((a.length > b.length ? a : b).at(-1)!.afterMs)
 }
 const isPlainAck = (text: string): boolean => /^> (\.|R\.?) \S+\(0\)/.test(text)
@@ -282,8 +287,8 @@ const compare = (run: Run, before: string): Difference | null => {
   const isSame =
     kernel.length === softnet.length &&
     kernel.every(({ text }, k) => isSameText(run, text, softnet[k]!.text))
-  const isWait = run.steps.at(-1)!.do === 'wait'
-  if (isSame && (!isWait || kernel.every((line, k) => isSameTime(line, softnet[k]!)))) return null
+  const isTimed = run.isLate || run.steps.at(-1)!.do === 'wait'
+  if (isSame && (!isTimed || kernel.every((line, k) => isSameTime(line, softnet[k]!)))) return null
   const show = (lines: readonly Line[]): string[] =>
     lines.map(({ text, atMs }) =>
       isSame && atMs > 0 ? `${text} after ${Math.round(atMs)} ms` : text
@@ -370,6 +375,8 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
       for (const [side, host] of pair.entries()) {
         const half = run.halves[side]!
         half.lines = []
+        half.edge = half.flow.edge
+        half.acked = half.flow.acked
         doStep(host, half, run, step)
       }
       collect()

@@ -22,6 +22,7 @@ import {
 const NO_ISN = 0x20000000
 const IPPROTO_TCP = 6
 const IPPROTO_UDP = 17
+const IPPROTO_FRAGMENT = 44
 const IPPROTO_ICMP = { ipv4: 1, ipv6: 58 }
 
 /** A case's flow on one host: both ends' first sequence numbers, and the time stamp that the host sent last. */
@@ -32,11 +33,15 @@ export type Flow = {
   peerIsn: number
   isn: number | null
   tsval: number
+  /** That of its SYN. */
+  synTsval: number
   /** Its highest sequence number and acknowledgment so far, relative; how far its window reaches. */
   sent: number
   acked: number
   edge: number
+  /** What its window is shifted by: as its SYN says, unless the peer's has no scale. */
   wscale: number
+  isPeerScaled: boolean
 }
 
 export const makeFlow = (family: Flow['family'], id: number, peerIsn: number): Flow => ({
@@ -46,15 +51,23 @@ export const makeFlow = (family: Flow['family'], id: number, peerIsn: number): F
   peerIsn,
   isn: null,
   tsval: 0,
+  synTsval: 0,
   sent: 0,
   acked: 0,
   edge: 0,
   wscale: 0,
+  isPeerScaled: false,
 })
 
 // ---- in
 
-const optionBytes = (flow: Flow, option: string): number[] => {
+/** Which millisecond it was that it sent what: so soon after its SYN it is that one's. */
+const SAME_STAMP_MS = 6
+const stampOf = ({ tsval, synTsval }: Flow): number =>
+  (tsval - synTsval) >>> 0 <= SAME_STAMP_MS ? synTsval : tsval
+
+/** `isText`: they will be taken for text, so nothing of the host's own is in them. */
+const optionBytes = (flow: Flow, option: string, isText: boolean): number[] => {
   const [name, ...args] = option.split(' ')
   const numbers = args.map(Number)
   const word = (value: number): number[] => [24, 16, 8, 0].map((shift) => (value >>> shift) & 255)
@@ -70,7 +83,7 @@ const optionBytes = (flow: Flow, option: string): number[] => {
     case 'sackOK':
       return [4, 2]
     case 'ts': {
-      const echo = args[1] === '-' ? 0 : flow.tsval + numbers[1]!
+      const echo = args[1] === '-' || isText ? 0 : stampOf(flow) + numbers[1]!
       return [8, 10, ...word(numbers[0]!), ...word(echo)]
     }
     case 'sack': {
@@ -131,7 +144,10 @@ const spoil = (packet: Uint8Array, at: number, by: number): void => {
 }
 
 const segmentBytes = (flow: Flow, segment: Segment): Uint8Array => {
-  const options = segment.options.flatMap((option) => optionBytes(flow, option)).slice(0, 40)
+  const isText = segment.doff !== 0
+  const options = segment.options
+    .flatMap((option) => optionBytes(flow, option, isText))
+    .slice(0, 40)
   while (options.length % 4 !== 0) options.push(1)
   const header = tcp.MIN_HEADER + options.length
   const bytes = new Uint8Array(header + segment.len)
@@ -149,6 +165,8 @@ const segmentBytes = (flow: Flow, segment: Segment): Uint8Array => {
   return bytes.subarray(0, Math.max(0, bytes.length - segment.cut))
 }
 export const segmentFrame = (flow: Flow, segment: Segment): Uint8Array => {
+  if (segment.flags.includes('S') && flow.acked === 0)
+    flow.isPeerScaled = segment.options.some((option) => option.startsWith('wscale '))
   const body = segmentBytes(flow, segment)
   const packet = fromPeer(flow, IPPROTO_TCP, body, segment)
   const { header } = NETS[flow.family]
@@ -232,8 +250,10 @@ const optionsText = (flow: Flow, bytes: Uint8Array, at: number, end: number): st
     if (kind === 0) words.push('eol')
     else if (kind === 1) words.push('nop')
     else if (kind === 2 && len === 4) words.push(`mss ${view.getUint16(p + 2)}`)
-    else if (kind === 3 && len === 3) words.push(`wscale ${value[0]}`)
-    else if (kind === 4 && len === 2) words.push('sackOK')
+    else if (kind === 3 && len === 3) {
+      words.push(`wscale ${value[0]}`)
+      flow.wscale = value[0]!
+    } else if (kind === 4 && len === 2) words.push('sackOK')
     else if (kind === 5)
       words.push(
         `sack ${Array.from({ length: (len - 2) / 4 }, (_, k) => (view.getInt32(p + 2 + 4 * k) - flow.peerIsn) | 0).join(' ')}`
@@ -273,7 +293,8 @@ const tcpText = (flow: Flow, bytes: Uint8Array, at: number): string => {
     words.push(`ack ${ack}`)
     if ((flags & tcp.TCP_RST) === 0) {
       flow.acked = ack
-      flow.edge = ack + ((flags & tcp.TCP_SYN) !== 0 ? win : win << flow.wscale)
+      const isScaled = flow.isPeerScaled && (flags & tcp.TCP_SYN) === 0
+      flow.edge = ack + (isScaled ? win << flow.wscale : win)
     }
   } else if (tcp.ack(bytes, at) !== 0) words.push('ack not 0')
   noteSent(flow, flags, seq + len + counted(flags), win)
@@ -282,10 +303,18 @@ const tcpText = (flow: Flow, bytes: Uint8Array, at: number): string => {
   const options = optionsText(flow, bytes, at + tcp.MIN_HEADER, at + header)
   if (options.length > 0) words.push(`[${options.join(', ')}]`)
   const isSyn = (flags & tcp.TCP_SYN) !== 0
+  if (isSyn) flow.synTsval = flow.tsval
   for (let k = 0; k < len; k++)
     if (bytes[at + header + k] !== pattern(seq - (isSyn ? 0 : 1) + k))
       return `${words.join(' ')} other octets`
   return words.join(' ')
+}
+
+/** IPv6's fragments, whose identifications are each one's own (RFC 7739). */
+const fragmentText = (bytes: Uint8Array, at: number): string => {
+  const field = (bytes[at + 2]! << 8) | bytes[at + 3]!
+  const more = (field & 1) === 0 ? '' : ' more'
+  return `fragment of ${bytes[at]} ${field & 0xfff8} (${bytes.length - at - 8})${more}`
 }
 
 /** What the host sent, and the flow knows of it after. */
@@ -309,6 +338,7 @@ export const describe = (flow: Flow, frame: Uint8Array): string => {
       protocol === IPPROTO_TCP ? tcpText(flow, packet, header) : `udp ${length - header - 8}`
     return `${text} ${place}${isOk ? '' : ' bad checksum'}`
   }
+  if (protocol === IPPROTO_FRAGMENT) return `${fragmentText(packet, header)} ${place}`
   const body = packet.slice(header)
   body.fill(0, 2, 4)
   return `protocol ${protocol} ${Buffer.from(body.subarray(0, 8)).toString('hex')} ${place}`

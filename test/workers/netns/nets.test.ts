@@ -40,6 +40,9 @@ const createWorld = () => {
     services: {},
     serve: null,
     keep: null,
+    onError: (name, error) => {
+      throw new Error(`${name}: ${error}`)
+    },
     createApi: () => Promise.reject(new Error('nobody asks')),
   })
   const turn = (): void => {

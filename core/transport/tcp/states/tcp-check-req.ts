@@ -37,6 +37,7 @@ import {
   TP_SND_WSCALE,
   TP_TS_OFFSET,
   TP_LRCVTIME,
+  TP_LSNDTIME,
   TP_RETRANS_STAMP,
   TP_SND_ISN,
   TP_UNDO_MARKER,
@@ -166,13 +167,13 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
     }
     return true
   }
-  /** It echoes a stamp that no segment of ours has carried (RFC 7323 3.2). */
+  /** It echoes a stamp that lies not between those of our SYN-ACKs (RFC 7323 3.2, tcp_check_req). */
   const echoesForeignStamp = (req: number): boolean => {
     const echo = opts[OPT_TSECR]
     if (echo === 0) return false
-    const first = (i32[req + TP_LRCVTIME] + i32[req + TP_TS_OFFSET]) | 0
-    const now = transmit.tsval(req)
-    return (now - echo) >>> 0 > (now - first) >>> 0
+    const last = i32[req + TP_LSNDTIME]
+    const since = (last + i32[req + TP_TS_OFFSET] - echo) >>> 0
+    return since > (last - i32[req + TP_LRCVTIME]) >>> 0
   }
   /** TCP_DEFER_ACCEPT: a listener that wants connections with text takes none on a bare ACK, for as long as it said. */
   const isDeferred = (req: number, skb: number): boolean => {

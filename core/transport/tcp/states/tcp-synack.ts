@@ -3,7 +3,7 @@
  * (tcp-fastopen.ts). On the worker. Linux: tcp_v4_send_synack, tcp_rtx_synack, tcp_check_req.
  */
 import type { Time } from '../../../base/time.ts'
-import { TIME_US } from '../../../base/time.ts'
+import { TIME_MS, TIME_US } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { SK_CREATED } from '../../../socket/sock.ts'
@@ -17,6 +17,7 @@ import {
   CB_SEQ,
   OPT_TIMESTAMPS,
   TP_OPTS,
+  TP_LSNDTIME,
   TP_RCV_NXT,
   TP_RCV_WND,
   TP_SND_ISN,
@@ -40,6 +41,7 @@ export const createTcpSynack = ({ arena, bank, time, transmit }: TcpSynackDeps) 
   const sendSynAck = (req: number): void => {
     const flags = TCP_SYN | TCP_ACK | accecnSynAckFlags(i32, req)
     const skb = transmit.emptySegment(i32[req + TP_SND_ISN], flags)
+    i32[req + TP_LSNDTIME] = time[TIME_MS]
     if (skb !== 0) transmit.sendSegment(req, skb)
   }
   const retransmitSynAck = (req: number): void => {

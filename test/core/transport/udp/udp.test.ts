@@ -1,4 +1,10 @@
-import { IP_FREEBIND, IPPROTO_IP, POLLHUP } from '../../../../core/socket/socket-constants.ts'
+import {
+  IP_FREEBIND,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_UNICAST_HOPS,
+  POLLHUP,
+} from '../../../../core/socket/socket-constants.ts'
 import { AF_INET, AF_INET6 } from '../../../../core/base/family.ts'
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../../core/base/errno.ts'
@@ -22,14 +28,18 @@ import {
   SK_REUSE,
   SK_RMEM,
   SK_SADDR,
+  SOCK_DGRAM,
+  SOCK_STREAM,
 } from '../../../../core/socket/sock.ts'
 import * as icmp from '../../../../core/wire/icmp.ts'
 import { IPPROTO_UDP } from '../../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../../core/wire/ipv4.ts'
+import * as ipv6 from '../../../../core/wire/ipv6.ts'
 import * as udp from '../../../../core/wire/udp.ts'
 import { joinOn } from '../../../support/groups.ts'
-import { CLIENT_MAC, createRouter, toRouter } from '../../../../sim/net/path-host.ts'
-import { V4 } from '../../../../sim/net/path-tables.ts'
+import { CLIENT_MAC, createRouter, createRouter6, toRouter } from '../../../../sim/net/path-host.ts'
+import { ip6Frame, udpDatagram6 } from '../../../../sim/net/packets6.ts'
+import { V4, words } from '../../../../sim/net/path-tables.ts'
 import {
   icmpFrame,
   ip,
@@ -163,6 +173,33 @@ describe('receiving', () => {
       expect(path.isAllReturned()).toBe(true)
     })
   }
+  test('over IPv6 a length of 0 is that of the packet, over IPv4 none', () => {
+    const path = host()
+    const six = createRouter6()
+    const { proto } = six.first.udp
+    const sk = proto.open(AF_INET6)
+    proto.bind(sk, new Int32Array(4), 0, 53)
+    const fields6 = { saddr: '2001:db8:2::9', daddr: '2001:db8:2::1' }
+    const datagram = udpDatagram6(fields6, ports, text('hello'))
+    udp.setLength(datagram, 0, 0)
+    // the sum counts the length twice: in the header, and in the pseudo header, where it is the packet's
+    udp.putChecksum(datagram, 0, (udp.checksum(datagram, 0) + 13) % 0xffff)
+    const buffer = new Uint8Array(10)
+    for (const by of [0, 1]) {
+      udp.putChecksum(datagram, 0, udp.checksum(datagram, 0) + by)
+      six.receive(ip6Frame(toRouter, { ...fields6, protocol: IPPROTO_UDP }, datagram), 2)
+    }
+    expect(proto.recvBytes!(sk, buffer, 0, 10)).toBe(5)
+    expect(proto.recvBytes!(sk, buffer, 0, 10)).toBe(-Errno.EAGAIN)
+    expect([six.counter(Mib.Udp6InDatagrams), six.counter(Mib.Udp6InCsumErrors)]).toEqual([1, 1])
+    proto.close(sk)
+    expect(six.isAllReturned()).toBe(true)
+    const frame = udpFrame(toRouter, fields, ports)
+    udp.setLength(frame, 34, 0)
+    path.receive(frame, 2)
+    expect(path.drops(Drop.PKT_TOO_SMALL)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('takes a datagram without a checksum over IPv4, and one that the device has verified', () => {
     const path = host()
     const sk = path.bound('0.0.0.0', 53)
@@ -365,6 +402,23 @@ describe('sending', () => {
     expect(new TextDecoder().decode(frame.subarray(42))).toBe('hello')
     expect(path.counter(Mib.UdpOutDatagrams)).toBe(1)
     expect(path.counter(Mib.IpOutRequests)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('IPV6_UNICAST_HOPS of 0 is sent so, by datagrams and by connections', () => {
+    const path = createRouter6()
+    path.setNeigh(2, '2001:db8:2::9', CLIENT_MAC)
+    const { sockets } = path.first
+    const peer = Int32Array.from(words('2001:db8:2::9'))
+    path.sent.length = 0
+    for (const type of [SOCK_DGRAM, SOCK_STREAM]) {
+      const sk = sockets.socket(AF_INET6, type, 0)
+      sockets.setsockopt(sk, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 0)
+      sockets.connect(sk, peer, 0, 4000)
+      if (type === SOCK_DGRAM) path.first.udp.sendtoBytes(sk, text('hello'), 0, 5, peer, 0, 4000)
+      path.settle()
+      sockets.close(sk)
+    }
+    expect(path.sent.map(({ frame }) => ipv6.hopLimit(frame, 14))).toEqual([0, 0])
     expect(path.isAllReturned()).toBe(true)
   })
   test('takes a port of its own when it has none, and its peer with connect', () => {
