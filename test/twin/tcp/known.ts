@@ -72,11 +72,14 @@ const isOldStamp = (run: Run): boolean => {
     )
   )
 }
+/** How much has been received, as files show it. */
+const receivedOf = (lines: readonly string[]): number =>
+  Math.max(0, ...lines.map((line) => Number(/ bytes_received (\d+)/.exec(line)?.[1] ?? 0)))
 /** The kernel takes the text of a segment whose acknowledgement is old: of this one, or one before anyone could see it. */
 const isOldText = (run: Run): boolean => {
   const { at, before, kernel, softnet } = run.difference!
   return (
-    ackOf(kernel) > ackOf(softnet) &&
+    (ackOf(kernel) > ackOf(softnet) || receivedOf(kernel) > receivedOf(softnet)) &&
     oldSegments(run).some(
       (old) => old.segment.len > 0 && (old.at === at || /^0 LISTEN[^,]*$/.test(before))
     )
@@ -98,7 +101,7 @@ const isForeignStamp = (run: Run): boolean => {
   const syn = run.steps.find((step) => isSegment(step, /^S/))
   const hasStamp = ({ options }: Segment): boolean => options.some((one) => one.startsWith('ts '))
   return (
-    /^0 LISTEN(, 1 UNCONN[^,]*)?$/.test(before) &&
+    /^$|^0 LISTEN(, 1 UNCONN[^,]*)?$/.test(before) &&
     syn?.do === 'segment' &&
     !hasStamp(syn.segment) &&
     / ts ecr [1-9]/.test(kernel.join()) &&
@@ -151,13 +154,24 @@ const isAckAtOnce = (run: Run): boolean => {
   )
 }
 
-/** Only softnet reports text that has come twice: blocks of SACK that lie behind no hole. */
+/** What a line reports by SACK lies behind a hole, or has come twice; null when it reports nothing. */
+const isOfHole = (line: string): boolean | null => {
+  const [, ack, start] = / ack (\d+) .*sack (-?\d+) /.exec(line) ?? []
+  return ack === undefined ? null : Number(start) > Number(ack)
+}
+/** Only the kernel acknowledges at once, some time after text that was out of order. */
+const isQuickAfterHole = ({ answers, difference }: Run): boolean => {
+  const { at, kernel, softnet } = difference!
+  return (
+    answers.slice(0, at).some((lines) => lines.some((line) => isOfHole(line) === true)) &&
+    isAck(kernel[0] ?? '') &&
+    kernel.slice(1).join() === softnet.join()
+  )
+}
+/** Only softnet reports text that has come twice. */
 const isReportForgotten = (run: Run): boolean => {
   const { kernel, softnet } = run.difference!
-  const isReport = (line: string): boolean => {
-    const [, ack, start] = / ack (\d+) .*sack (-?\d+) /.exec(line) ?? []
-    return ack !== undefined && Number(start) <= Number(ack)
-  }
+  const isReport = (line: string): boolean => isOfHole(line) === false
   return softnet.some(isReport) && !kernel.some(isReport) && isOnly(run, OPTIONS)
 }
 
@@ -233,6 +247,11 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'RFC 9293 3.8.6.3: text of more than a segment is acknowledged at once while the window is as large as before, and what comes next when it has grown (__tcp_ack_snd_check, tcp_grow_window); windows go by memory, which is each one’s own',
     isIt: isAckAtOnce,
+  },
+  {
+    reason:
+      'the first text in order begins quick acknowledgements, unless text out of order has let the window grow and ended those that this began with (tcp_grow_window, tcp_dec_quickack_mode); windows go by memory',
+    isIt: isQuickAfterHole,
   },
   {
     reason:

@@ -37,6 +37,7 @@ import {
   TP_RCV_WUP,
   TP_SND_NXT,
   TP_SND_UNA,
+  TP_SND_WL1,
   TP_SND_WND,
   TP_SND_WSCALE,
   TP_TS_RECENT,
@@ -124,8 +125,9 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     if (isDue) ackSndCheck(sk)
   }
   /**
-   * An acknowledgement that says nothing else leaves what waits to be acknowledged, a SYN-ACK or text, to the timer: its window is
-   * the last one's, and not that of a SYN-ACK where windows are scaled (tcp_fast_path_on, tcp_finish_connect).
+   * Its window is the last one's, and not that of a SYN-ACK where windows are scaled (tcp_fast_path_on, tcp_finish_connect). Such
+   * an acknowledgement leaves what waits to be acknowledged, a SYN-ACK or text, to the timer, and such text says nothing of what
+   * we have sent.
    */
   const isPredicted = (sk: number, skb: number): boolean => {
     const scale = i32[sk + TP_SND_WSCALE]
@@ -146,8 +148,9 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     }
     f64[bank + Mib.TcpExtTCPHPHits]++
     countData(sk, skb)
-    // the window update and the acknowledgement before the text: the skb may be gone after it
-    if (tcpAck(sk, skb, opts, seq, ack, len) < 0) {
+    // the window update and the acknowledgement before the text: the skb may be gone after it; as predicted it has none
+    if (ack === i32[sk + TP_SND_UNA] && isPredicted(sk, skb)) i32[sk + TP_SND_WL1] = seq
+    else if (tcpAck(sk, skb, opts, seq, ack, len) < 0) {
       drop(skb, Drop.TCP_TOO_OLD_ACK)
       return
     }
