@@ -36,6 +36,7 @@ const FLAG_WORDS = [
   'dynamic',
   'mngtmpaddr',
   'noprefixroute',
+  'stable-privacy',
 ] as const
 
 const infoHead = (info: AddressInfo): string => {

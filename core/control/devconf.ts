@@ -19,6 +19,7 @@ import {
 } from '../shm/devconf.ts'
 import { formatWords, type Words } from '../wire/text.ts'
 import type { Ifaddrs } from '../inet/addr/ifaddr.ts'
+import { ADDR_GEN_STABLE, secretOf } from '../inet/addr/stable-id.ts'
 import type { Links } from './links/links.ts'
 
 type DevConfDeps = {
@@ -105,7 +106,16 @@ export const createDevConf = (deps: DevConfDeps) => {
   const setAddress = ({ family, row, word }: ConfItem, words: Words): void => {
     i32.set(words, confRow(arena, row) + word)
     if (row !== CONF_ALL && row !== confDefault(arena)) noteConfSet(arena, row, family, word)
+    if (word !== Conf6.stable_secret || words.every((part) => part === 0)) return
+    // from then on addresses are made of it (addrconf_sysctl_stable_secret)
+    for (const ifindex of row === confDefault(arena) ? links.list() : [row])
+      i32[confRow(arena, ifindex) + Conf6.addr_gen_mode] = ADDR_GEN_STABLE
   }
+  /** There is none, but for that of devices which have none of their own (`default`). */
+  const isSecretOfAll = ({ row, word }: ConfItem, words: Words): boolean =>
+    row === CONF_ALL && word === Conf6.stable_secret && words.some((part) => part !== 0)
+  const lacksSecret = ({ row, word }: ConfItem, value: number): boolean =>
+    word === Conf6.addr_gen_mode && value === ADDR_GEN_STABLE && secretOf(arena, row) === 0
 
   const everywhere = (word: number, value: number): void => {
     for (let row = 0; row <= confDefault(arena); row++) i32[confRow(arena, row) + word] = value
@@ -135,5 +145,5 @@ export const createDevConf = (deps: DevConfDeps) => {
     else if (row !== CONF_ALL && row !== confDefault(arena)) noteConfSet(arena, row, family, word)
     if (LINKDOWN.includes(word)) linkdownIgnored()
   }
-  return { names, find, get, set, setAddress }
+  return { names, find, get, set, setAddress, isSecretOfAll, lacksSecret }
 }

@@ -153,7 +153,7 @@ export type LinkInfo = {
   txQueues: number
   rxQueues: number
   gsoMax: number
-  /** addr_gen_mode: 0 by the MAC, 1 none. */
+  /** addr_gen_mode: 0 by the MAC, 1 none, 2 and 3 by a secret. */
   addrGenMode: number
   /** Ifindex of a veth's other end, or 0. */
   peer: number

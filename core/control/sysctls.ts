@@ -122,12 +122,14 @@ export const createSysctls = ({ arena, devConf }: SysctlsDeps) => {
   const setConf = (conf: ConfItem, value: number): Outcome<SysctlItem> => {
     if (!Number.isInteger(value) || value < conf.min || value > conf.max)
       return refuse(Errno.EINVAL, null, 'value')
+    if (devConf.lacksSecret(conf, value)) return refuse(Errno.EINVAL, null, 'value')
     devConf.set(conf, value)
     return changed({ name: conf.name, value })
   }
   const setAddress = (conf: ConfItem, text: string): Outcome<SysctlItem> => {
     const addr = parseAddr(text)
     if (addr?.family !== 6) return refuse(Errno.EINVAL, null, 'value')
+    if (devConf.isSecretOfAll(conf, addr.words)) return refuse(Errno.EIO, null, 'value')
     devConf.setAddress(conf, addr.words)
     return changed(item(conf.name)!)
   }

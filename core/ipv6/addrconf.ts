@@ -9,9 +9,15 @@ import { RTN_UNICAST } from '../base/flowi.ts'
 import type { Rib } from '../control/rib.ts'
 import type { RibRoute } from '../control/rib-route.ts'
 import type { RouteExpiry } from '../control/route-expiry.ts'
-import { FOREVER, IFA_F_MANAGETEMPADDR, IFA_F_OPTIMISTIC } from '../inet/addr/ifaddr-constants.ts'
+import {
+  FOREVER,
+  IFA_F_MANAGETEMPADDR,
+  IFA_F_OPTIMISTIC,
+  IFA_F_STABLE_PRIVACY,
+} from '../inet/addr/ifaddr-constants.ts'
 import { interfaceIdOf } from '../inet/addr/eui64.ts'
 import type { Ifaddrs } from '../inet/addr/ifaddr.ts'
+import { ADDR_GEN_STABLE, stableIdOf } from '../inet/addr/stable-id.ts'
 import {
   RT_SCOPE_UNIVERSE,
   RT_TABLE_MAIN,
@@ -225,7 +231,12 @@ export const createAddrconf = ({ arena, rib, ifaddrs, nowMs, setUntil }: Addrcon
     validLft: number,
     preferredLft: number
   ): void => {
-    const words: Words = [network[0], network[1], ...interfaceIdOf(arena, ifindex)]
+    const stable =
+      conf(ifindex, Conf6.addr_gen_mode) >= ADDR_GEN_STABLE
+        ? stableIdOf(arena, ifindex, network, 0)
+        : null
+    const id = stable ?? interfaceIdOf(arena, ifindex)
+    const words: Words = [network[0], network[1], ...id]
     const isThere = ifaddrs
       .list()
       .some((at) => at.ifindex === ifindex && sameWords(at.words, words))
@@ -233,7 +244,8 @@ export const createAddrconf = ({ arena, rib, ifaddrs, nowMs, setUntil }: Addrcon
     if (validLft === 0) return
     const most = conf(ifindex, Conf6.max_addresses)
     if (most !== 0 && ifaddrs.countOf(ifindex) >= most) return tooMuch()
-    const flags = IFA_F_MANAGETEMPADDR | IFA_F_OPTIMISTIC
+    const how = stable === null ? 0 : IFA_F_STABLE_PRIVACY
+    const flags = IFA_F_MANAGETEMPADDR | IFA_F_OPTIMISTIC | how
     const at = { ifindex, family: AF_INET6, words, prefixlen: 64, scope: RT_SCOPE_UNIVERSE }
     ifaddrs.add({ ...at, flags, broadcast: 0, validLft, preferredLft, isAuto: true })
   }

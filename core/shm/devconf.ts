@@ -122,8 +122,10 @@ const IPV6 = {
   /** Either, on a host: addresses are used while they are tried (RFC 4429), and preferred as others are. */
   optimistic_dad: onOff(0),
   use_optimistic: onOff(0),
-  /** How the address of the link is made: 0 of the MAC (RFC 4291 appendix A), 1 not at all. */
-  addr_gen_mode: number(0, 1),
+  /** Of what addresses are made that tell nothing of the device (RFC 7217); `::` is none. Of `default`, for devices without. */
+  stable_secret: address(),
+  /** How that of the link and those of prefixes are made: 0, 1 of the MAC (RFC 4291 appendix A), at 1 none of the link, 2 of the secret, 3 of one that is drawn. */
+  addr_gen_mode: number(0, 3),
   /** Seconds, at most, until the first word on a link. */
   router_solicitation_delay: number(1, MAX),
   /** How often routers are asked for (-1: until one answers), and seconds from the first to the second time, and at most. */

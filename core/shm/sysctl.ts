@@ -288,6 +288,8 @@ const TABLE = {
   icmp6_echo_ignore_multicast: onOff('net.ipv6.icmp.echo_ignore_multicast', 0),
   /** Milliseconds between two errors to one host. */
   icmp6_ratelimit: number('net.ipv6.icmp.ratelimit', 1000),
+  /** How many addresses of a secret are tried beside the first (RFC 7217). */
+  idgen_retries: number('net.ipv6.idgen_retries', 3),
   /** Options of a hop-by-hop or destination header, below zero: so many, all known; and its octets (RFC 8504 section 5.3). */
   max_hbh_opts_number: number('net.ipv6.max_hbh_opts_number', 8, -MAX),
   max_dst_opts_number: number('net.ipv6.max_dst_opts_number', 8, -MAX),

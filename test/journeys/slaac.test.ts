@@ -31,7 +31,7 @@ const PREFIX = '2001:db8::'
 const MADE = '2001:db8::ff:fe00:a'
 const sll = llOption(SLLA, ROUTER_MAC)
 
-const host = async (sysctl: Record<string, number> = {}) => {
+const host = async (sysctl: Record<string, number | string> = {}) => {
   const sim = createSim(1)
   const h = await sim.host('h', {
     setup: {
@@ -44,7 +44,7 @@ const host = async (sysctl: Record<string, number> = {}) => {
   })
   const station = sim.station()
   sim.wire(station, [h, 'eth0'])
-  const set = (name: string, value: number): Promise<void> =>
+  const set = (name: string, value: number | string): Promise<void> =>
     h.must({ type: 'SYSCTL_SET', name: `net.ipv6.conf.eth0.${name}`, value })
   const get = async (name: string): Promise<unknown> => {
     const reply = await h.request({ type: 'SYSCTL_GET', name: `net.ipv6.conf.eth0.${name}` })
@@ -439,6 +439,86 @@ describe('temporary addresses (RFC 8981)', () => {
     for (const up of [false, true])
       await h.must({ type: 'RTM_NEWLINK', flags: 0, link: { ifname: 'eth0', up } })
     expect(list()).toEqual([])
+  })
+})
+
+describe('addresses that tell nothing of the device (RFC 7217)', () => {
+  const secret = async (value = '2001:db8::1') => {
+    const made = await host()
+    const { h, sim, addresses } = made
+    const set = (row: string, name: string, to: string | number) =>
+      h.request({ type: 'SYSCTL_SET', name: `net.ipv6.conf.${row}.${name}`, value: to })
+    expect(await set('eth0', 'addr_gen_mode', 2)).toMatchObject({ error: 22 })
+    expect(await set('all', 'stable_secret', value)).toMatchObject({ error: 5 })
+    expect(await set('eth0', 'stable_secret', value)).toMatchObject({ error: 0 })
+    expect(await made.get('addr_gen_mode')).toBe(2)
+    const turn = async (): Promise<void> => {
+      for (const up of [false, true])
+        await h.must({ type: 'RTM_NEWLINK', flags: 0, link: { ifname: 'eth0', up } })
+      sim.run(3000)
+    }
+    await turn()
+    const stable = () => addresses().filter((at) => at['stable-privacy'] === true)
+    return { ...made, setOf: set, turn, stable }
+  }
+  test('are made of a secret, that of the link and those of prefixes, and are the same again later', async () => {
+    const { stable, hear, turn, addresses, sim } = await secret()
+    hear()
+    const first = stable().map(({ local }) => local)
+    expect(first).toHaveLength(2)
+    expect(addresses()).toHaveLength(2)
+    expect(first.some((local) => local.includes('ff:fe'))).toBe(false)
+    expect(first[0]!.slice(4)).not.toBe(first[1]!.slice(10))
+    await turn()
+    hear()
+    expect(stable().map(({ local }) => local)).toEqual(first)
+    expect(sim.leaks()).toEqual({})
+  })
+  test('are made of a secret that is drawn where addr_gen_mode is 3', async () => {
+    const { h, sim, set, addresses, get } = await host()
+    await set('addr_gen_mode', 3)
+    for (const up of [false, true])
+      await h.must({ type: 'RTM_NEWLINK', flags: 0, link: { ifname: 'eth0', up } })
+    sim.run(3000)
+    expect(await get('stable_secret')).not.toBe('::')
+    expect(addresses()).toMatchObject([{ scope: 'link', 'stable-privacy': true }])
+    expect(addresses()[0]!.local).not.toContain('ff:fe')
+  })
+  test('are so where a configuration says both, in whatever order', async () => {
+    const { get, set } = await host({
+      'net.ipv6.conf.eth0.addr_gen_mode': 2,
+      'net.ipv6.conf.eth0.stable_secret': '2001:db8::1',
+    })
+    expect([await get('addr_gen_mode'), await get('stable_secret')]).toEqual([2, '2001:db8::1'])
+    await set('addr_gen_mode', 0)
+    await set('stable_secret', '::')
+    expect(await get('addr_gen_mode')).toBe(0)
+  })
+  test('make way for the next of them where another has one, so many times', async () => {
+    const { stable, hear, station, sim, h } = await secret()
+    hear()
+    const global = () => stable().filter(({ scope }) => scope === 'global')
+    const seen = new Set<string>()
+    for (let k = 0; k < 4; k++) {
+      const [{ local } = { local: '' }] = global()
+      seen.add(local)
+      station.send(
+        ndFrame({
+          src: ROUTER_MAC,
+          saddr: '::',
+          type: NS,
+          target: local,
+          ...solicitedNode(local),
+        })
+      )
+      sim.run(20)
+    }
+    expect([seen.size, seen.has('')]).toEqual([4, false])
+    expect(global()).toEqual([])
+    await h.must({ type: 'SYSCTL_SET', name: 'net.ipv6.idgen_retries', value: 0 })
+    hear()
+    expect(global().map(({ local }) => seen.has(local))).toEqual([true])
+    expect(sim.leaks()).toEqual({})
   })
 })
 

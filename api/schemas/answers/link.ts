@@ -122,6 +122,7 @@ export const addressInfo = z
     dynamic: flag,
     mngtmpaddr: flag,
     noprefixroute: flag,
+    'stable-privacy': flag,
     label: z.string().optional(),
     valid_life_time: count,
     preferred_life_time: count,

@@ -13,6 +13,7 @@ import {
   IFA_F_OPTIMISTIC,
   IFA_F_PERMANENT,
   IFA_F_SECONDARY,
+  IFA_F_STABLE_PRIVACY,
   IFA_F_TENTATIVE,
 } from '../../inet/addr/ifaddr-constants.ts'
 import type { Ifaddr } from '../../inet/addr/ifaddr-held.ts'
@@ -67,7 +68,11 @@ const TOLD = {
   deprecated: IFA_F_DEPRECATED,
   tentative: IFA_F_TENTATIVE,
 } as const
-const TOLD_LAST = { mngtmpaddr: IFA_F_MANAGETEMPADDR, noprefixroute: IFA_F_NOPREFIXROUTE } as const
+const TOLD_LAST = {
+  mngtmpaddr: IFA_F_MANAGETEMPADDR,
+  noprefixroute: IFA_F_NOPREFIXROUTE,
+  'stable-privacy': IFA_F_STABLE_PRIVACY,
+} as const
 const toldOf = (flags: number, words: Readonly<Record<string, number>>): Record<string, true> =>
   Object.fromEntries(
     Object.entries(words)

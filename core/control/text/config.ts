@@ -78,7 +78,7 @@ const FOLLOWS: Readonly<Record<string, string>> = {
 /** The opposite of it. */
 const ROUTER_LISTENS = 'net.ipv4.conf.all.accept_redirects'
 /** Switches that turn others come before them. */
-const TURNS_OTHERS = /forward(ing)?$/
+const TURNS_OTHERS = /(forward(ing)?|stable_secret)$/
 
 /** What is asked for here is always there. */
 const drain = <T>(chunks: Iterable<T[]> | Refused): T[] => {

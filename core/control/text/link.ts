@@ -32,7 +32,7 @@ import { isRefused, noSuchDevice, refuseAs, wrong } from './names.ts'
 const GSO_MAX_SIZE = 65535
 /** As many as it may have octets. */
 const GSO_MAX_SEGS = 65535
-const ADDR_GEN_MODES = ['eui64', 'none']
+const ADDR_GEN_MODES = ['eui64', 'none', 'stable_secret', 'random']
 
 /** The net that has no name is named as that of the first process. */
 export const DEFAULT_NETNS = '1'

@@ -42,6 +42,8 @@ export const IFA_F_TENTATIVE = 0x40
 export const IFA_F_PERMANENT = 0x80
 export const IFA_F_MANAGETEMPADDR = 0x100
 export const IFA_F_NOPREFIXROUTE = 0x200
+/** Of a secret, so that it tells nothing of its device (RFC 7217). */
+export const IFA_F_STABLE_PRIVACY = 0x800
 
 /** Seconds that never pass. */
 export const FOREVER = 0xffffffff

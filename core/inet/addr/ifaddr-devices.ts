@@ -19,18 +19,25 @@ import { CONF_ALL, Conf6, confRow } from '../../shm/devconf.ts'
 import type { Words } from '../../wire/text.ts'
 import { afInfo } from '../af-ops.ts'
 import { RT_SCOPE_HOST, RT_SCOPE_LINK } from '../fib/nexthop-constants.ts'
-import { linkLocalOf } from './eui64.ts'
-import { IFA_F_OPTIMISTIC, IFA_F_PERMANENT } from './ifaddr-constants.ts'
+import { interfaceIdOf } from './eui64.ts'
+import { IFA_F_OPTIMISTIC, IFA_F_PERMANENT, IFA_F_STABLE_PRIVACY } from './ifaddr-constants.ts'
 import type { Held, HeldAddrs } from './ifaddr-held.ts'
 import { type IfaddrRoutes, isBy, map4 } from './ifaddr-routes.ts'
 import type { IfaddrTable } from './ifaddr-table.ts'
 import type { IfaddrTrials } from './ifaddr-trials.ts'
+import {
+  ADDR_GEN_EUI64,
+  ADDR_GEN_NONE,
+  ADDR_GEN_RANDOM,
+  secretOf,
+  stableIdOf,
+} from './stable-id.ts'
 
-/** addr_gen_mode: by the MAC (RFC 4291 appendix A); 1 is none. */
-const ADDR_GEN_EUI64 = 0
+const LINK_LOCAL: Words = [0xfe800000 | 0, 0, 0, 0]
 
 type IfaddrDevicesDeps = {
   arena: Arena
+  random: () => number
   routes: IfaddrRoutes
 } & Pick<HeldAddrs, 'list'> &
   Pick<IfaddrTable, 'add' | 'drop'> &
@@ -38,7 +45,7 @@ type IfaddrDevicesDeps = {
 export type IfaddrDevices = ReturnType<typeof createIfaddrDevices>
 
 export const createIfaddrDevices = (deps: IfaddrDevicesDeps) => {
-  const { arena, list, add, drop, isTried4, tryAgain, keepDown } = deps
+  const { arena, random, list, add, drop, isTried4, tryAgain, keepDown } = deps
   const { has, hasKeptDown, hasAnycast, routesOf, addRoutes, multicast6, followAnycast, flush } =
     deps.routes
   const { i32 } = arena
@@ -51,9 +58,11 @@ export const createIfaddrDevices = (deps: IfaddrDevicesDeps) => {
     family: number,
     words: Words,
     prefixlen: number,
-    scope: number
+    scope: number,
+    more = 0
   ): void => {
-    add({ ifindex, family, words, prefixlen, scope, flags: IFA_F_OPTIMISTIC, broadcast: 0 })
+    const flags = IFA_F_OPTIMISTIC | more
+    add({ ifindex, family, words, prefixlen, scope, flags, broadcast: 0 })
   }
   /** The device is up (IFF_UP is set): its addresses get their routes back, and those that come by themselves. */
   const deviceUp = (ifindex: number): void => {
@@ -70,8 +79,23 @@ export const createIfaddrDevices = (deps: IfaddrDevicesDeps) => {
     // a VRF has no link (addrconf_addr_gen, addrconf_add_dev)
     if (l3mdevOf(arena, ifindex) === ifindex) return
     addRoutes([multicast6(ifindex)])
-    if (confOf(ifindex, Conf6.addr_gen_mode) !== ADDR_GEN_EUI64) return
-    own(ifindex, AF_INET6, linkLocalOf(arena, ifindex), 64, RT_SCOPE_LINK)
+    addLinkLocal(ifindex)
+  }
+  /** The address of the link, as addr_gen_mode has it made (addrconf_addr_gen). */
+  const addLinkLocal = (ifindex: number): void => {
+    const mode = confOf(ifindex, Conf6.addr_gen_mode)
+    if (mode === ADDR_GEN_NONE) return
+    if (mode === ADDR_GEN_RANDOM) drawSecret(ifindex)
+    const isOfMac = mode === ADDR_GEN_EUI64
+    const id = isOfMac ? interfaceIdOf(arena, ifindex) : stableIdOf(arena, ifindex, LINK_LOCAL, 0)
+    if (id === null) return
+    const words: Words = [LINK_LOCAL[0], LINK_LOCAL[1], ...id]
+    own(ifindex, AF_INET6, words, 64, RT_SCOPE_LINK, isOfMac ? 0 : IFA_F_STABLE_PRIVACY)
+  }
+  const drawSecret = (ifindex: number): void => {
+    if (secretOf(arena, ifindex) !== 0) return
+    const at = confRow(arena, ifindex) + Conf6.stable_secret
+    for (let k = 0; k < 4; k++) i32[at + k] = random()
   }
   /** IPv6 is off on the device now, or on again (addrconf_disable_change). */
   const switched6 = (ifindex: number): void => {

@@ -43,7 +43,11 @@ export type Ifaddr = {
 /** An address as it is asked for; without lifetimes it stays. */
 export type NewIfaddr = Omit<Ifaddr, Lft> & Partial<Pick<Ifaddr, Lft>> & Origin
 /** Made of a prefix, of which a router, or another address, says whether it is on the link. */
-type Origin = { isAuto?: boolean }
+type Origin = {
+  isAuto?: boolean
+  /** Of a stable one: how many before it were another's. */
+  taken?: number
+}
 type Lft = 'validLft' | 'preferredLft'
 /** As it is kept: when its lifetimes end, in milliseconds of control's clock, and its row. */
 export type Held = Omit<Ifaddr, Lft> &
@@ -79,11 +83,14 @@ export const createHeldAddrs = ({ arena, nowMs, retire }: HeldDeps) => {
   const secondsTo = (end: number): number =>
     end === Infinity ? FOREVER : Math.max(0, Math.ceil((end - nowMs()) / 1000))
   /** As it is at this moment. */
-  const seen = ({ validUntil, preferredUntil, index: _, isAuto: __, ...at }: Held): Ifaddr => ({
-    ...at,
-    validLft: secondsTo(validUntil),
-    preferredLft: secondsTo(preferredUntil),
-  })
+  const seen = ({ validUntil, preferredUntil, ...held }: Held): Ifaddr => {
+    const { index: _, isAuto: __, taken: ___, ...at } = held
+    return {
+      ...at,
+      validLft: secondsTo(validUntil),
+      preferredLft: secondsTo(preferredUntil),
+    }
+  }
   const list = (): Held[] => [...held]
 
   const touch = (): void => {

@@ -19,6 +19,7 @@ import {
 } from './ifaddr-constants.ts'
 import type { Held, HeldAddrs, HeldEvent } from './ifaddr-held.ts'
 import type { IfaddrTable } from './ifaddr-table.ts'
+import { isReservedId } from './stable-id.ts'
 
 type TemporaryDeps = {
   arena: Arena
@@ -32,14 +33,6 @@ export type TemporaryAddrs = ReturnType<typeof createTemporaryAddrs>
 type Temporary = { of: Held; sinceMs: number; isReplaced: boolean }
 
 const LEAST_RETRANS_MS = 10
-
-/**
- * Nobody's own: routers' anycast address, those of IANA's Ethernet block and of proxy mobile IPv6, and anycast addresses of networks (RFC 5453).
- */
-const isReservedId = (hi: number, lo: number): boolean =>
-  (hi | lo) === 0 ||
-  (hi === 0x02005eff && lo >>> 24 === 0xfe) ||
-  (hi === (0xfdffffff | 0) && lo >>> 0 >= 0xffffff80)
 
 export const createTemporaryAddrs = (deps: TemporaryDeps) => {
   const { arena, nowMs, random, onChanged, enter, drop } = deps

@@ -38,7 +38,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
   const table = createIfaddrTable({ arena, rib, held, routes, onEvent, onHeld, ...trials })
   const { enter, drop, ...rest } = table
   const temporary = createTemporaryAddrs({ ...deps, ...held, enter, drop, onChanged })
-  const devices = createIfaddrDevices({ arena, routes, ...table, ...trials, list })
+  const devices = createIfaddrDevices({ ...deps, routes, ...table, ...trials, list })
   const verdicts = createIfaddrVerdicts({
     arena,
     onChanged,
@@ -46,6 +46,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     ...routes,
     ...devices,
     ...temporary,
+    enter,
     drop,
   })
   /** What has had its time goes, and is replaced before. */

@@ -33,6 +33,7 @@ export type AddressInfo = {
   dynamic?: boolean
   mngtmpaddr?: boolean
   noprefixroute?: boolean
+  'stable-privacy'?: boolean
   label?: string
   valid_life_time: number
   preferred_life_time: number
