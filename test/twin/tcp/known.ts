@@ -45,14 +45,15 @@ const isOfferedAgain = (run: Run): boolean => {
   )
 }
 
-/** Segments whose acknowledgement is older than one before them, of the steps so far. */
-const oldSegments = ({ steps }: Run): { at: number; segment: Segment }[] => {
+/** Plain segments whose acknowledgement is older than one before them, of the steps so far. */
+const oldSegments = ({ steps, halves: [kernel] }: Run): { at: number; segment: Segment }[] => {
   let highest = 1
   return steps.flatMap((step, at) => {
-    if (step.do !== 'segment' || !/^P?\.[EW]*$/.test(step.segment.flags)) return []
-    if (step.segment.ack < highest) return [{ at, segment: step.segment }]
-    highest = step.segment.ack
-    return []
+    if (step.do !== 'segment' || !step.segment.flags.includes('.')) return []
+    const isOld = step.segment.ack < highest
+    // one of what was never sent is none
+    if (step.segment.ack <= kernel.flow.sent) highest = Math.max(highest, step.segment.ack)
+    return isOld && /^P?\.[EW]*$/.test(step.segment.flags) ? [{ at, segment: step.segment }] : []
   })
 }
 const ECHO = / ts ecr \d+/g
@@ -131,10 +132,15 @@ const isAtEdge = (run: Run): boolean => {
   return [seq, end].some((at) => at >= Math.min(a, b) && at <= Math.max(a, b)) && a !== b
 }
 
+/** What a line reports by SACK lies behind a hole, or has come twice; null when it reports nothing. */
+const isOfHole = (line: string): boolean | null => {
+  const [, ack, start] = / ack (\d+) .*sack (-?\d+) /.exec(line) ?? []
+  return ack === undefined ? null : Number(start) > Number(ack)
+}
 const RCV_MSS = INFO.findIndex(([name]) => name === 'rcv_mss')
 const AFTER = / after \d+ ms$/
 const isAck = (line: string): boolean => /^> \. \d+:\d+\(0\) /.test(line)
-/** One has acknowledged at once, and the other later: text of more than a segment, or their windows differ. */
+/** One has acknowledged at once, and the other later: text of more than a segment, or their windows have grown differently. */
 const isAckAtOnce = (run: Run): boolean => {
   const step = stepOf(run)
   if (step.do !== 'segment') return false
@@ -146,28 +152,15 @@ const isAckAtOnce = (run: Run): boolean => {
     ...[...run.halves[0].shown.values()].map(({ info }) => info[RCV_MSS] ?? 0)
   )
   const [a, b] = run.halves.map(({ flow }) => flow.edge - flow.acked)
+  const isAfterHole = run.answers.some((lines) => lines.some((line) => isOfHole(line) === true))
   return (
     (acks.length === 1 || acks.every((line) => AFTER.test(line))) &&
     others(kernel) === others(softnet) &&
     ackOf(acks) > run.halves[0].acked &&
-    (a !== b || ackOf(acks) - run.halves[0].acked > size)
+    (a !== b || isAfterHole || ackOf(acks) - run.halves[0].acked > size)
   )
 }
 
-/** What a line reports by SACK lies behind a hole, or has come twice; null when it reports nothing. */
-const isOfHole = (line: string): boolean | null => {
-  const [, ack, start] = / ack (\d+) .*sack (-?\d+) /.exec(line) ?? []
-  return ack === undefined ? null : Number(start) > Number(ack)
-}
-/** Only the kernel acknowledges at once, some time after text that was out of order. */
-const isQuickAfterHole = ({ answers, difference }: Run): boolean => {
-  const { at, kernel, softnet } = difference!
-  return (
-    answers.slice(0, at).some((lines) => lines.some((line) => isOfHole(line) === true)) &&
-    isAck(kernel[0] ?? '') &&
-    kernel.slice(1).join() === softnet.join()
-  )
-}
 /** Only softnet reports text that has come twice. */
 const isReportForgotten = (run: Run): boolean => {
   const { kernel, softnet } = run.difference!
@@ -245,13 +238,8 @@ const isOtherPlace = (run: Run): boolean =>
 export const KNOWN_TCP: readonly Known[] = [
   {
     reason:
-      'RFC 9293 3.8.6.3: text of more than a segment is acknowledged at once while the window is as large as before, and what comes next when it has grown (__tcp_ack_snd_check, tcp_grow_window); windows go by memory, which is each one’s own',
+      'RFC 9293 3.8.6.3: text of more than a segment is acknowledged at once while the window is as large as before, and what comes next when it has grown, unless what let it grow was out of order (__tcp_ack_snd_check, tcp_grow_window, tcp_dec_quickack_mode); windows go by memory, which is each one’s own',
     isIt: isAckAtOnce,
-  },
-  {
-    reason:
-      'the first text in order begins quick acknowledgements, unless text out of order has let the window grow and ended those that this began with (tcp_grow_window, tcp_dec_quickack_mode); windows go by memory',
-    isIt: isQuickAfterHole,
   },
   {
     reason:
