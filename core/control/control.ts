@@ -610,7 +610,7 @@ export const createControl = (deps: ControlDeps) => {
     stats.sample()
     const hasChanged = revision() !== polledRevision
     polledRevision = revision()
-    return ran > 0 || hasChanged || isWatched('socket') || isWatched('worker')
+    return ran > 0 || hasChanged || rowWatch.isOn()
   }
 
   links.boot()

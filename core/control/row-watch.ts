@@ -11,6 +11,8 @@ import type { SocketDump } from './sockets.ts'
 import type { Stats } from './stats.ts'
 
 const LOOK_MS = 100
+/** What reports nothing. */
+const LOOKED_AT: readonly WatchKind[] = ['socket', 'worker', 'drop']
 
 type Row = Extract<Notification, { kind: 'socket' | 'worker' | 'drop' }>
 type Event = Row extends infer One ? (One extends Row ? Omit<One, 'revision'> : never) : never
@@ -100,6 +102,7 @@ export const createRowWatch = (deps: RowWatchDeps) => {
   const look = (): void => {
     if (nowMs() - lookedMs >= LOOK_MS) lookNow()
   }
+  const isOn = (): boolean => LOOKED_AT.some(isWatched)
   /** `lookNow` when somebody begins to watch: what is there then is no news. */
-  return { look, lookNow }
+  return { isOn, look, lookNow }
 }

@@ -6,6 +6,7 @@
 import * as bytes from '../base/bytes.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
+import { Sysctl } from '../shm/sysctl.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -39,8 +40,7 @@ type ExthdrsDeps = {
 
 export type Exthdrs = ReturnType<typeof createExthdrs>
 
-/** Options of a header (max_hbh_opts_number, max_dst_opts_number), and octets of padding one after the other. */
-const MAX_OPTIONS = 8
+/** Octets of padding one after the other. */
 const MAX_PADDING = 7
 /** The highest two bits of an option's type: what to do with one that is not known. */
 const ACTION_SKIP = 0
@@ -48,7 +48,11 @@ const ACTION_DISCARD = 1
 const ACTION_TELL = 2
 
 export const createExthdrs = ({ arena, skbs, drop, icmpv6Send }: ExthdrsDeps) => {
-  const { i32, u8, f64 } = arena
+  const { i32, u8, f64, layout } = arena
+  const hbhNumber = layout.sysctl + Sysctl.max_hbh_opts_number
+  const dstNumber = layout.sysctl + Sysctl.max_dst_opts_number
+  const hbhLength = layout.sysctl + Sysctl.max_hbh_length
+  const dstLength = layout.sysctl + Sysctl.max_dst_opts_length
   const count = counterBank(arena, skbs.thread)
 
   /** Makes the header at SKB_TRANSPORT readable: its length, or 0 when the packet is shorter. */
@@ -83,11 +87,12 @@ export const createExthdrs = ({ arena, skbs, drop, icmpv6Send }: ExthdrsDeps) =>
 
   const options = (skb: number, isHopByHop: boolean): boolean => {
     const len = pullHeader(skb)
-    if (len === 0) return bad(skb)
+    if (len === 0 || len > i32[isHopByHop ? hbhLength : dstLength]) return bad(skb)
     return parseTlv(skb, len, isHopByHop) && step(skb, len)
   }
   const parseTlv = (skb: number, len: number, isHopByHop: boolean): boolean => {
     const end = i32[skb + SKB_TRANSPORT] + len
+    const most = Math.abs(numberOf(isHopByHop))
     let padding = 0
     let options = 0
     for (let at = i32[skb + SKB_TRANSPORT] + 2; at < end; ) {
@@ -98,13 +103,15 @@ export const createExthdrs = ({ arena, skbs, drop, icmpv6Send }: ExthdrsDeps) =>
         if (padding > MAX_PADDING || !isPadding(at, optionLen)) return bad(skb)
       } else {
         padding = 0
-        if (++options > MAX_OPTIONS) return bad(skb)
+        if (++options > most) return bad(skb)
         if (!option(skb, at, optionLen, isHopByHop)) return false
       }
       at += optionLen
     }
     return true
   }
+  /** How many options a header may have; below zero: so many, of those that are known. */
+  const numberOf = (isHopByHop: boolean): number => i32[isHopByHop ? hbhNumber : dstNumber]
   /** Octets of an option, its type and length included; 0 when it does not fit. */
   const tlvLen = (at: number, end: number): number => {
     if (u8[at] === IPV6_TLV_PAD1) return 1
@@ -121,6 +128,7 @@ export const createExthdrs = ({ arena, skbs, drop, icmpv6Send }: ExthdrsDeps) =>
   const option = (skb: number, at: number, len: number, isHopByHop: boolean): boolean => {
     if (isHopByHop && u8[at] === IPV6_TLV_ROUTERALERT) return len === 4 || bad(skb)
     if (isHopByHop && u8[at] === IPV6_TLV_JUMBO) return jumbo(skb, at, len)
+    if (numberOf(isHopByHop) < 0) return bad(skb)
     const action = u8[at] >> 6
     if (action === ACTION_SKIP) return true
     if (action === ACTION_DISCARD || (action !== ACTION_TELL && isToMany(skb))) return bad(skb)

@@ -44,6 +44,8 @@ const IPV4 = {
   rp_filter: number(0, 2),
   /** Either. */
   send_redirects: onOff(1),
+  /** Either: a secondary address takes the place of the primary one of its subnet that goes. */
+  promote_secondaries: onOff(0),
   /** Either: hosts of several networks share the link. */
   shared_media: onOff(1),
   /** A host: either, a router: both; whether redirects are honoured. `all` is turned with forwarding. */
@@ -101,6 +103,8 @@ const IPV6 = {
   mtu: number(0, 65536),
   ignore_routes_with_linkdown: onOff(0),
   disable_ipv6: onOff(0),
+  /** That of all, or where it is 0 the device's: above 0 addresses without an end stay while it is down. */
+  keep_addr_on_down: { all: 0, otherwise: 0, min: -MAX - 1, max: MAX },
   /** Either: what leaves by a device has an address of it. */
   use_oif_addrs_only: onOff(0),
   /** Either: neighbours are told when the device comes up or has another link address. */

@@ -77,6 +77,8 @@ const TABLE = {
 
   // ---- net.ipv4: IP and ICMP
   ip_default_ttl: number('net.ipv4.ip_default_ttl', 64, 1, 255),
+  /** Sockets may be bound to addresses that are not ours, as with IP_FREEBIND. */
+  ip_nonlocal_bind: onOff('net.ipv4.ip_nonlocal_bind', 0),
   ip_local_port_range: vector('net.ipv4.ip_local_port_range', {
     min: [32768, 1024, 65535],
     max: [60999, 1024, 65535],
@@ -271,6 +273,8 @@ const TABLE = {
   igmp_link_local_mcast_reports: onOff('net.ipv4.igmp_link_local_mcast_reports', 1),
 
   // ---- net.ipv6
+  /** As IPv4's. */
+  ip6_nonlocal_bind: onOff('net.ipv6.ip_nonlocal_bind', 0),
   /** Sockets are v6only from the start. */
   bindv6only: onOff('net.ipv6.bindv6only', 0),
   /** 0: packets have no flow label; 1 to 3: they have. */
@@ -284,6 +288,11 @@ const TABLE = {
   icmp6_echo_ignore_multicast: onOff('net.ipv6.icmp.echo_ignore_multicast', 0),
   /** Milliseconds between two errors to one host. */
   icmp6_ratelimit: number('net.ipv6.icmp.ratelimit', 1000),
+  /** Options of a hop-by-hop or destination header, below zero: so many, all known; and its octets (RFC 8504 section 5.3). */
+  max_hbh_opts_number: number('net.ipv6.max_hbh_opts_number', 8, -MAX),
+  max_dst_opts_number: number('net.ipv6.max_dst_opts_number', 8, -MAX),
+  max_hbh_length: number('net.ipv6.max_hbh_length', MAX),
+  max_dst_opts_length: number('net.ipv6.max_dst_opts_length', MAX),
   mld_max_msf: number('net.ipv6.mld_max_msf', 64),
   mld_qrv: number('net.ipv6.mld_qrv', 2, 1, 7),
 } as const satisfies Record<string, Row>

@@ -146,7 +146,7 @@ export const createIpcm = ({ arena, addrType }: IpcmDeps) => {
       return 0
     }
     const isOurs = addrType(words, IPCM_SADDR, ifindex || bound) === RTN_LOCAL
-    return isOurs || mayBeAnothers(i32, sk) ? 0 : -EINVAL
+    return isOurs || mayBeAnothers(arena, sk, words, IPCM_SADDR) ? 0 : -EINVAL
   }
   return { words, read, clear }
 }

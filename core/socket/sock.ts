@@ -3,12 +3,14 @@
  * its slab; other threads only read it (ss, the API). Words from SK_PROTO on are the protocol's own.
  * Addresses are four int32 words, IPv4 as v4-mapped; ports are numbers in host order. Linux: include/net/sock.h.
  */
+import { isV4Mapped } from '../base/family.ts'
 import type { Flowi } from '../base/flowi.ts'
 import { FL_IIF, FL_L3MDEV } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import { SOCK_WORDS } from '../shm/layout.ts'
 import type { Slab } from '../shm/slab.ts'
 import { createSlab } from '../shm/slab.ts'
+import { Sysctl } from '../shm/sysctl.ts'
 
 /** Slab generation; odd while live. */
 export const SK_GENERATION = 0
@@ -133,9 +135,17 @@ export const SK_RCVLOWAT = SK_INET + 8
 export const pmtudiscOf = (i32: Int32Array, sk: number, index: number): number =>
   i32[sk + SK_PMTUDISC + index] ^ 1
 
-/** May its own address be one that is nobody's here (inet_can_nonlocal_bind)? FREEBIND is 8, INET_TRANSPARENT 16. */
-export const mayBeAnothers = (i32: Int32Array, sk: number): boolean =>
-  (i32[sk + SK_REUSE] & 8) !== 0 || (i32[sk + SK_INET_FLAGS] & 16) !== 0
+/** May an address like that of (words, at) be its own though it is nobody's here (inet_can_nonlocal_bind)? FREEBIND is 8, INET_TRANSPARENT 16. */
+export const mayBeAnothers = (
+  { i32, layout }: Arena,
+  sk: number,
+  words: Int32Array,
+  at: number
+): boolean => {
+  const all = isV4Mapped(words, at) ? Sysctl.ip_nonlocal_bind : Sysctl.ip6_nonlocal_bind
+  const isFree = (i32[sk + SK_REUSE] & 8) !== 0 || (i32[sk + SK_INET_FLAGS] & 16) !== 0
+  return isFree || i32[layout.sysctl + all] !== 0
+}
 
 /** Least that buffers can be set to. */
 export const SOCK_MIN_RCVBUF = 2304

@@ -1,6 +1,9 @@
-// The kernel and softnet agree on ECN (RFC 3168) when the kernel asks, and each sends the other marked text.
+// The kernel and softnet agree on ECN (RFC 3168) when either asks, and each sends the other marked text.
 
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { root } from '../../bin/bootstrap.mjs'
 import { expectNothingLeaked, warmUp } from './support/checks.ts'
 import { runIn, startIn, toolIn } from './support/commands.ts'
 import { describeE2e } from './support/inside.ts'
@@ -77,5 +80,50 @@ describeE2e(import.meta.path, 'ECN with the kernel', () => {
     await transfer()
     expect(await marked()).toEqual(counted)
     await expectNothingLeaked(net.daemon, before)
+  })
+  test('a stack that asks for AccECN takes what ECN the kernel has', async () => {
+    const mode = '/proc/sys/net/ipv4/tcp_ecn'
+    const old = readFileSync(mode, 'utf8')
+    const program = Bun.spawn([process.execPath, 'test/e2e/support/ecn-client.ts'], {
+      cwd: root,
+      stdin: 'pipe',
+      stdout: 'pipe',
+      stderr: 'inherit',
+    })
+    const said = program.stdout.getReader()
+    const read = async (): Promise<string> => new TextDecoder().decode((await said.read()).value)
+    let shown = ''
+    const server = createServer((socket) => {
+      shown = Bun.spawnSync([requireTool('ss'), '-tinoH', 'sport', '=', ':9000']).stdout.toString()
+      socket.on('error', () => {}).pipe(socket)
+    })
+    try {
+      expect(await read()).toBe('ready\n')
+      const { exitCode } = Bun.spawnSync([
+        requireTool('ip'),
+        'addr',
+        'add',
+        '10.9.0.1/24',
+        'dev',
+        'soft0',
+      ])
+      expect(exitCode).toBe(0)
+      await new Promise<void>((done) => server.listen(9000, '10.9.0.1', done))
+      for (const [value, has] of [
+        [2, true],
+        [0, false],
+      ] as const) {
+        writeFileSync(mode, `${value}`)
+        program.stdin.write('text\n')
+        await program.stdin.flush()
+        expect(await read()).toBe('text\n')
+        expect(shown).toInclude('10.9.0.2')
+        expect(/ ecn /.test(shown)).toBe(has)
+      }
+    } finally {
+      program.kill()
+      server.close()
+      writeFileSync(mode, old)
+    }
   })
 })

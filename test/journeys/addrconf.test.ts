@@ -73,6 +73,29 @@ describe('an address that nobody else has', () => {
   })
 })
 
+test('an address that stays with a device that is down is tried when that is up again', async () => {
+  const { sim, a, b, add } = await pair()
+  await add(a, OWN)
+  sim.run(3000)
+  const link = (up: boolean): Promise<void> =>
+    a.must({ type: 'RTM_NEWLINK', flags: 0, link: { ifname: 'eth0', up } })
+  await a.must({ type: 'SYSCTL_SET', name: 'net.ipv6.conf.eth0.keep_addr_on_down', value: 1 })
+  await link(false)
+  expect(find(a, OWN)).toMatchObject({ tentative: true })
+  sim.run(3000)
+  expect(find(a, OWN)).toMatchObject({ tentative: true })
+  await link(true)
+  sim.run(3000)
+  expect(find(a, OWN)).not.toHaveProperty('tentative')
+  expect(routes(a, 'local')).toContain(`local ${OWN}`)
+  await link(false)
+  await add(b, OWN, { flags: ['nodad'] })
+  await link(true)
+  sim.run(3000)
+  expect(find(a, OWN)).toMatchObject({ dadfailed: true })
+  expect(sim.leaks()).toEqual({})
+})
+
 describe('an address that another has', () => {
   test('fails, and stays to be seen', async () => {
     const { sim, a, b, add } = await pair()

@@ -37,6 +37,22 @@ test.each(['10.0.1.9', '240.0.0.1', '0.1.2.3', '10.0.9.255'])('but not to %s', a
   expect(sim.leaks()).toEqual({})
 })
 
+test('where ip_nonlocal_bind says so it may be bound to any address of that family', async () => {
+  const { sim, a, sockets, open, bind } = await setUp()
+  const own = [open(), open(), open(AF_INET6)]
+  const bind6 = (): number => sockets.bind(own[2]!, Int32Array.of(0x20010db8, 0, 0, 9), 0, 80)
+  await a.must({ type: 'SYSCTL_SET', name: 'net.ipv4.ip_nonlocal_bind', value: 1 })
+  expect(bind(own[0]!, '10.0.1.9')).toBe(0)
+  expect(sockets.listen(own[0]!, 1)).toBe(0)
+  expect(bind6()).toBe(-Errno.EADDRNOTAVAIL)
+  await a.must({ type: 'SYSCTL_SET', name: 'net.ipv4.ip_nonlocal_bind', value: 0 })
+  await a.must({ type: 'SYSCTL_SET', name: 'net.ipv6.ip_nonlocal_bind', value: 1 })
+  expect(bind(own[1]!, '10.0.1.9')).toBe(-Errno.EADDRNOTAVAIL)
+  expect(bind6()).toBe(0)
+  for (const sk of own) sockets.close(sk)
+  expect(sim.leaks()).toEqual({})
+})
+
 test.each(['10.0.1.255', '255.255.255.255', '224.0.0.5'])(
   'a connection from a socket bound to %s comes from our own address',
   async (addr) => {

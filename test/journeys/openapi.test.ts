@@ -233,6 +233,7 @@ test('what watchers are told is each kind as its GET has it', async () => {
     neigh: '/v1/links/{ifname}/neighs/{dst}',
     address: '/v1/addresses',
     rule: '/v1/rules',
+    drop: '/v1/drops',
   }
   for (const { kind, item } of told) {
     const operation = operationsOf(document).find(

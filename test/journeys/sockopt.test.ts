@@ -17,7 +17,9 @@ import {
   IP_PMTUDISC_WANT,
   IP_RECVERR,
   IP_RECVOPTS,
+  IP_RECVTOS,
   IP_RECVTTL,
+  IP_TOS,
   IP_RETOPTS,
   IPPROTO_IP,
   IPPROTO_IPV6,
@@ -245,17 +247,19 @@ describe('what a datagram says beside its data', () => {
     const { sim, a, b } = await routed6()
     const [from, to] = [openUdp(a), openUdp(b, 5000)]
     b.stack.sockets.detach(to.sk)
-    for (const name of [IP_RECVOPTS, IP_RETOPTS, IP_RECVTTL, IP_PKTINFO])
+    for (const name of [IP_RECVOPTS, IP_RETOPTS, IP_RECVTTL, IP_RECVTOS, IP_PKTINFO])
       expect(b.stack.sockets.setsockopt(to.sk, IPPROTO_IP, name, 1)).toBe(0)
     // record route: room for three
     const route = Int32Array.of(7 | (15 << 8) | (4 << 16), 0, 0, 0)
     expect(a.stack.sockets.setsockoptName(from.sk, IPPROTO_IP, IP_OPTIONS, route, 0, 15)).toBe(0)
+    expect(a.stack.sockets.setsockopt(from.sk, IPPROTO_IP, IP_TOS, 0x48)).toBe(0)
     from.send(bytes(10), '10.0.2.2', 5000)
     sim.run(100)
     expect(b.stack.sockets.recvfrom(to.sk, b.page, 100)).toBe(10)
     const hops = hex('10.0.1.1') + hex('10.0.2.254') + hex('10.0.2.2')
     expect(told(b)).toEqual({
       '0.8': `02000000${hex('10.0.2.2')}${hex('10.0.2.2')}`,
+      '0.1': '48',
       '0.2': '3f000000',
       '0.6': `070f10${hops}00`,
       '0.7': `070f10${hops}00`,

@@ -13,12 +13,14 @@ const isIcmp = (frame: Uint8Array): boolean =>
   ethernet.type(frame, 0) === ethernet.ETH_P_IP && frame[ethernet.ETH_HLEN + 9] === 1
 
 /** Sends so much from a to b; how much arrived within ten minutes. */
-const send = async (probing: number, total = TOTAL) => {
+const send = async (probing: number, total = TOTAL, ecn = 2, narrow = NARROW) => {
   const net = await routed({
-    mtu: NARROW,
+    mtu: narrow,
     wire: { delayUs: 5000, filter: (frame) => !isIcmp(frame) },
   })
   await net.a.must({ type: 'SYSCTL_SET', name: 'net.ipv4.tcp_mtu_probing', value: probing })
+  for (const host of [net.a, net.b])
+    await host.must({ type: 'SYSCTL_SET', name: 'net.ipv4.tcp_ecn', value: ecn })
   const server = serveTcp(net.b, 80)
   const client = dialTcp(net.a, '10.0.2.2', 80)
   net.sim.run(2000, () => server.ends.length === 1)
@@ -64,4 +66,17 @@ test('tcp_mtu_probing 2: probes find what the path takes, and cost no timeout', 
   expect(mss).toBeLessThanOrEqual(NARROW - 52)
   expect(ms).toBeLessThan(5000)
   finish()
+})
+
+test('the option of AccECN, which each segment has, is part of what the path takes', async () => {
+  // where twelve octets more than a probe that passes do not
+  const narrow = 1190
+  const plain = await send(2, 4 * TOTAL, 2, narrow)
+  const accecn = await send(2, 4 * TOTAL, 3, narrow)
+  expect(accecn.peer).toMatchObject({ received: 4 * TOTAL, wrong: 0 })
+  expect(accecn.a.mib('TcpExtTCPTimeouts')).toBe(0)
+  expect(accecn.a.mib('TcpExtTCPMTUPFail')).toBe(plain.a.mib('TcpExtTCPMTUPFail'))
+  expect(accecn.mss).toBe(plain.mss)
+  plain.finish()
+  accecn.finish()
 })

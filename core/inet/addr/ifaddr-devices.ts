@@ -15,12 +15,12 @@ import {
   l3mdevOf,
 } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
-import { Conf6, confRow } from '../../shm/devconf.ts'
+import { CONF_ALL, Conf6, confRow } from '../../shm/devconf.ts'
 import type { Words } from '../../wire/text.ts'
 import { afInfo } from '../af-ops.ts'
 import { RT_SCOPE_HOST, RT_SCOPE_LINK } from '../fib/nexthop-constants.ts'
 import { linkLocalOf } from './eui64.ts'
-import { IFA_F_OPTIMISTIC } from './ifaddr-constants.ts'
+import { IFA_F_OPTIMISTIC, IFA_F_PERMANENT } from './ifaddr-constants.ts'
 import type { Held, HeldAddrs } from './ifaddr-held.ts'
 import { type IfaddrRoutes, isBy, map4 } from './ifaddr-routes.ts'
 import type { IfaddrTable } from './ifaddr-table.ts'
@@ -34,11 +34,11 @@ type IfaddrDevicesDeps = {
   routes: IfaddrRoutes
 } & Pick<HeldAddrs, 'list'> &
   Pick<IfaddrTable, 'add' | 'drop'> &
-  Pick<IfaddrTrials, 'isTried4' | 'tryAgain'>
+  Pick<IfaddrTrials, 'isTried4' | 'tryAgain' | 'keepDown'>
 export type IfaddrDevices = ReturnType<typeof createIfaddrDevices>
 
 export const createIfaddrDevices = (deps: IfaddrDevicesDeps) => {
-  const { arena, list, add, drop, isTried4, tryAgain } = deps
+  const { arena, list, add, drop, isTried4, tryAgain, keepDown } = deps
   const { has, hasKeptDown, hasAnycast, routesOf, addRoutes, multicast6, followAnycast, flush } =
     deps.routes
   const { i32 } = arena
@@ -90,15 +90,24 @@ export const createIfaddrDevices = (deps: IfaddrDevicesDeps) => {
     }
     followAnycast()
   }
+  const isKept6 = ({ ifindex, family, flags, scope }: Held): boolean =>
+    family === AF_INET6 &&
+    (flags & IFA_F_PERMANENT) !== 0 &&
+    scope < RT_SCOPE_LINK &&
+    (confOf(CONF_ALL, Conf6.keep_addr_on_down) || confOf(ifindex, Conf6.keep_addr_on_down)) > 0
   /**
    * The device is down (IFF_UP is clear): routes through it go, but for those to its IPv4 addresses, which
-   * stay; its IPv6 addresses go.
+   * stay; its IPv6 addresses go, but for those that nobody has given for a time where keep_addr_on_down says so.
    */
   const deviceDown = (ifindex: number): void => {
-    for (const at of ofDevice(ifindex)) if (!hasKeptDown(at.family)) drop(at)
+    for (const at of ofDevice(ifindex)) {
+      if (isKept6(at)) keepDown(at)
+      else if (!hasKeptDown(at.family)) drop(at)
+    }
     const isKept = ({ family, type, plen }: Pick<RibRoute, 'family' | 'type' | 'plen'>): boolean =>
       hasKeptDown(family) && type === RTN_LOCAL && plen === afInfo(family).addrBits
     flush((one) => one.dev === ifindex && !isKept(one))
+    followAnycast()
   }
   /** The device, which is down, is of another domain from now on: no route by it stays. */
   const domainLeft = (ifindex: number): void => {

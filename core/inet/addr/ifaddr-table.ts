@@ -7,7 +7,7 @@ import { Errno } from '../../base/errno.ts'
 import type { Rib } from '../../control/rib.ts'
 import type { RibRoute } from '../../control/rib-route.ts'
 import type { Arena } from '../../shm/arena.ts'
-import { Conf6, confRow } from '../../shm/devconf.ts'
+import { CONF_ALL, Conf4, Conf6, confRow } from '../../shm/devconf.ts'
 import type { Words } from '../../wire/text.ts'
 import { byFamily } from '../af-ops.ts'
 import {
@@ -40,7 +40,7 @@ const MODIFIED = IFA_F_NODAD | IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR | IFA_F_
 
 type IfaddrTableDeps = {
   arena: Arena
-  rib: Pick<Rib, 'flush'>
+  rib: Pick<Rib, 'flush' | 'remove'>
   held: HeldAddrs
   routes: IfaddrRoutes
   onEvent: (event: 'new' | 'changed' | 'del', address: Ifaddr) => void
@@ -165,15 +165,28 @@ export const createIfaddrTable = (deps: IfaddrTableDeps) => {
   /** An IPv6 route by a nexthop object keeps a source that is gone (fib6_remove_prefsrc). */
   const outlives6 = ({ family, nhid }: Pick<RibRoute, 'family' | 'nhid'>): boolean =>
     family === AF_INET6 && nhid !== undefined
-  /** With a primary address the secondaries of its subnet go. */
+  /** With a primary address the secondaries of its subnet go, unless the first of them is to take its place. */
   const take = (at: Held): void => {
-    if ((at.flags & IFA_F_SECONDARY) === 0)
-      for (const other of list()) if (other !== at && sameNet(other, at)) drop(other)
-    drop(at)
+    const isPrimary = (at.flags & IFA_F_SECONDARY) === 0
+    const others = isPrimary ? list().filter((other) => other !== at && sameNet(other, at)) : []
+    const [heir] = others
+    if (heir !== undefined && isPromoting(at.ifindex)) promote(heir, others, at)
+    else for (const other of [...others, at]) drop(other)
     const { ifindex, family } = at
     const isLast = !list().some((o) => o.ifindex === ifindex && o.family === family)
     if (isLast && rules(family).endsWithLast)
       rib.flush((one) => isBy(ifindex)(one) && one.family === family)
+  }
+  const isPromoting = (ifindex: number): boolean =>
+    [ifindex, CONF_ALL].some((row) => arena.i32[confRow(arena, row) + Conf4.promote_secondaries])
+  /** What leads to and from the subnet stays, from another source (__inet_del_ifa). */
+  const promote = (heir: Held, others: readonly Held[], at: Held): void => {
+    for (const one of others.flatMap(routesOf)) rib.remove(one)
+    drop(at)
+    held.renumber(heir)
+    setFlags(heir, heir.flags & ~IFA_F_SECONDARY)
+    onChanged(heir)
+    for (const other of others) addRoutes(routesOf(other))
   }
   /** Deletes an address. 0 or -EADDRNOTAVAIL. */
   const remove = (ifindex: number, words: Words, prefixlen: number): number => {

@@ -38,7 +38,7 @@ export const createIfaddrTrials = (deps: IfaddrTrialsDeps) => {
   /** A router has to be sure (ipv6_allow_optimistic_dad). */
   const mayBeOptimistic = (ifindex: number): boolean =>
     either(ifindex, Conf6.optimistic_dad) && confOf(ifindex, Conf6.forwarding) === 0
-  const firstFlags6 = ({ ifindex, flags }: NewIfaddr): number => {
+  const firstFlags6 = ({ ifindex, flags }: Pick<Held, 'ifindex' | 'flags'>): number => {
     const isTried =
       (flags & IFA_F_NODAD) === 0 && hasOthers(ifindex) && either(ifindex, Conf6.accept_dad)
     const optimistic = mayBeOptimistic(ifindex) ? flags & IFA_F_OPTIMISTIC : 0
@@ -57,5 +57,10 @@ export const createIfaddrTrials = (deps: IfaddrTrialsDeps) => {
     })
     onChanged(at)
   }
-  return { firstFlags, isTried4, tryAgain }
+  /** An IPv6 address stays with a device that goes down, and is tried when that is up again (addrconf_ifdown). */
+  const keepDown = (at: Held): void => {
+    renumber(at)
+    setFlags(at, (at.flags & ~IFA_F_DADFAILED) | firstFlags6(at))
+  }
+  return { firstFlags, isTried4, tryAgain, keepDown }
 }

@@ -85,7 +85,7 @@ export const createPingSock = (deps: PingSockDeps): Proto => {
   const bind = (sk: number, words: Int32Array, at: number, port: number): number => {
     if (isGroupType(addrType(words, at, i32[sk + SK_BOUND_DEV]))) return -EADDRNOTAVAIL
     if (i32[sk + SK_NUM] !== 0) return -EINVAL
-    const error = bindAddr(i32, addrType, sk, words, at)
+    const error = bindAddr(arena, addrType, sk, words, at)
     if (error !== 0) return error
     const ident = port === 0 ? table.pick() : port
     if (ident !== 0 && table.isFree(sk, ident)) {

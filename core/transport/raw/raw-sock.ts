@@ -108,7 +108,7 @@ export const createRawSock = (deps: RawSockDeps): Proto => {
   const bind = (sk: number, words: Int32Array, at: number): number => {
     if (i32[sk + SK_STATE] !== TCP_CLOSE) return -EINVAL
     if (!opsOf(sk).rawHasHeader && isV4Mapped(words, at)) return -EADDRNOTAVAIL
-    const error = bindAddr(i32, addrType, sk, words, at)
+    const error = bindAddr(arena, addrType, sk, words, at)
     if (error !== 0) return error
     i32[sk + SK_FLAGS] &= ~BOUND_GROUP
     if (isGroupType(addrType(words, at, i32[sk + SK_BOUND_DEV]))) i32[sk + SK_FLAGS] |= BOUND_GROUP

@@ -90,7 +90,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
 
   const bind = (sk: number, words: Int32Array, at: number, port: number): number => {
     if (i32[sk + SK_NUM] !== 0) return -Errno.EINVAL
-    let error = bindAddr(i32, addrType, sk, words, at)
+    let error = bindAddr(arena, addrType, sk, words, at)
     if (error !== 0) return error
     if (port === 0) error = hasNoPort(sk) ? 0 : autobind(sk, 0)
     else if (ports.conflicts(sk, port)) error = -Errno.EADDRINUSE

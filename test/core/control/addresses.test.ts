@@ -71,6 +71,84 @@ test('a second address of the subnet is secondary, and goes with the first', asy
   expect(eth0!.addr_info.filter(({ family }) => family === 'inet')).toEqual([])
 })
 
+test.each([
+  ['eth0', {}, ['2001:db8:1::1', '2001:db8:3::1']],
+  ['all', {}, ['2001:db8:1::1', '2001:db8:3::1']],
+  ['eth0', { all: -1 }, []],
+])(
+  'keep_addr_on_down of %s with %j: while the device is down IPv6 has %j',
+  async (of, more, kept) => {
+    const { ip, control } = await host()
+    const before = ip.routes({ family: 'inet6', table: 'all' })
+    await ip.addr('2001:db8:1::1/64', 'eth0')
+    await ip.addr('2001:db8:2::1/64', 'eth0', { valid_life_time: 1000, preferred_life_time: 500 })
+    await ip.addr('2001:db8:3::1/64', 'eth0', { flags: ['nodad'] })
+    await ip.addr('fe80::77/64', 'eth0')
+    expect((await ip.route('add', '2001:db8:9::/48 via 2001:db8:1::2')).error).toBe(0)
+    for (const [row, value] of Object.entries({ [of]: 1, ...more })) {
+      const name = `net.ipv6.conf.${row}.keep_addr_on_down`
+      expect((await control.request({ type: 'SYSCTL_SET', name, value })).error).toBe(0)
+    }
+    const shown = (): string[] =>
+      dumped(control, { type: 'RTM_GETADDR', filter: { dev: 'eth0', family: 'inet6' } })
+        .flatMap(({ addr_info }) => addr_info)
+        .map(({ local }) => local)
+    await ip.link('eth0', { up: false })
+    expect(shown().sort()).toEqual(kept)
+    expect(onEth0(ip.routes({ family: 'inet6', table: 'all' }))).toEqual([])
+    await ip.link('eth0', { up: true })
+    const routes = onEth0(ip.routes({ family: 'inet6', table: 'all' }))
+    for (const [local, network] of [
+      ['2001:db8:1::1', '2001:db8:1::/64'],
+      ['2001:db8:3::1', '2001:db8:3::/64'],
+    ] as const) {
+      const isThere = routes.some((line) => line.startsWith(`local ${local} `))
+      const hasNetwork = routes.some((line) => line.startsWith(`${network} `))
+      expect([isThere, hasNetwork]).toEqual([kept.length > 0, kept.length > 0])
+    }
+    for (const local of kept) await ip.addrDel(`${local}/64`, 'eth0')
+    expect(ip.routes({ family: 'inet6', table: 'all' }).sort()).toEqual(before.sort())
+  }
+)
+
+test('where promote_secondaries says so the first secondary takes the place of the primary, and what leads to the subnet stays', async () => {
+  const { ip, control } = await host()
+  for (const text of ['10.0.0.1/24', '10.0.0.2/24', '10.0.0.3/24', '10.1.0.1/24'])
+    await ip.addr(text, 'eth0')
+  for (const words of ['10.9.0.0/16 via 10.0.0.9', '10.8.0.0/16 via 10.0.0.9 src 10.0.0.1'])
+    expect((await ip.route('add', words)).error).toBe(0)
+  const name = 'net.ipv4.conf.eth0.promote_secondaries'
+  await control.request({ type: 'SYSCTL_SET', name, value: 1 })
+  await ip.addrDel('10.0.0.1/24', 'eth0')
+  const shown = (): string[] =>
+    dumped(control, { type: 'RTM_GETADDR', filter: { dev: 'eth0', family: 'inet' } })[0]!
+      .addr_info.map(({ local, secondary }) => `${local}${secondary ? ' secondary' : ''}`)
+      .sort()
+  expect(shown()).toEqual(['10.0.0.2', '10.0.0.3 secondary', '10.1.0.1'])
+  expect(ip.routes().sort()).toEqual([
+    '10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.2',
+    '10.1.0.0/24 dev eth0 proto kernel scope link src 10.1.0.1',
+    '10.9.0.0/16 via 10.0.0.9 dev eth0',
+  ])
+  expect(onEth0(ip.routes({ table: 'local' })).sort()).toEqual([
+    'broadcast 10.0.0.255 dev eth0 proto kernel scope link src 10.0.0.2',
+    'broadcast 10.1.0.255 dev eth0 proto kernel scope link src 10.1.0.1',
+    'local 10.0.0.2 dev eth0 proto kernel scope host src 10.0.0.2',
+    'local 10.0.0.3 dev eth0 proto kernel scope host src 10.0.0.2',
+    'local 10.1.0.1 dev eth0 proto kernel scope host src 10.1.0.1',
+  ])
+  // the one that was primary before it comes first (last_prim)
+  expect(await ip.get('10.200.0.1', { oif: 'eth0' })).toMatchObject({
+    item: { prefsrc: '10.1.0.1' },
+  })
+  for (const text of ['10.0.0.3/24', '10.0.0.2/24']) await ip.addrDel(text, 'eth0')
+  expect(shown()).toEqual(['10.1.0.1'])
+  expect(ip.routes().sort()).toEqual([
+    '10.1.0.0/24 dev eth0 proto kernel scope link src 10.1.0.1',
+    '10.9.0.0/16 via 10.0.0.9 dev eth0',
+  ])
+})
+
 test('/31, /32 and noprefixroute make no more than they should', async () => {
   const { ip } = await host()
   await ip.addr('10.0.0.0/31', 'eth0')

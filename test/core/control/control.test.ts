@@ -656,6 +656,7 @@ test('a look says whether anything has happened, or is looked for', async () => 
     ['link', false],
     ['worker', true],
     ['socket', true],
+    ['drop', true],
   ] as const) {
     const end = control.subscribe([kind], () => {})
     expect(control.poll()).toBe(isLookedFor)

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Mib } from '../../../core/shm/counters.ts'
+import { Sysctl } from '../../../core/shm/sysctl.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import * as icmpv6 from '../../../core/wire/icmpv6.ts'
 import {
@@ -33,8 +34,14 @@ const echo = (ext: Ext, over: Partial<Ip6Fields> = {}, link = toRouter): Uint8Ar
   return ip6Frame(link, { ...to, ext, protocol: IPPROTO_ICMPV6 }, message)
 }
 /** What the router answers to an echo request behind such headers: type, code and second word. */
-const answers = (ext: Ext, over: Partial<Ip6Fields> = {}, link = toRouter) => {
+const answers = (
+  ext: Ext,
+  over: Partial<Ip6Fields> = {},
+  link = toRouter,
+  set: readonly [word: number, value: number] | null = null
+) => {
   const path = router()
+  if (set !== null) path.arena.i32[path.arena.layout.sysctl + set[0]] = set[1]
   path.receive(echo(ext, over, link), 2)
   expect(path.isAllReturned()).toBe(true)
   return path.sent.map(({ frame }) => {
@@ -90,6 +97,32 @@ describe.each([
     expect(answers([header(0x1e, 1, 9, 0x9e, 0)])).toEqual(
       problem(icmpv6.ICMPV6_UNK_OPTION, AT + 3)
     )
+  })
+})
+
+describe.each([
+  ['hop-by-hop', hbh, Sysctl.max_hbh_opts_number, Sysctl.max_hbh_length],
+  ['destination', dst, Sysctl.max_dst_opts_number, Sysctl.max_dst_opts_length],
+] as const)('what %s headers may have (RFC 8504 section 5.3)', (_name, header, number, length) => {
+  const skipped = (count: number) => Array.from({ length: count }, () => [0x1e, 0]).flat()
+  const told = [0x9e, 0]
+  const withSet = (word: number, value: number) => (options: number[]) =>
+    answers([header(...options)], {}, toRouter, [word, value])
+  test('is eight options, or as many as somebody says; more are dropped in silence', () => {
+    expect(answers([header(...skipped(8))])).toEqual(REPLY)
+    expect(answers([header(...skipped(9))])).toEqual([])
+    expect(withSet(number, 9)(skipped(9))).toEqual(REPLY)
+    expect(withSet(number, 1)([...skipped(1), ...told])).toEqual([])
+  })
+  test('is no unknown option where the number is below zero; it is dropped in silence', () => {
+    expect(withSet(number, -8)(skipped(1))).toEqual([])
+    expect(withSet(number, -8)(told)).toEqual([])
+    expect(withSet(number, -8)([1, 2, 0, 0])).toEqual(REPLY)
+  })
+  test('is any length, or what somebody says; what is longer is dropped in silence', () => {
+    expect(withSet(length, 8)(skipped(3))).toEqual(REPLY)
+    expect(withSet(length, 8)(skipped(4))).toEqual([])
+    expect(withSet(length, 16)(skipped(4))).toEqual(REPLY)
   })
 })
 

@@ -78,6 +78,22 @@ describe('parse', () => {
     expect(asked(254, 3, 0xf9)).toBe(null)
   })
 
+  test("AccECN's counters are found by either kind and in any length (RFC 9768 section 3.2.3)", () => {
+    for (const [kind, order] of [
+      [172, 0],
+      [174, 1],
+    ] as const)
+      for (const len of [0, 3, 6, 9, 4, 11]) {
+        const counters = Array.from({ length: len }, (_, k) => 0xa0 + k)
+        expect(parse(1, kind, 2 + len, ...counters, 4, 2)).toBe(
+          opts.SEEN_ACCECN | opts.SEEN_SACK_PERM
+        )
+        expect(out[opts.OPT_ACCECN_AT]).toBe(4)
+        expect(out[opts.OPT_ACCECN_LEN]).toBe(len)
+        expect(out[opts.OPT_ACCECN_ORDER]).toBe(order)
+      }
+  })
+
   test('what it points to lies within the options, whatever the bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
@@ -85,6 +101,9 @@ describe('parse', () => {
         const end = 1 + bytes.length
         if (seen & opts.SEEN_SACK) {
           expect(out[opts.OPT_SACK_AT]! + out[opts.OPT_SACK_COUNT]! * 8).toBeLessThanOrEqual(end)
+        }
+        if (seen & opts.SEEN_ACCECN) {
+          expect(out[opts.OPT_ACCECN_AT]! + out[opts.OPT_ACCECN_LEN]!).toBeLessThanOrEqual(end)
         }
         if (seen & opts.SEEN_FASTOPEN) {
           expect(out[opts.OPT_FASTOPEN_AT]! + out[opts.OPT_FASTOPEN_LEN]!).toBeLessThanOrEqual(end)
@@ -147,6 +166,20 @@ describe('emitters', () => {
     expect(opts.sackEnd(mem, out[opts.OPT_SACK_AT]!, 2)).toBe(35)
   })
 
+  test('AccECN with so many counters, whose end lies over the NOPs of what follows', () => {
+    const written = (fields: number, bytes: number): string => {
+      const mem = new Uint8Array(16)
+      opts.putSackPermitted(mem, bytes)
+      opts.putAccecn(mem, 0, bytes, fields, 0x010203, 0xffffff, 0x1070809)
+      return mem.subarray(0, bytes + 4).toHex()
+    }
+    expect(written(3, 12)).toBe('ae0b010203ffffff0708090101010402')
+    expect(written(2, 8)).toBe('ae08010203ffffff01010402')
+    expect(written(1, 4)).toBe('ae05010203010402')
+    expect(written(1, 8)).toBe('ae0501020301010101010402')
+    expect(written(0, 0)).toBe('ae020402')
+    expect(opts.accecnField(Uint8Array.of(9, 0xff, 0, 1, 9), 1)).toBe(0xff0001)
+  })
   test('a request for a cookie, and SACK-permitted alone, are padded to a word', () => {
     const mem = new Uint8Array(8)
     expect(opts.putFastopen(mem, 0, mem, 0, false)).toBe(4)

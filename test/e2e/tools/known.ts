@@ -193,6 +193,12 @@ export const KNOWN: readonly Aside[] = [
     reason: 'which therefore has the first number',
   },
   {
+    lines: /ethtool -l/,
+    text: /(?<=^(RX|TX|Combined):\t+)\S+/gm,
+    by: 'N',
+    reason: 'a queue of softnet is for both ways, one of a veth of the kernel for one',
+  },
+  {
     lines: /ethtool -n v0/,
     text: /^Cannot get RX .*\n|^\d RX rings.*\n.*\n\n|^TCP over(.+\n)+\n|(failed|exit 0)$/gm,
     reason: 'a veth of the kernel hashes nothing',

@@ -348,6 +348,7 @@ export const ETHTOOL_LINES = [
   'ethtool -k v0',
   'ethtool --json -k v0',
   'ethtool -g v0',
+  'ethtool -l v0',
   'ethtool -i v0',
   'ethtool -n v0',
   'ethtool -n v0 rx-flow-hash tcp4',

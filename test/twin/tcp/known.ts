@@ -141,11 +141,15 @@ const isAckAtOnce = (run: Run): boolean => {
   const { kernel, softnet } = run.difference!
   const others = (lines: readonly string[]): string => lines.filter((line) => !isAck(line)).join()
   const acks = [...kernel, ...softnet].filter(isAck)
-  const size = Math.max(0, ...[...run.halves[0].shown.values()].map(({ info }) => info[RCV_MSS]!))
+  const size = Math.max(
+    0,
+    ...[...run.halves[0].shown.values()].map(({ info }) => info[RCV_MSS] ?? 0)
+  )
   const [a, b] = run.halves.map(({ flow }) => flow.edge - flow.acked)
   return (
     (acks.length === 1 || acks.every((line) => AFTER.test(line))) &&
     others(kernel) === others(softnet) &&
+    ackOf(acks) > run.halves[0].acked &&
     (a !== b || ackOf(acks) - run.halves[0].acked > size)
   )
 }
@@ -215,7 +219,7 @@ const isNotsentOfNothing = ({ steps, difference }: Run): boolean => {
     / UNCONN (?!.*OUT)/.test(line)
   )
 }
-/** More can go at once from one, and what was sent is the same as far as it goes, but for PSH at the ends of super-frames. */
+/** More can, or could, go at once from one, and what was sent is the same as far as it goes, but for PSH at the ends of super-frames. */
 const isPace = (run: Run): boolean => {
   const [kernel, softnet] = [run.difference!.kernel, run.difference!.softnet].map((lines) =>
     lines
@@ -224,17 +228,18 @@ const isPace = (run: Run): boolean => {
   ) as [string[], string[]]
   const shorter = Math.min(kernel.length, softnet.length)
   return (
-    run.paces > 0 &&
+    run.otherPaces.includes(true) &&
     Math.max(kernel.length, softnet.length) > 0 &&
     kernel.slice(0, shorter).join() === softnet.slice(0, shorter).join()
   )
 }
 
 const PLACE = /(?<=^> (?:\.|R\.?) .*) tos \d+ ttl \d+$/
-/** Acknowledgements and resets that differ in TTL and TOS, when one of these was changed. */
+/** Acknowledgements and resets that differ in TTL and TOS, when one of these was changed; the kernel's TTL is the default's. */
 const isOtherPlace = (run: Run): boolean =>
   /^$|^0 LISTEN|UNCONN/.test(run.difference!.before) &&
   run.steps.some((step) => step.do === 'call' && /^(TTL|TOS)$/.test(step.args[0] ?? '')) &&
+  run.difference!.kernel.every((line) => !PLACE.test(line) || line.endsWith(' ttl 64')) &&
   isOnly(run, PLACE)
 
 export const KNOWN_TCP: readonly Known[] = [

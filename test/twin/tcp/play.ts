@@ -66,8 +66,8 @@ export type Run = {
   answers: string[][]
   /** Steps at which the windows differed as they may. */
   windows: number
-  /** Steps after which more could go at once from one than from the other, as round trips took other times. */
-  paces: number
+  /** Could more go at once from one than from the other, as round trips took other times: before the last step, and after it? */
+  otherPaces: [before: boolean, after: boolean]
 }
 
 const makeHalf = (family: 'ipv4' | 'ipv6', id: number, isn: number): Half => ({
@@ -97,7 +97,7 @@ export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: 
   difference: null,
   answers: [],
   windows: 0,
-  paces: 0,
+  otherPaces: [false, false],
 })
 /** The steps of a case that is played again. */
 export const given = (steps: readonly Step[]): Next => {
@@ -335,7 +335,7 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
   const finishStep = (run: Run): boolean => {
     const { before } = run
     for (const [side, end] of pair.entries()) look(end, run.halves[side]!)
-    if (isOtherPace(run)) run.paces++
+    run.otherPaces = [run.otherPaces[1], isOtherPace(run)]
     run.difference = compare(run, before)
     run.answers.push(run.halves[0].lines.map(({ text }) => text))
     run.before = stateOf(run.halves[0])

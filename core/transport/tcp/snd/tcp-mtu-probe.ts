@@ -97,13 +97,19 @@ export const createTcpMtuProbe = (deps: TcpMtuProbeDeps) => {
     // options that come and go would be taken for what a path does
     i32[sk + TP_NUM_SACKS] === 0 &&
     i32[sk + TP_DSACK] === 0
+  /** What every segment has of options beside its timestamps, and the probe as well: AccECN's. */
+  let options = 0
   /** Cuts a probe from what waits, if one is to be sent now; `size` is a segment's. PROBE_*. */
   const mtuProbe = (sk: number, size: number): number => {
     if (i32[sk + TP_MTUP_ENABLED] === 0 || !isProbing(sk)) return PROBE_NONE
     const [low, high] = [i32[sk + TP_MTUP_LOW], i32[sk + TP_MTUP_HIGH]]
-    const len = mtuToMss(sk, (low + high) >> 1)
-    if (len > mtuToMss(sk, high) || high - low < i32[sysctl + Sysctl.tcp_probe_threshold]) {
-      checkReprobe(sk, size)
+    options = i32[sk + TP_MSS_CACHE] - size
+    const len = mtuToMss(sk, (low + high) >> 1) - options
+    if (
+      len > mtuToMss(sk, high) - options ||
+      high - low < i32[sysctl + Sysctl.tcp_probe_threshold]
+    ) {
+      checkReprobe(sk, size + options)
       return PROBE_NONE
     }
     // enough must follow for a loss of the probe alone to be seen as that
@@ -126,7 +132,7 @@ export const createTcpMtuProbe = (deps: TcpMtuProbeDeps) => {
   /** The probe `skb` has gone. It stands for two segments. */
   const probeSent = (sk: number, skb: number): void => {
     i32[sk + TP_SND_CWND]--
-    i32[sk + TP_MTUP_PROBE] = mssToMtu(sk, i32[skb + SKB_LEN])
+    i32[sk + TP_MTUP_PROBE] = mssToMtu(sk, i32[skb + SKB_LEN] + options)
     i32[sk + TP_MTUP_PROBE_START] = i32[skb + CB_SEQ]
     i32[sk + TP_MTUP_PROBE_END] = i32[skb + CB_END_SEQ]
   }

@@ -8,7 +8,7 @@ import { tcpMetric } from '../sock/tcp-metrics.ts'
 import type { Time } from '../../../base/time.ts'
 import { TIME_MS } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
-import { SK_EVENT_WRITE, SK_FLAGS, SK_SNDBUF, SK_WMEM } from '../../../socket/sock.ts'
+import { SK_EVENT_WRITE, SK_FLAGS, SK_RCVLOWAT, SK_SNDBUF, SK_WMEM } from '../../../socket/sock.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpChrono } from './tcp-chrono.ts'
@@ -29,6 +29,7 @@ import {
   TCP_DELACK_MIN,
   TP_ACK_PENDING,
   TP_ATO,
+  TP_COPIED_SEQ,
   TP_DELACK_TIMEOUT,
   TP_OFO_HEAD,
   TP_PINGPONG,
@@ -93,13 +94,17 @@ export const createTcpSndCheck = (deps: TcpSndCheckDeps) => {
     }
     timers.resetDelackTimer(sk, deadline)
   }
+  /** The window has not moved, and a reader is about to let it: there is enough for SO_RCVLOWAT. */
+  const waitsForReader = (sk: number): boolean =>
+    window.wantedWindow(sk) < i32[sk + TP_RCV_WND] &&
+    ((i32[sk + TP_RCV_NXT] - i32[sk + TP_COPIED_SEQ]) | 0) >= i32[sk + SK_RCVLOWAT]
   /** RFC 9293 3.8.6.3: every second full segment at once, else within a fraction of a second. */
   const ackSndCheck = (sk: number): void => {
     const pending = i32[sk + TP_ACK_PENDING]
     if ((pending & ACK_SCHED) === 0) return
     const unacked = (i32[sk + TP_RCV_NXT] - i32[sk + TP_RCV_WUP]) | 0
     if (
-      (unacked > i32[sk + TP_RCV_MSS] && window.wantedWindow(sk) >= i32[sk + TP_RCV_WND]) ||
+      (unacked > i32[sk + TP_RCV_MSS] && !waitsForReader(sk)) ||
       (i32[sk + TP_QUICK] !== 0 && i32[sk + TP_PINGPONG] === 0) ||
       tcpMetric(i32, sk, RTAX_QUICKACK) !== 0 ||
       (pending & ACK_NOW) !== 0 ||

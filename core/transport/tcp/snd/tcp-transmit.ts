@@ -260,6 +260,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     if (i32[skb + SKB_GSO_SIZE] !== 0)
       i32[skb + SKB_GSO_TYPE] =
         (flags & TCP_CWR) === 0 ? ops.tsoType : ops.tsoType | gsoCwr(i32[sk + TP_ECN])
+    if (i32[sk + TP_PACING] === 0) i32[sk + TP_WSTAMP_US] = time[TIME_US]
     if ((flags & TCP_ACK) !== 0) eventAckSent(sk)
     if (payload !== 0) eventDataSent(sk, payload, segs)
     i32[sk + TP_SEGS_OUT] += segs
@@ -297,7 +298,6 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     if ((i32[skb + CB_FLAGS] & CBF_TX_FRAME) !== 0) tstamp.passOn(skb, twin)
     i32[skb + CB_TIME] = time[TIME_US]
     if (i32[sk + TP_PACING] !== 0) return sendPaced(sk, twin)
-    i32[sk + TP_WSTAMP_US] = time[TIME_US]
     return sendSegment(sk, twin)
   }
   const sendPaced = (sk: number, twin: number): number => {

@@ -263,7 +263,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   /** Gives a socket its local address and port (0: any); 0 or -errno. */
   const bind = (sk: number, words: Int32Array, at: number, port: number): number => {
     if (i32[sk + SK_STATE] !== TCP_CLOSE || i32[sk + SK_NUM] !== 0) return -Errno.EINVAL
-    const err = bindAddr(i32, addrType, sk, words, at)
+    const err = bindAddr(deps.arena, addrType, sk, words, at)
     if (err !== 0) return err
     // the port is left to connect(), or listen()
     if (port === 0 && (i32[sk + SK_INET_FLAGS] & INET_NO_PORT) !== 0) {
