@@ -121,9 +121,11 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     return head !== 0 && (i32[head + CB_FLAGS] & CBF_EVER_RETRANS) !== 0
   }
 
+  /** What is sent again from here on may come twice, as may what is on its way, the probe of a tail among it (tcp_init_undo). */
   const initUndo = (sk: number): void => {
+    const probes = i32[sk + TP_TLP_HIGH_SEQ] !== 0 && i32[sk + TP_TLP_RETRANS] !== 0 ? 1 : 0
     i32[sk + TP_UNDO_MARKER] = i32[sk + TP_SND_UNA] || 1
-    i32[sk + TP_UNDO_RETRANS] = i32[sk + TP_RETRANS_OUT] || -1
+    i32[sk + TP_UNDO_RETRANS] = i32[sk + TP_RETRANS_OUT] + probes || -1
   }
   /** The acknowledgement answers the original, not the retransmission (Eifel, RFC 3522). */
   const packetDelayed = (sk: number): boolean => {
