@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { toolIn } from './support/commands.ts'
 import { describeE2e, isLong } from './support/inside.ts'
+import { p99, pingTimes } from './support/pings.ts'
 import { B, createTopology, type Topology } from './support/topology.ts'
 
 const ROUTES = 100_000
@@ -30,18 +31,8 @@ describeE2e(import.meta.path, 'long lists', () => {
   const linesOf = async (response: Response): Promise<string[]> =>
     (await response.text()).trimEnd().split('\n')
 
-  /** The 99th percentile of round trips through the router while something goes on again and again, ms. */
-  const p99 = async (meanwhile: () => Promise<unknown>): Promise<number> => {
-    let isOver = false
-    const pings = toolIn(net.a, 'ping', ['-i', '0.004', '-c', `${PINGS}`, B], 25_000)
-    void pings.finally(() => {
-      isOver = true
-    })
-    while (!isOver) await meanwhile()
-    const times = [...(await pings).matchAll(/time=([\d.]+)/g)].map(([, ms]) => Number(ms))
-    expect(times.length).toBe(PINGS)
-    return times.sort((a, b) => a - b)[Math.floor(PINGS * 0.99)]!
-  }
+  const p99Beside = async (meanwhile: () => Promise<unknown>): Promise<number> =>
+    p99(await pingTimes(net.a, B, PINGS, meanwhile))
 
   test(`${ROUTES} routes`, async () => {
     const route = (n: number): string =>
@@ -60,8 +51,8 @@ describeE2e(import.meta.path, 'long lists', () => {
       lists++
     }
     await list()
-    const quiet = await p99(() => Bun.sleep(100))
-    const listing = await p99(list)
+    const quiet = await p99Beside(() => Bun.sleep(100))
+    const listing = await p99Beside(list)
     console.log(
       `  loaded in ${loadedMs.toFixed(0)} ms; p99 of a ping ${quiet} ms, ${listing} ms beside ${lists} lists`
     )
