@@ -3,6 +3,7 @@
  * order (tcp-validate.ts, then ACK, then text). tcp-ipv.ts calls it with the socket that it found, on the worker;
  * the skb is taken over. Other states: tcp-states.ts. Linux: tcp_rcv_established.
  */
+import { i32 as getI32 } from '../../../base/bytes.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import type { ConsumeFn } from '../../../skb/drop.ts'
@@ -11,6 +12,7 @@ import { SKB_GSO_SEGS, SKB_LEN, SKB_TRANSPORT, type Skbs } from '../../../skb/sk
 import { TCP_ACK, TCP_PSH, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import {
+  ALIGNED_TIMESTAMPS,
   OPT_SEEN,
   OPT_TSECR,
   OPT_TSVAL,
@@ -131,7 +133,11 @@ export const createTcpInput = (deps: TcpInputDeps) => {
    */
   const isPredicted = (sk: number, skb: number): boolean => {
     const scale = i32[sk + TP_SND_WSCALE]
-    if (tcp.window(u8, i32[skb + SKB_TRANSPORT]) !== i32[sk + TP_SND_WND] >>> scale) return false
+    const th = i32[skb + SKB_TRANSPORT]
+    if (tcp.window(u8, th) !== i32[sk + TP_SND_WND] >>> scale) return false
+    // stamps stand where they usually do (tcp_parse_aligned_timestamp)
+    const isBare = tcp.headerLen(u8, th) === tcp.MIN_HEADER
+    if (!isBare && getI32(u8, th + tcp.MIN_HEADER) !== ALIGNED_TIMESTAMPS) return false
     return scale === 0 || i32[sk + TP_RCV_NXT] !== ((i32[sk + TP_RCV_ISN] + 1) | 0)
   }
   const fastData = (
