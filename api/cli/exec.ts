@@ -9,8 +9,8 @@ type Entered = NetnsItem & { readonly pid: number }
 const isEntered = (item: NetnsItem): item is Entered => item.pid !== undefined
 
 const NONE =
-  'softnet: the daemon has no network namespace to run programs in ("softnet ip link add user0 up type tap ' +
-  'addresses ADDR/LEN gateway ADDR peer name eth0 netns NAME" makes one)'
+  'the daemon has no network namespace to run programs in: "softnet ip link add user0 up type tap ' +
+  'addresses ADDR/LEN gateway ADDR peer name eth0 netns NAME" makes one'
 
 /** Programs run in namespaces of the kernel, and in none of softnet's own. */
 const choose = (all: readonly NetnsItem[], name: string | undefined): Entered => {
@@ -22,9 +22,9 @@ const choose = (all: readonly NetnsItem[], name: string | undefined): Entered =>
     throw new Refused(
       `softnet: "${name}" is a namespace of softnet's own, which runs no programs (there is ${names || 'none that does'})`
     )
-  if (name === undefined) throw new Refused(NONE)
-  const there = names === '' ? '' : ` (there is ${names})`
-  throw new Refused(`Cannot open network namespace "${name}": No such file or directory${there}`)
+  if (name === undefined) throw new Refused(`softnet: ${NONE}`)
+  const there = names === '' ? NONE : `there is ${names}`
+  throw new Refused(`Cannot open network namespace "${name}": No such file or directory (${there})`)
 }
 
 export const exec: Command = async (args, cli) => {

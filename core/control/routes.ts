@@ -291,8 +291,8 @@ export const createRoutes = (deps: RoutesDeps) => {
 
   /** What is shown of a next hop's device: nobody goes by one that is down, or that is ignored without a carrier. */
   const stateOf = (dev: number, family: number): number => {
-    const isDead = !isUp(dev) || isIgnored(arena, dev, family)
-    return (isDead ? RTNH_F_DEAD : 0) | (hasCarrier(dev) ? 0 : RTNH_F_LINKDOWN)
+    if (!isUp(dev) || isIgnored(arena, dev, family)) return RTNH_F_DEAD | RTNH_F_LINKDOWN
+    return hasCarrier(dev) ? 0 : RTNH_F_LINKDOWN
   }
   const typeOf = ({ type, nhid }: RibRoute): number =>
     type === RTN_UNICAST && nhid !== undefined && objects.isBlackhole(nhid) ? RTN_BLACKHOLE : type

@@ -9,7 +9,7 @@ import { withRtnetlink } from '../../workers/os/rtnetlink.ts'
 import { openTap } from '../../workers/os/tap.ts'
 import { freeBuffers, numbered } from './support/checks.ts'
 import { toolIn } from './support/commands.ts'
-import { cpuMs, failDaemon, processUsage, startDaemon } from './support/daemon.ts'
+import { cpuMsSince, cpuOf, failDaemon, processUsage, startDaemon } from './support/daemon.ts'
 import { describeE2e, isLong } from './support/inside.ts'
 import type { Topology } from './support/topology.ts'
 import { B, createTopology, spreadTheSame, kind } from './support/topology.ts'
@@ -141,10 +141,10 @@ describeE2e(import.meta.path, 'the daemon', () => {
         await Bun.sleep(SETTLE_MS)
         const ratios: number[] = []
         for (let window = 0; window < IDLE_WINDOWS; window++) {
-          const spent = () => [daemon.pid, idler.pid].map(cpuMs) as [number, number]
-          const before = spent()
+          const before = [cpuOf(daemon.pid), cpuOf(idler.pid)] as const
           await Bun.sleep(IDLE_WINDOW_MS)
-          const [ours, its] = spent().map((ms, i) => ms - before[i]!) as [number, number]
+          const ours = cpuMsSince(daemon.pid, before[0])
+          const its = cpuMsSince(idler.pid, before[1])
           ratios.push(ours / its)
           const percents = [ours, its].map((ms) => ((ms / IDLE_WINDOW_MS) * 100).toFixed(2))
           console.log(`  idle: ${percents[0]} % of a core, a Bun that does nothing ${percents[1]}`)

@@ -114,21 +114,30 @@ export const processUsage = (pid: number) => {
   }
 }
 
-/** CPU milliseconds of a process's threads so far, to the microsecond. */
-export const cpuMs = (pid: number): number => {
-  let ns = 0
-  for (const task of readdirSync(`/proc/${pid}/task`))
-    ns += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0])
-  return ns / 1e6
-}
+/** CPU milliseconds of each of a process's threads so far, to the microsecond. */
+export const cpuOf = (pid: number): Map<string, number> =>
+  new Map(
+    readdirSync(`/proc/${pid}/task`).flatMap((task) => {
+      try {
+        const said = readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8')
+        return [[task, Number(said.split(' ')[0]) / 1e6] as const]
+      } catch {
+        // it has ended since it was listed
+        return []
+      }
+    })
+  )
+/** CPU milliseconds since; of threads that have ended nobody knows. */
+export const cpuMsSince = (pid: number, before: ReadonlyMap<string, number>): number =>
+  [...cpuOf(pid)].reduce((sum, [task, ms]) => sum + ms - (before.get(task) ?? 0), 0)
 
 /** CPU milliseconds that a process takes in a second of which nothing is left of what happened before: the least of a few. */
 export const idleCpuMs = async (pid: number): Promise<number> => {
   let least = Number.POSITIVE_INFINITY
   for (let second = 0; second < IDLE_SECONDS; second++) {
-    const before = cpuMs(pid)
+    const before = cpuOf(pid)
     await Bun.sleep(1000)
-    least = Math.min(least, cpuMs(pid) - before)
+    least = Math.min(least, cpuMsSince(pid, before))
   }
   return least
 }

@@ -214,6 +214,11 @@ export const KNOWN: readonly Aside[] = [
     reason: 'drivers of softnet have no version of their own',
   },
   {
+    lines: /netns exec/,
+    text: / \(the daemon has no network namespace to run programs in.*\)$/gm,
+    reason: 'what to do about it, in the words of softnet',
+  },
+  {
     lines: /ethtool .*nosuch/,
     text: /^netlink error: no device matches name \(offset 24\)\n| \(ifname: .*\)$/gm,
     reason: 'what to do about it, in the words of softnet',
