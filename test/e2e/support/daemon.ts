@@ -11,7 +11,6 @@ const READY_WITHIN_MS = 20_000
 const STOP_WITHIN_MS = 5_000
 /** Clock ticks of /proc/PID/stat: USER_HZ, 100 wherever Bun runs. */
 const MS_PER_TICK = 10
-const IDLE_SECONDS = 3
 
 export const CLI = [process.execPath, `${root}/api/cli/main.ts`]
 
@@ -114,33 +113,46 @@ export const processUsage = (pid: number) => {
   }
 }
 
-/** CPU milliseconds of each of a process's threads so far, to the microsecond. */
-export const cpuOf = (pid: number): Map<string, number> =>
+/** How often each thread of a process has gone to sleep so far. */
+const sleepsOf = (pid: number): Map<string, number> =>
   new Map(
     readdirSync(`/proc/${pid}/task`).flatMap((task) => {
       try {
-        const said = readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8')
-        return [[task, Number(said.split(' ')[0]) / 1e6] as const]
+        const status = readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8')
+        return [[task, Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)?.[1])] as const]
       } catch {
         // it has ended since it was listed
         return []
       }
     })
   )
-/** CPU milliseconds since; of threads that have ended nobody knows. */
-export const cpuMsSince = (pid: number, before: ReadonlyMap<string, number>): number =>
-  [...cpuOf(pid)].reduce((sum, [task, ms]) => sum + ms - (before.get(task) ?? 0), 0)
 
-/** CPU milliseconds that a process takes in a second of which nothing is left of what happened before: the least of a few. */
-export const idleCpuMs = async (pid: number): Promise<number> => {
-  let least = Number.POSITIVE_INFINITY
-  for (let second = 0; second < IDLE_SECONDS; second++) {
-    const before = cpuOf(pid)
+export type Rest = { wakes: number; cpuMs: number }
+/**
+ * What a process does in a second while nothing happens: how often its threads wake, and what they take. The least of a few
+ * seconds, since what is still compiled and collected of what happened before is not rest.
+ */
+export const atRest = async (pid: number, seconds = 3): Promise<Rest> => {
+  const least: Rest = { wakes: Number.POSITIVE_INFINITY, cpuMs: Number.POSITIVE_INFINITY }
+  const cpuMs = (): number => {
+    const { userMs, systemMs } = processUsage(pid)
+    return userMs + systemMs
+  }
+  for (let second = 0; second < seconds; second++) {
+    const [sleeps, took] = [sleepsOf(pid), cpuMs()]
     await Bun.sleep(1000)
-    least = Math.min(least, cpuMsSince(pid, before))
+    let wakes = 0
+    for (const [task, count] of sleepsOf(pid)) wakes += count - (sleeps.get(task) ?? 0)
+    least.wakes = Math.min(least.wakes, wakes)
+    least.cpuMs = Math.min(least.cpuMs, cpuMs() - took)
   }
   return least
 }
+/**
+ * Of a second. What a wake-up costs differs more than tenfold between machines, so it is counted, and bounded so that nothing
+ * turns round and round: an idle daemon wakes some fifty times, most of them the engine's own.
+ */
+export const MOST_AT_REST: Rest = { wakes: 120, cpuMs: 300 }
 
 export const startDaemon = async (options: DaemonOptions = {}) => {
   const started = launch(options)
