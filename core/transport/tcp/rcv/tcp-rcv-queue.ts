@@ -51,6 +51,7 @@ import {
   CB_SEQ,
   ECN_DEMAND_CWR,
   ECN_MODE_ACCECN,
+  ECN_MODE_RFC3168,
   ECN_SEEN,
   receiveWindow,
   OPT_SACK,
@@ -578,7 +579,8 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
       consume(skb)
       return
     }
-    if ((i32[skb + CB_FLAGS] & TCP_CWR) !== 0) acceptCwr(sk)
+    if ((i32[skb + CB_FLAGS] & TCP_CWR) !== 0 && (i32[sk + TP_ECN] & ECN_MODE_RFC3168) !== 0)
+      acceptCwr(sk)
     i32[sk + TP_DSACK] = 0
     if (seq === next) {
       if (receiveWindow(i32, sk) === 0 && i32[skb + SKB_LEN] !== 0) {
