@@ -57,7 +57,8 @@ export type TcpReply = ReturnType<typeof createTcpReply>
 
 export const createTcpReply = (deps: TcpReplyDeps) => {
   const { bank, skbs, routeOutput, afOps, loadAddrs, md5 } = deps
-  const { i32, u8, f64 } = deps.arena
+  const { i32, u8, f64, layout } = deps.arena
+  const { sysctl } = layout
   const received = createFlowi()
   const fl = createFlowi()
 
@@ -74,7 +75,8 @@ export const createTcpReply = (deps: TcpReplyDeps) => {
     fl[FL_SPORT] = tcp.dstPort(u8, th)
     fl[FL_DPORT] = tcp.srcPort(u8, th)
     fl[FL_PROTO] = IPPROTO_TCP
-    fl[FL_MARK] = 0
+    const reflects = i32[sysctl + afOps(fl[FL_FAMILY]).fwmarkReflect] !== 0
+    fl[FL_MARK] = reflects ? received[FL_MARK] : 0
     fl[FL_TOS] = 0
     fl[FL_DST] = 0
     // a link-local peer is reached on the link it was heard on, any other in its domain
