@@ -109,8 +109,8 @@ export type AfOps = AfInfo &
     /** Counts a control message of a socket's. IPv4: icmpOut (ipv4/icmp.ts). */
     icmpOut: (type: number) => void
     /**
-     * Sends what answers a received packet without a socket, along the way back in `fl`: with its TOS, and what its
-     * options had recorded. IPv4: ipSendReply (ipv4/ip-output.ts; ip_send_unicast_reply).
+     * Sends what answers a received packet without a socket, the way back in `fl`, which it routes: with its TOS, and what its
+     * options had recorded; 0, or -errno. IPv4: ipSendReply (ipv4/ip-output.ts; ip_send_unicast_reply).
      */
     reply: (skb: number, fl: Flowi, proto: number, request: number) => number
     /**

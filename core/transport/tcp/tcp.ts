@@ -200,7 +200,7 @@ type Tables = ReturnType<typeof createTables>
 /** Out: the write queue, what may go and when, segments. */
 const createSending = (base: Base, deps: TcpDeps) => {
   const { i32, skbs, time, consume } = base
-  const { wheel, slab, afOps, skDst, gsoMax, routeOutput, loadAddrs } = deps
+  const { wheel, slab, afOps, skDst, gsoMax, loadAddrs } = deps
   const mem = createTcpMem(base.arena, skbs)
   const timers = createTcpTimers(i32, time, wheel)
   const window = createTcpWindow({ ...base, mem })
@@ -224,7 +224,7 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const probe0 = createTcpProbe0({ ...base, ...sending, output })
   const synack = createTcpSynack({ ...base, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
-  const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs, md5 })
+  const { sendReset } = createTcpReply({ ...base, afOps, loadAddrs, md5 })
   const writing = { cwndValidate, retransmission, output, lossProbe, probe0 }
   return { ...sending, ...writing, md5, window, synack, sendChallengeAck, sendReset }
 }
