@@ -134,6 +134,10 @@ export const SK_RCVLOWAT = SK_INET + 8
  */
 export const pmtudiscOf = (i32: Int32Array, sk: number, index: number): number =>
   i32[sk + SK_PMTUDISC + index] ^ 1
+/** A new socket's: of IPv4 IP_PMTUDISC_DONT, which is 0, where ip_no_pmtu_disc says so (inet_create, inet6_create). */
+export const initPmtudisc = ({ i32, layout }: Arena, sk: number): void => {
+  i32[sk + SK_PMTUDISC] = i32[layout.sysctl + Sysctl.ip_no_pmtu_disc] === 0 ? 0 : 1
+}
 
 /** May an address like that of (words, at) be its own though it is nobody's here (inet_can_nonlocal_bind)? FREEBIND is 8, INET_TRANSPARENT 16. */
 export const mayBeAnothers = (
