@@ -28,7 +28,6 @@ import {
   E_USER,
   PAIR_STAGE,
   PAIR_STALLED,
-  SHOWN_AT_ONCE,
 } from './app-constants.ts'
 import { SK_DADDR, SK_DPORT, SK_NUM, SK_SADDR } from './sock.ts'
 import type { ConsumeFn } from '../skb/drop.ts'
@@ -68,8 +67,6 @@ export const createAppCompletions = ({
   /** Of both incarnations; 0 while there is nobody to be answered. */
   let tag = 0
   let posted = false
-  /** Records in the ring that are not shown. */
-  let hidden = 0
 
   /** Begins a completion; the caller may fill in more of `stage` before `commit`. */
   const begin = (op: number, sid: number, user: number, result: number): void => {
@@ -89,7 +86,6 @@ export const createAppCompletions = ({
       if (skb !== 0) inRing.charge(budget.slotsOf(skb))
       const at = ringReserve(i32, ring, APP_RECORD_WORDS)
       i32.copyWithin(at, stage, stage + APP_RECORD_WORDS)
-      if (++hidden >= SHOWN_AT_ONCE) flush()
       return
     }
     // answers are as many as the application's questions, so this stays small
@@ -150,11 +146,10 @@ export const createAppCompletions = ({
   const wake = (): void => {
     if (Atomics.compareExchange(i32, block + APP_SLEEPING, 1, 0) === 1) wakeApp(app)
   }
-  /** Shows the application what was posted, and wakes it when it sleeps: once a batch, and within a long one. */
+  /** Shows the application what was posted, and wakes it when it sleeps. Once a batch. */
   const flush = (): void => {
     if (!posted) return
     posted = false
-    hidden = 0
     if (ringUnpublished(i32, ring)) ringPublish(i32, ring)
     wake()
   }

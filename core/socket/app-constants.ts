@@ -72,12 +72,6 @@ export const CLOSE_DRAIN = 0
 export const CLOSE_ABORT = 1
 export const CLOSE_NOW = 2
 
-/**
- * Records that are shown to the other side before the turn that makes them is over: it then works on the first of a batch while
- * the last are made. Between two threads that took turns over batches of 30, one CPU of two was idle a third of the time.
- */
-export const SHOWN_AT_ONCE = 16
-
 /** Sids of an application are 1 .. APP_SIDS-1. */
 export const APP_SIDS = 16384
 /** Least that a datagram costs in credit: what its skb weighs. */

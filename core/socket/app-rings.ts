@@ -37,7 +37,6 @@ import {
   E_USER,
   PAIR_EPOCH,
   PAIR_STALLED,
-  SHOWN_AT_ONCE,
 } from './app-constants.ts'
 import { appTag } from './app-port.ts'
 
@@ -89,8 +88,6 @@ export const createAppRings = (deps: AppRingsDeps) => {
 
   const stage = block + APP_STAGE
   let dirty = false
-  /** Records in the rings that are not shown. */
-  let hidden = 0
 
   /** A sid that no worker knows, or 0. */
   const allocSid = (): number => (freeCount === 0 ? 0 : freeSids[--freeCount])
@@ -106,7 +103,7 @@ export const createAppRings = (deps: AppRingsDeps) => {
     i32[stage + E_USER] = user
     return stage
   }
-  /** Puts the record on its way; the worker sees it after the next flush, which a long batch does not wait for. */
+  /** Puts the record on its way; the worker sees it after the next flush. */
   const commit = (worker: number): void => {
     i32[stage + E_TAG] = tags[worker]
     const skb = i32[stage + E_SKB]
@@ -114,10 +111,7 @@ export const createAppRings = (deps: AppRingsDeps) => {
     dirty = true
     const waiting = overflow[worker]
     const at = waiting.length > 0 ? 0 : ringReserve(i32, submissions[worker], APP_RECORD_WORDS)
-    if (at !== 0) {
-      i32.copyWithin(at, stage, stage + APP_RECORD_WORDS)
-      if (++hidden >= SHOWN_AT_ONCE) flush()
-    }
+    if (at !== 0) i32.copyWithin(at, stage, stage + APP_RECORD_WORDS)
     // bounded: data has credit, and every other submission waits for its completion
     else for (let w = 0; w < APP_RECORD_WORDS; w++) waiting.push(i32[stage + w])
   }
@@ -140,7 +134,6 @@ export const createAppRings = (deps: AppRingsDeps) => {
   const flush = (): void => {
     skbs.flush()
     dirty = false
-    hidden = 0
     for (let w = 0; w < workers; w++) {
       if (overflow[w].length > 0) drainOverflow(w)
       if (ringUnpublished(i32, submissions[w])) {

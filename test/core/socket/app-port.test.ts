@@ -18,7 +18,6 @@ import {
   E_SID,
   E_SKB,
   E_USER,
-  SHOWN_AT_ONCE,
 } from '../../../core/socket/app-constants.ts'
 import { createAppRings } from '../../../core/socket/app-rings.ts'
 import {
@@ -503,19 +502,6 @@ test('a sleeping application is rung once, an awake one not at all', () => {
   worker.turn()
   worker.turn()
   expect(woken()).toBe(1)
-})
-
-test('what is asked, and answered, in a long batch is seen before its end', () => {
-  const { rings, worker, open, ask, run } = setUp()
-  const sid = open(SOCK_STREAM, 80)
-  run()
-  for (let k = 0; k < 2 * SHOWN_AT_ONCE + 1; k++) ask(AppOp.GETSOCKNAME, sid, {}, k)
-  // the last one is in the ring, and not shown
-  expect(worker.port.poll()).toBe(2 * SHOWN_AT_ONCE)
-  expect(rings.poll()).toBe(2 * SHOWN_AT_ONCE)
-  expect(run().map(({ user }) => user)).toEqual(
-    Array.from({ length: 2 * SHOWN_AT_ONCE + 1 }, (_, k) => k)
-  )
 })
 
 test('a new incarnation of the application finds its sockets closed and nothing of the old in the rings', () => {
