@@ -80,6 +80,11 @@ const makeHalf = (family: 'ipv4' | 'ipv6', id: number, isn: number): Half => ({
   edge: 0,
   acked: 0,
 })
+const makeHalves = (family: 'ipv4' | 'ipv6', id: number, isn: number): [Half, Half] => {
+  const halves: [Half, Half] = [makeHalf(family, id, isn), makeHalf(family, id, isn)]
+  halves[0].flow.scalesUnasked = true
+  return halves
+}
 export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: Next): Run => ({
   id,
   isn,
@@ -87,7 +92,7 @@ export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: 
   next,
   steps: [],
   before: '',
-  halves: [makeHalf(family, id, isn), makeHalf(family, id, isn)],
+  halves: makeHalves(family, id, isn),
   stepStart: 0,
   resumeAt: 0,
   isLate: false,
@@ -259,14 +264,17 @@ const isPlainAck = (text: string): boolean => /^> (\.|R\.?) \S+\(0\)/.test(text)
 const WINDOW = / win (\d+)/
 /**
  * Once there was text, windows tell what memory it takes, and that is each one's own: the kernel charges what an skb was made
- * for, softnet a buffer. They may be so far apart.
+ * for, softnet a buffer. They may be so far apart. Those that only one of them scales are by less than its unit.
  */
 const isSameText = (run: Run, kernel: string, softnet: string): boolean => {
   if (kernel === softnet) return true
-  if (!run.steps.some((step) => step.do === 'segment' && step.segment.len > 0)) return false
+  const { isCrossed, isPeerScaled, wscale } = run.halves[0].flow
+  const unit = isCrossed && !isPeerScaled ? 1 << wscale : 0
+  const hasText = run.steps.some((step) => step.do === 'segment' && step.segment.len > 0)
+  if (!hasText && unit === 0) return false
   const [a, b] = [kernel, softnet].map((text) => Number(WINDOW.exec(text)?.[1] ?? 0))
   if (a === 0 || b === 0 || kernel.replace(WINDOW, '') !== softnet.replace(WINDOW, '')) return false
-  return Math.abs(a! - b!) <= 0.25 * Math.max(a!, b!)
+  return Math.abs(a! - b!) <= Math.max(hasText ? 0.25 * Math.max(a!, b!) : 0, unit)
 }
 const OPTIONS = / \[([^\]]*)\]/
 const nameOf = (option: string): string => option.split(' ')[0]!
