@@ -80,11 +80,6 @@ const makeHalf = (family: 'ipv4' | 'ipv6', id: number, isn: number): Half => ({
   edge: 0,
   acked: 0,
 })
-const makeHalves = (family: 'ipv4' | 'ipv6', id: number, isn: number): [Half, Half] => {
-  const halves: [Half, Half] = [makeHalf(family, id, isn), makeHalf(family, id, isn)]
-  halves[0].flow.scalesUnasked = true
-  return halves
-}
 export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: Next): Run => ({
   id,
   isn,
@@ -92,7 +87,7 @@ export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: 
   next,
   steps: [],
   before: '',
-  halves: makeHalves(family, id, isn),
+  halves: [makeHalf(family, id, isn), makeHalf(family, id, isn)],
   stepStart: 0,
   resumeAt: 0,
   isLate: false,
@@ -268,8 +263,8 @@ const WINDOW = / win (\d+)/
  */
 const isSameText = (run: Run, kernel: string, softnet: string): boolean => {
   if (kernel === softnet) return true
-  const { isCrossed, isPeerScaled, wscale } = run.halves[0].flow
-  const unit = isCrossed && !isPeerScaled ? 1 << wscale : 0
+  const { scalesUnasked, wscale } = run.halves[0].flow
+  const unit = scalesUnasked ? 1 << wscale : 0
   const hasText = run.steps.some((step) => step.do === 'segment' && step.segment.len > 0)
   if (!hasText && unit === 0) return false
   const [a, b] = [kernel, softnet].map((text) => Number(WINDOW.exec(text)?.[1] ?? 0))
@@ -288,11 +283,11 @@ const optionNames = (text: string): string[] =>
  * RFC 7323 1.3, 2.2, 3.2: what the peer has not offered in its SYN is not in our SYN-ACK; when SYNs cross, the kernel sends its
  * own SYN once more, with ACK (tcp_rcv_synsent_state_process, tcp_syn_options). What was agreed on is the same.
  */
-const isOfferedAgain = ({ steps }: Run, kernel: string, softnet: string): boolean => {
-  if (!kernel.startsWith('> S.') || kernel.replace(OPTIONS, '') !== softnet.replace(OPTIONS, ''))
-    return false
+const isOfferedAgain = (run: Run, kernel: string, softnet: string): boolean => {
+  const [a, b] = [kernel, softnet].map((text) => text.replace(OPTIONS, ''))
+  if (!kernel.startsWith('> S.') || !isSameText(run, a!, b!)) return false
   const [all, agreed] = [optionNames(kernel), optionNames(softnet)]
-  return steps.some((step) => {
+  return run.steps.some((step) => {
     if (step.do !== 'segment' || !/^S[^.]*$/.test(step.segment.flags)) return false
     const { options, doff } = step.segment
     const offered = ['mss', ...options.map(nameOf)]
@@ -357,6 +352,8 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
           atMs: now - run.stepStart,
           afterMs: now - half.sentAt,
         })
+        const { isCrossed, hasScale } = half.flow
+        if (side === 1) run.halves[0].flow.scalesUnasked = isCrossed && !hasScale
         if (!isPlainAck(half.lines.at(-1)!.text)) half.sentAt = now
       }
   }

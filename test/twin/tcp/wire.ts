@@ -42,12 +42,13 @@ export type Flow = {
   /** What its window is shifted by: as its SYN says, unless the peer's has no scale. */
   wscale: number
   isPeerScaled: boolean
-  /** The sequence number of a SYN of its own, and whether it has answered one that has crossed that. */
+  /** The sequence number of a SYN of its own; whether it has answered one that has crossed that, and with a scale. */
   synSeq: number | null
   isCrossed: boolean
+  hasScale: boolean
   /**
-   * When SYNs have crossed, the kernel scales its windows whatever the peer's has said (RFC 7323 2.2 has it that it must not):
-   * tcp_rcv_synsent_state_process leaves rcv_wscale as it was.
+   * When SYNs have crossed, the kernel scales its windows though the peer's had no scale, which RFC 7323 2.2 forbids
+   * (tcp_rcv_synsent_state_process leaves rcv_wscale as it was).
    */
   scalesUnasked: boolean
 }
@@ -67,6 +68,7 @@ export const makeFlow = (family: Flow['family'], id: number, peerIsn: number): F
   isPeerScaled: false,
   synSeq: null,
   isCrossed: false,
+  hasScale: false,
   scalesUnasked: false,
 })
 
@@ -264,6 +266,7 @@ const optionsText = (flow: Flow, bytes: Uint8Array, at: number, end: number): st
     else if (kind === 3 && len === 3) {
       words.push(`wscale ${value[0]}`)
       flow.wscale = value[0]!
+      flow.hasScale = true
     } else if (kind === 4 && len === 2) words.push('sackOK')
     else if (kind === 5)
       words.push(
@@ -292,6 +295,7 @@ const noteSyn = (flow: Flow, flags: number, seq: number): void => {
   flow.isn = seq
   if (!isAck) flow.synSeq = seq
   flow.isCrossed = isAck && flow.synSeq === seq
+  flow.hasScale = false
 }
 const counted = (flags: number): number =>
   ((flags & tcp.TCP_SYN) !== 0 ? 1 : 0) + ((flags & tcp.TCP_FIN) !== 0 ? 1 : 0)
@@ -306,14 +310,13 @@ const tcpText = (flow: Flow, bytes: Uint8Array, at: number): string => {
   const seq = isAbsolute ? 0 : (tcp.seq(bytes, at) - (flow.isn ?? NO_ISN)) | 0
   const words = [flagText(flags), isAbsolute ? '=0' : `${seq}:${seq + len}(${len})`]
   const raw = tcp.window(bytes, at)
-  const isUnasked = flow.isCrossed && flow.scalesUnasked && !flow.isPeerScaled && !isSyn
-  const win = isUnasked ? raw << flow.wscale : raw
+  const win = flow.scalesUnasked && !isSyn ? raw << flow.wscale : raw
   if ((flags & tcp.TCP_ACK) !== 0) {
     const ack = (tcp.ack(bytes, at) - flow.peerIsn) | 0
     words.push(`ack ${ack}`)
     if ((flags & tcp.TCP_RST) === 0) {
       flow.acked = ack
-      const isScaled = flow.isPeerScaled && !isSyn
+      const isScaled = flow.isPeerScaled && !flow.scalesUnasked && !isSyn
       flow.edge = ack + (isScaled ? win << flow.wscale : win)
     }
   } else if (tcp.ack(bytes, at) !== 0) words.push('ack not 0')
