@@ -11,7 +11,6 @@ import { SOCK_WORDS } from '../shm/layout.ts'
 import type { Slab } from '../shm/slab.ts'
 import { createSlab } from '../shm/slab.ts'
 import { Sysctl } from '../shm/sysctl.ts'
-import { IP_PMTUDISC_INTERFACE } from './socket-constants.ts'
 
 /** Slab generation; odd while live. */
 export const SK_GENERATION = 0
@@ -136,9 +135,9 @@ export const SK_RCVLOWAT = SK_INET + 8
 export const pmtudiscOf = (i32: Int32Array, sk: number, index: number): number =>
   i32[sk + SK_PMTUDISC + index] ^ 1
 
-/** Does it believe those who say that the path takes less (ip_sk_accept_pmtu, ip6_sk_accept_pmtu)? */
+/** Does it believe those who say that the path takes less (ip_sk_accept_pmtu, ip6_sk_accept_pmtu)? IP_PMTUDISC_INTERFACE is 4. */
 export const acceptsPmtu = (i32: Int32Array, sk: number, index: number): boolean =>
-  pmtudiscOf(i32, sk, index) < IP_PMTUDISC_INTERFACE
+  pmtudiscOf(i32, sk, index) < 4
 
 /** May an address like that of (words, at) be its own though it is nobody's here (inet_can_nonlocal_bind)? FREEBIND is 8, INET_TRANSPARENT 16. */
 export const mayBeAnothers = (
