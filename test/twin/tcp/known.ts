@@ -1,7 +1,7 @@
 // Differences that stay, each with its reason: the kernel is wrong by an RFC, or it is deliberate.
 
 import { INFO } from './end.ts'
-import type { Run } from './play.ts'
+import { isSameText, type Run } from './play.ts'
 import { encodeStep, type Segment, type Step } from './script.ts'
 
 export type Known = {
@@ -19,8 +19,14 @@ const isSegment = (step: Step, flags: RegExp): boolean =>
 /** What they sent but for some words. */
 const without = (lines: readonly string[], words: RegExp): string =>
   lines.map((line) => line.replace(words, '')).join('\n')
-const isOnly = ({ difference }: Run, words: RegExp): boolean =>
-  without(difference!.kernel, words) === without(difference!.softnet, words)
+const isOnly = (run: Run, words: RegExp): boolean => {
+  const { kernel, softnet } = run.difference!
+  const bare = (line: string | undefined): string => (line ?? '').replace(words, '')
+  return (
+    kernel.length === softnet.length &&
+    kernel.every((line, k) => isSameText(run, bare(line), bare(softnet[k])))
+  )
+}
 
 const OPTIONS = / \[[^\]]*\]/g
 /** Plain segments whose acknowledgement is older than one before them, of the steps so far. */

@@ -261,7 +261,7 @@ const WINDOW = / win (\d+)/
  * Once there was text, windows tell what memory it takes, and that is each one's own: the kernel charges what an skb was made
  * for, softnet a buffer. They may be so far apart. Those that only one of them scales are by less than its unit.
  */
-const isSameText = (run: Run, kernel: string, softnet: string): boolean => {
+export const isSameText = (run: Run, kernel: string, softnet: string): boolean => {
   if (kernel === softnet) return true
   const { scalesUnasked, wscale } = run.halves[0].flow
   const unit = scalesUnasked ? 1 << wscale : 0
