@@ -306,7 +306,9 @@ describe('what a datagram says beside its data', () => {
     const peer = sockets.peerOf(to.sk)
     const control = sockets.control.words.slice(0, sockets.control.length())
     const answer = () => sockets.sendto(to.sk, b.page, 10, peer, 0, peer[4]!)
-    expect(sockets.withControl(to.sk, control, answer)).toBe(10)
+    expect(sockets.beginControl(to.sk, control, control.length)).toBe(0)
+    expect(answer()).toBe(10)
+    sockets.endControl()
     sim.run(100)
     expect(from.heard.map((datagram) => datagram.from)).toEqual(['10.0.2.77'])
     // of this answer alone
