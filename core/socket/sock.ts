@@ -139,6 +139,10 @@ export const initPmtudisc = ({ i32, layout }: Arena, sk: number): void => {
   i32[sk + SK_PMTUDISC] = i32[layout.sysctl + Sysctl.ip_no_pmtu_disc] === 0 ? 0 : 1
 }
 
+/** Does it believe those who say that the path takes less (ip_sk_accept_pmtu, ip6_sk_accept_pmtu)? IP_PMTUDISC_INTERFACE is 4. */
+export const acceptsPmtu = (i32: Int32Array, sk: number, index: number): boolean =>
+  pmtudiscOf(i32, sk, index) < 4
+
 /** May an address like that of (words, at) be its own though it is nobody's here (inet_can_nonlocal_bind)? FREEBIND is 8, INET_TRANSPARENT 16. */
 export const mayBeAnothers = (
   { i32, layout }: Arena,
