@@ -176,6 +176,30 @@ describe.each(FAMILIES)('path MTU discovery over $name', (f) => {
     expect([pathMtu(), socket.errors]).toEqual([1500, []])
     end(sim, socket, server)
   })
+
+  test('one that looks at the device alone by the time that it is told teaches nobody', async () => {
+    const { sim, socket, server, how, pathMtu } = await begin()
+    how(IP_PMTUDISC_DO)
+    socket.send(bytes(1400))
+    how(IP_PMTUDISC_INTERFACE)
+    sim.run(100)
+    // over IPv4 it hears of it all the same (__udp4_lib_err, __udp6_lib_err)
+    expect([pathMtu(), socket.errors]).toEqual([1500, f.family === AF_INET ? [Errno.EMSGSIZE] : []])
+    end(sim, socket, server)
+  })
+
+  test('nor does a connection over IPv6; over IPv4 it does, but goes on as before', async () => {
+    const { sim, a, b, socket, server, pathMtu } = await begin()
+    const listener = serveTcp(b, 80, f.family)
+    const client = dialTcp(a, f.to, 80)
+    sim.run(100)
+    client.start(1400)
+    a.stack.sockets.setsockopt(client.sk, f.level, f.discover, IP_PMTUDISC_INTERFACE)
+    sim.run(100)
+    expect(pathMtu()).toBe(f.family === AF_INET ? NARROW : 1500)
+    client.abort()
+    end(sim, socket, server, client, listener, ...listener.ends)
+  })
 })
 
 describe.each(FAMILIES)('errors over $name', (f) => {
