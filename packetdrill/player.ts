@@ -136,13 +136,7 @@ export const play = (
       else {
         const sk = calls.lastSocket()
         if (sk !== 0)
-          for (const [name, value] of tcpInfo(
-            host.i32,
-            host.path.arena.layout.sysctl,
-            sk,
-            host.stack.time
-          ))
-            names.set(name, value)
+          for (const [name, value] of tcpInfo(host.i32, sk, host.stack.time)) names.set(name, value)
         runCode(event.text, names)
       }
     }

@@ -30,12 +30,7 @@ const CONSTANTS: Record<string, number> = {
 }
 
 /** `time` is the stack's. */
-export const tcpInfo = (
-  i32: Int32Array,
-  sysctl: number,
-  sk: number,
-  time: Time
-): Map<string, number> => {
+export const tcpInfo = (i32: Int32Array, sk: number, time: Time): Map<string, number> => {
   const word = (at: number): number => i32[sk + at]!
   const age = (at: number): number => (time[TIME_MS]! - word(at)) | 0
   const [busy, rwnd, sndbuf] = chronos(i32, sk, time[TIME_US]!)
@@ -75,7 +70,7 @@ export const tcpInfo = (
     segs_out: word(tp.TP_SEGS_OUT),
     segs_in: word(tp.TP_SEGS_IN),
     reord_seen: word(tp.TP_REORD_SEEN),
-    pacing_rate: Math.floor(tp.pacingRate(i32, sysctl, sk)),
+    pacing_rate: Math.floor(tp.pacingRate(i32, sk)),
     max_pacing_rate: tp.maxPacingRate(i32, sk),
     delivery_rate: deliveryRate(i32, sk),
     notsent_bytes: (word(tp.TP_WRITE_SEQ) - word(tp.TP_SND_NXT)) | 0,

@@ -28,8 +28,7 @@ const setSysctl = async (cli: Cli, assignment: string): Promise<SysctlItem> => {
   const at = assignment.indexOf('=')
   const name = sysctlName(assignment.slice(0, at).trim())
   const text = assignment.slice(at + 1).trim()
-  if (at < 0 || text === '')
-    throw new UsageError(`sysctl: "${assignment}" must be of the form name=value`)
+  if (at < 0) throw new UsageError(`sysctl: "${assignment}" must be of the form name=value`)
   try {
     const value = /^-?\d+$/.test(text) ? Number(text) : text
     return (await send<SysctlItem>(cli, 'PUT', `/v1/sysctl/${segment(name)}`, { value })).item

@@ -3,7 +3,6 @@
  * what it changed and answers when every worker works with it; tells watchers. The control thread's only entrance;
  * text/control.ts is how people and programs speak to it. Linux: net/netlink/af_netlink.c, rtnetlink.c.
  */
-import { Errno } from '../base/errno.ts'
 import { createTime, setTime } from '../base/time.ts'
 import { SOFT_KINDS } from '../dev/kinds/kinds.ts'
 import type { LinkKind } from '../dev/kinds/link-kind.ts'
@@ -12,16 +11,17 @@ import { createRoute } from '../inet/fib/route.ts'
 import { INIT_NET } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { IpiSystem } from '../shm/ipi.ts'
-import { Addrconf, createIpi, Ipi, Notify } from '../shm/ipi.ts'
+import { createIpi, Ipi, Notify } from '../shm/ipi.ts'
 import { setSysctlDefaults } from '../shm/sysctl.ts'
 import { createAddresses } from './addresses.ts'
 import type { DryRun } from '../stack/dry-run.ts'
-import type { Outcome, Refused, Reply } from './answers.ts'
-import { changed, isRefused, refuse, told } from './answers.ts'
+import type { Outcome, Refused } from './answers.ts'
+import { changed, isRefused, told } from './answers.ts'
 import { createCalls } from './calls.ts'
 import { createCaptures } from './captures.ts'
 import { createDevConf } from './devconf.ts'
 import { createEthtool } from './ethtool.ts'
+import { createFindings } from './findings.ts'
 import { writeVrfRoots } from './l3mdev.ts'
 import { createLinks } from './links/links.ts'
 import { createMaddrs } from './maddrs.ts'
@@ -31,6 +31,7 @@ import { createNeigh } from './neigh.ts'
 import { createNetns, type Nets } from './netns.ts'
 import { createNexthopBuckets } from './nexthop-buckets.ts'
 import { createNexthopObjects } from './nexthops.ts'
+import { createNotes } from './notes.ts'
 import { createPneighs } from './pneighs.ts'
 import { createPublisher } from './publish.ts'
 import type { RibRoute } from './rib-route.ts'
@@ -41,10 +42,7 @@ import type {
   DumpItem,
   DumpOf,
   DumpType,
-  ItemOf,
-  Message,
   MessageOf,
-  MessageType,
   Notification,
   RouteMessage,
   WatchKind,
@@ -57,6 +55,7 @@ import { createSocketDump } from './sockets.ts'
 import { createStats } from './stats.ts'
 import { createSysctls } from './sysctls.ts'
 import { createTables } from './tables.ts'
+import { type Changes, createTransactions, type Reads, type SlowChanges } from './transactions.ts'
 
 export type ControlDeps = {
   /** A fresh arena: control sets up all that is control's in it. */
@@ -83,41 +82,9 @@ export type ControlDeps = {
   /** Resolves after a moment in which the other threads have run. */
   pause: () => Promise<void>
 }
-/** Messages that change nothing: they need not wait for a change that is under way. */
-type Reads = {
-  [T in ReadType]: (message: MessageOf<T>) => Outcome<unknown>
-}
-/** Changes of shared memory alone. */
-type Changes = {
-  [T in ChangeType]: (message: MessageOf<T>) => Outcome<unknown>
-}
-/** Changes that wait for a device or for another thread. */
-type SlowChanges = {
-  [T in Exclude<MessageType, ReadType | ChangeType>]: (
-    message: MessageOf<T>
-  ) => Promise<Outcome<unknown>>
-}
-type ReadType =
-  | Extract<MessageType, `RTM_GET${string}` | `${string}_GET`>
-  | 'ETHTOOL_GRXFH'
-  | 'ETHTOOL_GDRVINFO'
-type ChangeType =
-  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'RULE' | 'NEXTHOP' | 'ADDR' | 'QDISC' | 'MULTICAST' | 'MROUTE'}`
-  | 'MVIF_SET'
-  | 'ROUTE_BATCH'
-  | `ETHTOOL_MSG_${'RSS' | 'CHANNELS' | 'FEATURES' | 'RINGS'}_SET`
-  | 'ETHTOOL_SRXFH'
-  | 'RPS_SET'
-  | 'SYSCTL_SET'
 type Dumps = {
   [T in DumpType]: (filter: DumpOf<T>['filter']) => Iterable<DumpItem<T>[]> | Refused
 }
-/** Runs a message as a part of the change that holds the lock. */
-export type Run = <M extends Message>(message: M) => Promise<Outcome<ItemOf<M>>>
-
-/** Findings of CPU 0 that wait for a change that is under way; it tells what is lost again. */
-const MAX_FOUND = 1024
-
 export type ControlPlane = ReturnType<typeof createControl>
 
 export const createControl = (deps: ControlDeps) => {
@@ -134,25 +101,10 @@ export const createControl = (deps: ControlDeps) => {
     pause,
   })
 
-  // ---- notifications: gathered while a change runs, told with the revision that holds them
-
-  const watchers = new Set<{ kinds: ReadonlySet<WatchKind>; fn: (note: Notification) => void }>()
-  let notes: Omit<Notification, 'revision'>[] = []
-  /** Has the change that runs written anything? */
-  let isDirty = false
+  const notes = createNotes()
+  const { note, isWatched } = notes
   /** Have routes or addresses been written, by whatever? */
   let hasWritten = false
-  /** Changes that are not answered yet. */
-  let underWay = 0
-  const isWatched = (kind: WatchKind): boolean => [...watchers].some(({ kinds }) => kinds.has(kind))
-  const note = (kind: WatchKind, event: 'new' | 'del', item: () => Notification['item']): void => {
-    if (isWatched(kind)) notes.push({ kind, event, item: item() } as Omit<Notification, 'revision'>)
-  }
-  const tell = (told: typeof notes, at: number): void => {
-    for (const one of told)
-      for (const { kinds, fn } of watchers)
-        if (kinds.has(one.kind)) fn({ ...one, revision: at } as Notification)
-  }
 
   // ---- the parts
 
@@ -259,7 +211,7 @@ export const createControl = (deps: ControlDeps) => {
       hasWritten = true
       note('nexthop', event, () => one)
     },
-    isWatched: () => isWatched('route'),
+    isWatched,
   })
   const rules = createRules({
     net: INIT_NET,
@@ -321,7 +273,7 @@ export const createControl = (deps: ControlDeps) => {
   /** Changes of routes, all or none. It runs in one turn, so nobody who asks sees half of it. */
   const atomicRoutes = (messages: readonly RouteMessage[]): Refused | null => {
     const undo: NonNullable<typeof journal> = []
-    const before = notes.length
+    const undoNotes = notes.mark()
     journal = undo
     for (const [index, message] of messages.entries()) {
       const outcome = changeRoute(message)
@@ -331,7 +283,7 @@ export const createControl = (deps: ControlDeps) => {
         if (event === 'new') rib.remove(route)
         else rib.add(route, NLM_F_CREATE | NLM_F_APPEND)
       }
-      notes.length = before
+      undoNotes()
       return { ...outcome, index }
     }
     journal = null
@@ -406,121 +358,24 @@ export const createControl = (deps: ControlDeps) => {
     NETNS_DEL: netns.delNetns,
   }
 
-  // ---- requests
-
-  const isRead = ({ type }: { type: string }): boolean => Object.hasOwn(reads, type)
-  const isImmediate = ({ type }: Message): boolean => Object.hasOwn(changes, type)
-  const handlerOf = (table: object, { type }: Message) =>
-    (table as Record<MessageType, never>)[type]
-
-  /** A message that is answered in this turn. */
-  const runNow = (table: Reads | Changes, message: Message): Outcome<unknown> => {
-    setTime(time, nowUs())
-    const handler: (message: Message) => Outcome<unknown> = handlerOf(table, message)
-    const outcome = handler(message)
-    if (!isRefused(outcome) && outcome.changed) isDirty = true
-    return outcome
-  }
-  /** Any message, by who holds the lock. */
-  const perform = async (message: Message): Promise<Outcome<unknown>> => {
-    if (isRead(message)) return runNow(reads, message)
-    if (isImmediate(message)) return runNow(changes, message)
-    setTime(time, nowUs())
-    const handler: (message: Message) => Promise<Outcome<unknown>> = handlerOf(slowChanges, message)
-    const outcome = await handler(message)
-    if (!isRefused(outcome) && outcome.changed) isDirty = true
-    return outcome
-  }
-  const replyOf = <T>(outcome: Outcome<T>, at: number): Reply<T> =>
-    isRefused(outcome)
-      ? outcome
-      : { error: 0, item: outcome.item, revision: at, applied_by: appliedBy(at) }
-
-  /** What the change that has just run leaves: its notifications, and the revision that holds it, if it made one. */
-  const finish = (): { made: number | null; mine: typeof notes } => {
-    const mine = notes
-    const hasChanged = isDirty || mine.length > 0
-    notes = []
-    isDirty = false
-    return { made: hasChanged ? raise() : null, mine }
-  }
-  /** Runs a change by itself and publishes it; the next one need not wait until the workers have it. */
-  const change = <T>(fn: (run: Run) => Promise<Outcome<T>>) =>
-    rtnl.run(async () => {
-      try {
-        const outcome = await fn(perform as Run)
-        return { outcome, ...finish() }
-      } catch (error) {
-        finish()
-        throw error
-      }
-    })
-  /** Changes are told of and answered in their order: a later one is not heard of before an earlier one. */
-  let answered: Promise<unknown> = Promise.resolve()
-  /**
-   * Several messages as one change, in one revision: `fn` runs them when all changes before it are done, and nothing
-   * else changes until it is done.
-   */
-  const transaction = async <T>(fn: (run: Run) => Promise<Outcome<T>>): Promise<Reply<T>> => {
-    if (rtnl.isFull()) return refuse(Errno.ENOBUFS)
-    underWay++
-    try {
-      const { outcome, made, mine } = await change(fn)
-      if (made === null) return replyOf(outcome, revision())
-      const answer = answered.then(async () => {
-        await settle(made)
-        tell(mine, made)
-      })
-      answered = answer.catch(() => {})
-      await answer
-      return replyOf(outcome, made)
-    } finally {
-      underWay--
-    }
-  }
-  /** A message as a part of a change of another net, which holds the lock of both. */
-  const inside = async (message: Message): Promise<Outcome<unknown>> => {
-    underWay++
-    try {
-      const outcome = await perform(message)
-      const { made, mine } = finish()
-      if (made !== null) {
-        await settle(made)
-        tell(mine, made)
-      }
-      return outcome
-    } finally {
-      underWay--
-    }
-  }
+  const { isRead, transaction, inside, apply, byItself, tellBehind } = createTransactions({
+    reads,
+    changes,
+    slowChanges,
+    rtnl,
+    notes,
+    setClock: () => setTime(time, nowUs()),
+    raise,
+    settle,
+    revision,
+    appliedBy,
+  })
   /** Ends devices whose other ends are gone with their nets, or from them. */
   const reap = () =>
     transaction(async (run) => {
       for (const ifindex of deps.nets?.gone() ?? []) await run({ type: 'RTM_DELLINK', ifindex })
       return told(null)
     })
-  /**
-   * Answers a message that needs no other thread (a get, or a change of routes, addresses, sysctls) at once, and
-   * publishes without waiting: for reads, and for who runs the workers on this very thread. A change is refused while
-   * another one is under way.
-   */
-  const apply = <M extends Message>(message: M): Reply<ItemOf<M>> => {
-    if (isRead(message)) return replyOf(runNow(reads, message) as Outcome<ItemOf<M>>, revision())
-    if (!isImmediate(message)) throw new Error(`${message.type} can not be applied at once`)
-    if (underWay > 0) return refuse(Errno.EBUSY)
-    const outcome = runNow(changes, message) as Outcome<ItemOf<M>>
-    const { made, mine } = finish()
-    const at = made ?? revision()
-    tell(mine, at)
-    return replyOf(outcome, at)
-  }
-
-  /** Tells what is no change of ours, behind the changes whose revisions are out already. */
-  const tellBehind = (one: (typeof notes)[number]): void => {
-    const tellNow = (): void => tell([one], revision())
-    if (underWay === 0) tellNow()
-    else answered = answered.then(tellNow)
-  }
   const { workers } = layout.config
   const rowWatch = createRowWatch({
     i32: arena.i32,
@@ -528,19 +383,16 @@ export const createControl = (deps: ControlDeps) => {
     stats,
     workers,
     isWatched,
-    tell: tellBehind,
+    tellBehind,
     nowMs,
   })
   const subscribe = (
     kinds: readonly WatchKind[],
     fn: (note: Notification) => void
   ): (() => void) => {
-    const watcher = { kinds: new Set(kinds), fn }
-    watchers.add(watcher)
+    const unwatch = notes.watch(kinds, fn)
     rowWatch.lookNow()
-    return () => {
-      watchers.delete(watcher)
-    }
+    return unwatch
   }
   ipi.on(Ipi.NOTIFY, (_from, kind, isGone, ifindex, a0, a1, a2, a3) => {
     if (kind === Notify.DEVICE) links.failed(ifindex, a0, a1)
@@ -548,53 +400,16 @@ export const createControl = (deps: ControlDeps) => {
     const item = neigh.noted(ifindex, [a0, a1, a2, a3], isGone !== 0)
     tellBehind({ kind: 'neigh', event: isGone !== 0 ? 'del' : 'new', item })
   })
-  /** What CPU 0 has found out about addresses and routers, and is not written yet. */
-  const found: (() => void)[] = []
-  const findings: Readonly<Record<number, (...words: number[]) => void>> = {
-    [Addrconf.DAD_COMPLETED]: ifaddrs.dadCompleted,
-    [Addrconf.DAD_FAILED]: ifaddrs.dadFailed,
-    [Addrconf.RA_ROUTER]: (dev, a, b, c, d, seconds, pref, hops, mtu) =>
-      addrconf.router(dev, [a, b, c, d], seconds, pref, hops, mtu),
-    [Addrconf.RA_PREFIX]: (dev, a, b, c, d, how, valid, preferred) =>
-      addrconf.prefix(dev, [a, b, c, d], how & 0xff, how >> 8, valid >>> 0, preferred >>> 0),
-    [Addrconf.RA_ROUTE]: (how, a, b, c, d, p, q, r, s, seconds) =>
-      addrconf.route(
-        how & 0xffff,
-        [a, b, c, d],
-        [p, q, r, s],
-        (how >> 16) & 0xff,
-        seconds >>> 0,
-        how >> 24
-      ),
-  }
-  ipi.on(Ipi.ADDRCONF, (_from, what, ...words) => {
-    if (found.length < MAX_FOUND) found.push(() => findings[what]?.(...words))
-  })
+  const writeFindings = createFindings({ ipi, ifaddrs, addrconf })
   /** What changes though nobody asks for it: the devices' other sides, what CPU 0 has found out, what has had its time. */
-  const changeByItself = (): void => {
+  const changeByItself = (): boolean => {
     hasWritten = false
     const hasLooked = links.look()
-    for (const write of found.splice(0)) write()
+    writeFindings()
     ifaddrs.expire()
     routeExpiry.expire()
     buckets.expire()
-    isDirty = hasLooked || hasWritten
-  }
-  let isWaiting = false
-  /** Such a change is one like any other, though nobody waits for it. */
-  const follow = (): void => {
-    if (underWay === 0) {
-      changeByItself()
-      const { made, mine } = finish()
-      if (made !== null) tell(mine, made)
-    } else if (!isWaiting) {
-      isWaiting = true
-      void transaction(async () => {
-        isWaiting = false
-        changeByItself()
-        return told(null)
-      })
-    }
+    return hasLooked || hasWritten
   }
   let polledRevision = 0
   /**
@@ -603,7 +418,7 @@ export const createControl = (deps: ControlDeps) => {
    */
   const poll = (): boolean => {
     const ran = ipi.run()
-    follow()
+    byItself(changeByItself)
     rowWatch.look()
     reclaim()
     setTime(time, nowUs())

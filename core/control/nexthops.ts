@@ -19,6 +19,7 @@ import type { NexthopObject, NexthopStore, SeenNexthop, WantedNexthop } from './
 import { scopeFault } from './nexthop-store.ts'
 import type { Rib } from './rib.ts'
 import type { RibRoute } from './rib-route.ts'
+import type { Notes } from './notes.ts'
 import type { Routes } from './routes.ts'
 import type { BucketFilter, MessageOf, NexthopFilter } from './rtnetlink.ts'
 
@@ -31,9 +32,8 @@ type NexthopsDeps = {
   buckets: NexthopBuckets
   rib: Pick<Rib, 'usersOf' | 'turnOver' | 'tellOf' | 'flushBy'>
   onEvent: (event: 'new' | 'del', one: SeenNexthop) => void
-  /** Does somebody want to hear of routes? */
-  isWatched: () => boolean
 } & Pick<Links, 'isDevice' | 'hasCarrier'> &
+  Pick<Notes, 'isWatched'> &
   Pick<Routes, 'check'>
 
 const invalid = (words: string, field: string): Refused => refuse(Errno.EINVAL, words, field)
@@ -154,7 +154,7 @@ export const createNexthopObjects = (deps: NexthopsDeps) => {
     const groups = objects.groupsWith(after.id).map(({ id }) => id)
     if (!put([after], groups)) return noRoom()
     onEvent('new', after)
-    if (isWatched() && isCompatible()) rib.tellOf([after.id, ...groups])
+    if (isWatched('route') && isCompatible()) rib.tellOf([after.id, ...groups])
     return changed(seen(after))
   }
 

@@ -6,32 +6,32 @@
 import { DROP_REASONS } from '../shm/layout.ts'
 import { Drop } from '../skb/drop.ts'
 import { SK_STATE } from '../socket/sock.ts'
-import type { Notification, WatchKind } from './rtnetlink.ts'
+import type { Note, Notes } from './notes.ts'
+import type { WatchKind } from './rtnetlink.ts'
 import type { SocketDump } from './sockets.ts'
 import type { Stats } from './stats.ts'
+import type { Transactions } from './transactions.ts'
 
 const LOOK_MS = 100
 /** What reports nothing. */
 const LOOKED_AT: readonly WatchKind[] = ['socket', 'worker', 'drop']
 
-type Row = Extract<Notification, { kind: 'socket' | 'worker' | 'drop' }>
-type Event = Row extends infer One ? (One extends Row ? Omit<One, 'revision'> : never) : never
+type Event = Extract<Note, { kind: 'socket' | 'worker' | 'drop' }>
 
 type RowWatchDeps = {
   i32: Int32Array
   sockets: Pick<SocketDump, 'rows' | 'cookieOf' | 'at'>
   stats: Pick<Stats, 'workerState' | 'worker' | 'dropCount' | 'drops'>
   workers: number
-  isWatched: (kind: WatchKind) => boolean
-  tell: (event: Event) => void
   nowMs: () => number
-}
+} & Pick<Notes, 'isWatched'> &
+  Pick<Transactions, 'tellBehind'>
 
 /** What is there, by a name that nobody has again, with a number for the state it was told in. */
 type Seen<Item> = Map<number, { state: number; item: Item; look: number }>
 
 export const createRowWatch = (deps: RowWatchDeps) => {
-  const { i32, sockets, stats, workers, isWatched, tell, nowMs } = deps
+  const { i32, sockets, stats, workers, isWatched, tellBehind, nowMs } = deps
   /** None while nobody watches. */
   let socketsSeen: Seen<Extract<Event, { kind: 'socket' }>['item']> | null = null
   let workersSeen: Int32Array | null = null
@@ -57,12 +57,12 @@ export const createRowWatch = (deps: RowWatchDeps) => {
       }
       const item = sockets.at(sk, worker)
       seen.set(cookie, { state, item, look })
-      if (!isFirst) tell({ kind: 'socket', event: 'new', item })
+      if (!isFirst) tellBehind({ kind: 'socket', event: 'new', item })
     }
     for (const [cookie, known] of seen) {
       if (known.look === look) continue
       seen.delete(cookie)
-      tell({ kind: 'socket', event: 'del', item: known.item })
+      tellBehind({ kind: 'socket', event: 'del', item: known.item })
     }
   }
   const lookAtWorkers = (): void => {
@@ -76,7 +76,7 @@ export const createRowWatch = (deps: RowWatchDeps) => {
       const state = stats.workerState(w)
       if (state === seen[w]) continue
       seen[w] = state
-      if (!isFirst) tell({ kind: 'worker', event: 'new', item: stats.worker(w) })
+      if (!isFirst) tellBehind({ kind: 'worker', event: 'new', item: stats.worker(w) })
     }
   }
   const lookAtDrops = (): void => {
@@ -90,7 +90,7 @@ export const createRowWatch = (deps: RowWatchDeps) => {
       const count = stats.dropCount(reason)
       if (count === seen[reason]) continue
       seen[reason] = count
-      if (!isFirst) tell({ kind: 'drop', event: 'new', item: stats.drops(reason) })
+      if (!isFirst) tellBehind({ kind: 'drop', event: 'new', item: stats.drops(reason) })
     }
   }
   const lookNow = (): void => {

@@ -6,6 +6,8 @@
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { fastopenKeysText, parseFastopenKeys } from '../shm/fastopen-key.ts'
+import { bitsText, countBits, parseBits, reservedPorts, reservePorts } from '../shm/bit-list.ts'
+import { PORT_BITS_WORDS } from '../shm/layout.ts'
 import { SYSCTLS, type SysctlRow } from '../shm/sysctl.ts'
 import { parseAddr } from '../wire/text.ts'
 import { CONGESTION_CONTROLS } from '../transport/tcp/rec/tcp-cong-controls.ts'
@@ -22,8 +24,14 @@ const ROWS = new Map(SYSCTLS.map((row) => [row.name, row]))
 const NAMES = [...ROWS.keys(), ...Object.keys(LISTS)]
 
 /** A value as it is shown. */
-const shown = ({ names, isKey }: SysctlRow, values: readonly number[]): number | string => {
+const shown = (
+  { names, isKey, isPorts, isBits }: SysctlRow,
+  values: readonly number[]
+): number | string => {
+  // that of an arena: item()
+  if (isPorts) return ''
   if (isKey) return fastopenKeysText(values)
+  if (isBits) return bitsText(values)
   if (names?.many) return LISTS[names.of].filter((_, k) => (values[0] >> k) & 1).join(' ')
   if (names) return LISTS[names.of][values[0]]
   // none is negative, and a mask has 32 bits
@@ -47,6 +55,7 @@ export const sysctlDefaults = (): Map<string, number | string> =>
 const parseNumbers = ({ words, only, mayBeEmpty }: SysctlRow, text: string): number[] | number => {
   const numbers = text.split(/[\s,]+/).map(Number)
   const isValid =
+    text !== '' &&
     numbers.length === words.length &&
     numbers.every((number, k) => {
       const [, min, max] = words[k]
@@ -73,6 +82,10 @@ const parseNames = (
 /** The words of a value, or the errno of what is none. */
 const parseValue = (row: SysctlRow, text: string): number[] | number => {
   if (row.isKey) return parseFastopenKeys(text) ?? Errno.EINVAL
+  if (row.isBits) {
+    const bits = parseBits(text, row.words.length)
+    return bits === null ? Errno.EINVAL : [...bits]
+  }
   return row.names ? parseNames(row.names, text) : parseNumbers(row, text)
 }
 
@@ -88,6 +101,7 @@ export const createSysctls = ({ arena, devConf }: SysctlsDeps) => {
     if (conf !== undefined) return { name, value: devConf.get(conf) }
     if (Object.hasOwn(LISTS, name)) return { name, value: LISTS[name].join(' ') }
     const row = ROWS.get(name)
+    if (row?.isPorts) return { name, value: bitsText(reservedPorts(arena)) }
     return (
       row && {
         name,
@@ -114,10 +128,24 @@ export const createSysctls = ({ arena, devConf }: SysctlsDeps) => {
     if (conf !== undefined) return setConf(conf, Number(String(value).trim()))
     const row = ROWS.get(name)
     if (row === undefined) return unknown
+    if (row.isPorts) return setPorts(row, String(value))
     const parsed = parseValue(row, String(value).trim())
     if (typeof parsed === 'number') return refuse(parsed, null, 'value')
+    if (!keepsOrder(row, parsed[0])) return refuse(Errno.EINVAL, null, 'value')
     i32.set(parsed, layout.sysctl + row.first)
     return changed(item(name)!)
+  }
+  /** Of two sysctls one bounds the other. */
+  const keepsOrder = ({ notBelow, notAbove }: SysctlRow, value: number): boolean =>
+    (notBelow === undefined || value >= firstOf(notBelow)) &&
+    (notAbove === undefined || value <= firstOf(notAbove))
+  const firstOf = (name: string): number => i32[layout.sysctl + ROWS.get(name)!.first]
+  const setPorts = (row: SysctlRow, text: string): Outcome<SysctlItem> => {
+    const ports = parseBits(text.trim(), PORT_BITS_WORDS)
+    if (ports === null) return refuse(Errno.EINVAL, null, 'value')
+    reservePorts(arena, ports)
+    i32[layout.sysctl + row.first] = countBits(ports)
+    return changed(item(row.name)!)
   }
   const setConf = (conf: ConfItem, value: number): Outcome<SysctlItem> => {
     if (!Number.isInteger(value) || value < conf.min || value > conf.max)

@@ -111,9 +111,8 @@ export const createTrace = (deps: TraceDeps) => {
     }
     if (wanted !== 0) mark(skb, nextId(), wanted)
   }
-  /** Is there anything to do at the taps: somebody traces, or this thread is at a packet that is marked, or this one is? */
-  const isTracing = (skb: number): boolean =>
-    i32[G_TRACES] !== 0 || current !== 0 || (i32[skb + SKB_FLAGS] & SKB_F_TRACE) !== 0
+  /** Does anybody trace? Frames are shown here while somebody captures (G_CAPTURES), which who traces does too: else it costs nothing. */
+  const isTracing = (): boolean => i32[G_TRACES] !== 0
   /** A frame that the taps see, its link header at `mac`. */
   const traceFrame = (skb: number, mac: number, type: number): void => {
     if (type === PACKET_OUTGOING) return traceXmit(skb, mac)

@@ -7,6 +7,7 @@
 import { AF_INET, AF_INET6 } from '../base/family.ts'
 import type { Flowi } from '../base/flowi.ts'
 import { Mib } from '../shm/counters.ts'
+import { Sysctl } from '../shm/sysctl.ts'
 import { GSO_TCPV4, GSO_TCPV6 } from '../skb/skb.ts'
 import { ICMP_ECHO } from '../wire/icmp.ts'
 import { ICMPV6_ECHO_REQUEST } from '../wire/icmpv6.ts'
@@ -76,6 +77,8 @@ export type AfInfo = Readonly<{
   rawHasHeader: boolean
   /** The port of an address that a raw socket sends to names the protocol. */
   rawPortIsProtocol: boolean
+  /** Sysctl: answers have the mark of what they answer. */
+  fwmarkReflect: number
   /** Bits of an address, which are the last of its four words. */
   addrBits: number
 }>
@@ -106,8 +109,8 @@ export type AfOps = AfInfo &
     /** Counts a control message of a socket's. IPv4: icmpOut (ipv4/icmp.ts). */
     icmpOut: (type: number) => void
     /**
-     * Sends what answers a received packet without a socket, along the way back in `fl`: with its TOS, and what its
-     * options had recorded. IPv4: ipSendReply (ipv4/ip-output.ts; ip_send_unicast_reply).
+     * Sends what answers a received packet without a socket, the way back in `fl`, which it routes: with its TOS, and what its
+     * options had recorded; 0, or -errno. IPv4: ipSendReply (ipv4/ip-output.ts; ip_send_unicast_reply).
      */
     reply: (skb: number, fl: Flowi, proto: number, request: number) => number
     /**
@@ -138,6 +141,7 @@ export const AF_INET_INFO: AfInfo = {
   icmp: { protocol: IPPROTO_ICMP, echo: ICMP_ECHO, hasPseudo: false, filtered: 8 },
   rawHasHeader: true,
   rawPortIsProtocol: false,
+  fwmarkReflect: Sysctl.fwmark_reflect,
   addrBits: 32,
 }
 export const AF_INET6_INFO: AfInfo = {
@@ -159,6 +163,7 @@ export const AF_INET6_INFO: AfInfo = {
   icmp: { protocol: IPPROTO_ICMPV6, echo: ICMPV6_ECHO_REQUEST, hasPseudo: true, filtered: 4 },
   rawHasHeader: false,
   rawPortIsProtocol: true,
+  fwmarkReflect: Sysctl.fwmark_reflect6,
   addrBits: 128,
 }
 

@@ -14,6 +14,7 @@ import {
   FL_DEV,
   FL_DF,
   FL_FAMILY,
+  FL_MARK,
   FL_MTU,
   FL_PROTO,
   FL_SADDR,
@@ -40,6 +41,7 @@ import {
   SKB_IIF,
   SKB_IP_SUMMED,
   SKB_LEN,
+  SKB_MARK,
   SKB_NETWORK,
   SKB_PKT_TYPE,
   SKB_TRANSPORT,
@@ -90,6 +92,10 @@ const NONSTANDARD_TIME = 0x80000000 | 0
 /** Precedence "internetwork control" of errors (RFC 1812 section 4.3.2.5). */
 const TOS_PREC_INTERNETCONTROL = 0xc0
 const TOS_MASK = 0x1e
+/** Of ip_no_pmtu_disc. */
+const PMTU_LEAST = 1
+const PMTU_DEAF = 2
+const PMTU_VALIDATED = 3
 const EPROTO = 71
 const ENONET = 64
 
@@ -165,6 +171,9 @@ export const createIcmp = (deps: IcmpDeps) => {
     // as Linux's ICMP sockets send it
     fl[FL_DF] = DF_NEVER
   }
+  /** The mark of what answers a packet (IP4_REPLY_MARK). */
+  const replyMark = (skb: number): number =>
+    i32[sysctl + Sysctl.fwmark_reflect] === 0 ? 0 : i32[skb + SKB_MARK]
   /** Counts a message that leaves (icmp_out_count). */
   const icmpOut = (type: number): void => {
     f64[count + Mib.IcmpOutMsgs]++
@@ -195,6 +204,7 @@ export const createIcmp = (deps: IcmpDeps) => {
     if (n === OPTIONS_NO_ECHO) return
     putFlow(errorSource(about, at), options.firstHop(ipv4.src(u8, at)), tos & TOS_MASK)
     fl[FL_OIF] = l3mdevOf(arena, i32[about + SKB_IIF] || i32[about + SKB_DEV])
+    fl[FL_MARK] = replyMark(about)
     if (routeOutput(fl) !== 0 || !mayGo(type, code)) return
     const skb = quote(about, at, Math.min(MOST, fl[FL_MTU]) - ipv4.MIN_HEADER - n - icmp.MIN_HEADER)
     if (skb === 0) {
@@ -320,6 +330,7 @@ export const createIcmp = (deps: IcmpDeps) => {
       ipv4.tos(u8, ip) & TOS_MASK
     )
     fl[FL_OIF] = l3mdevOf(arena, i32[skb + SKB_DEV])
+    fl[FL_MARK] = replyMark(skb)
     return routeOutput(fl) === 0 ? n : OPTIONS_NO_ECHO
   }
 
@@ -378,7 +389,14 @@ export const createIcmp = (deps: IcmpDeps) => {
     if (type === icmp.ICMP_TIME_EXCEEDED && code === icmp.ICMP_EXC_FRAGTIME) return consume(skb)
     if (type === icmp.ICMP_DEST_UNREACH && code > LAST_UNREACH) return consume(skb)
     if (isBogus(at, i32[skb + SKB_DEV])) return consume(skb)
+    if (type === icmp.ICMP_DEST_UNREACH && code === icmp.ICMP_FRAG_NEEDED && !isPmtuHeard(at))
+      return consume(skb)
     socketDeliver(skb, at, end, type, code)
+  }
+  /** Does anybody hear what is said of the path of the packet at `at` (icmp_unreach; icmp_tag_validation: TCP looks at numbers)? */
+  const isPmtuHeard = (at: number): boolean => {
+    const how = i32[sysctl + Sysctl.ip_no_pmtu_disc]
+    return how < PMTU_DEAF || (how === PMTU_VALIDATED && ipv4.protocol(u8, at) === IPPROTO_TCP)
   }
   /** Another way to where our packet went: its transport is asked for the socket, as with errors. */
   const icmpRedirect = (skb: number): void => {
@@ -440,7 +458,9 @@ export const createIcmp = (deps: IcmpDeps) => {
       case icmp.ICMP_DEST_UNREACH:
         errno = UNREACH_ERRNO[code]
         isFatal = ((FATAL_CODES >> code) & 1) !== 0
-        if (code === icmp.ICMP_FRAG_NEEDED) pathMtu = mtu
+        // whoever does not look for it takes the least (ip_no_pmtu_disc 1)
+        if (code === icmp.ICMP_FRAG_NEEDED)
+          pathMtu = i32[sysctl + Sysctl.ip_no_pmtu_disc] === PMTU_LEAST ? 0 : mtu
         return
       case icmp.ICMP_TIME_EXCEEDED:
         errno = Errno.EHOSTUNREACH

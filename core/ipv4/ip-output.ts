@@ -298,14 +298,22 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     options.build(skb, n, fl[FL_SADDR + 3])
     return ipSend(skb, fl, proto, tos, ttl, n)
   }
-  /** ipSend of what answers a received packet without a socket (ip_send_unicast_reply). */
+  /**
+   * Sends what answers a received packet without a socket, the way back in `fl` not yet routed (ip_send_unicast_reply): by the
+   * first hop of the source route that the packet came by, reversed.
+   */
   const ipSendReply = (skb: number, fl: Flowi, proto: number, request: number): number => {
     const n = options.echo(request)
     if (n === OPTIONS_NO_ECHO) {
       drop(skb, Drop.NOT_SPECIFIED)
       return -Errno.EINVAL
     }
-    if (n > 0 && !routeVia(fl)) return noRoute(skb, -Errno.EHOSTUNREACH)
+    if (n > 0) fl[FL_DADDR + 3] = options.firstHop(fl[FL_DADDR + 3])
+    const error = routeOutput(fl)
+    if (error !== 0) {
+      drop(skb, Drop.IP_OUTNOROUTES)
+      return error
+    }
     if (n > 0) options.build(skb, n, fl[FL_SADDR + 3])
     // never in fragments, whatever is known of the path (tcp_sk_init)
     fl[FL_MTU_LOCKED] = 0

@@ -1,7 +1,8 @@
 /**
  * How many ICMPv6 errors a worker sends: a token bucket for all of them (net.ipv4.icmp_msgs_per_sec, icmp_msgs_burst; each
- * worker has its share of the rate) and one for each destination (net.ipv6.icmp.ratelimit, inet-peer.ts). "Packet too big"
- * is never held back. Linux: net/ipv6/icmp.c icmpv6_xrlim_allow(), icmp_global_allow(); RFC 4443 section 2.4 f.
+ * worker has its share of the rate) and one for each destination (net.ipv6.icmp.ratelimit, inet-peer.ts). Types that are not
+ * in net.ipv6.icmp.ratemask are never held back, "packet too big" at first. Linux: net/ipv6/icmp.c icmpv6_xrlim_allow(),
+ * icmp_global_allow(); RFC 4443 section 2.4 f.
  */
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
@@ -9,7 +10,6 @@ import type { InetPeers } from '../inet/dst/inet-peer.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { Sysctl } from '../shm/sysctl.ts'
-import * as icmpv6 from '../wire/icmpv6.ts'
 
 type Icmpv6RatelimitDeps = {
   arena: Arena
@@ -19,6 +19,17 @@ type Icmpv6RatelimitDeps = {
 }
 export type Icmpv6Ratelimit = ReturnType<typeof createIcmpv6Ratelimit>
 
+/** The words of net.ipv6.icmp.ratemask, a bit for each type. */
+const MASK = [
+  Sysctl.icmp6_ratemask_0,
+  Sysctl.icmp6_ratemask_1,
+  Sysctl.icmp6_ratemask_2,
+  Sysctl.icmp6_ratemask_3,
+  Sysctl.icmp6_ratemask_4,
+  Sysctl.icmp6_ratemask_5,
+  Sysctl.icmp6_ratemask_6,
+  Sysctl.icmp6_ratemask_7,
+] as const
 /** The bucket is filled in steps of 20 ms, as Linux fills it. */
 const STEP_MS = 20
 
@@ -38,9 +49,9 @@ export const createIcmpv6Ratelimit = ({ arena, thread, time, peers }: Icmpv6Rate
     credit = Math.min(credit + gained, i32[sysctl + Sysctl.icmp_msgs_burst])
     stamp = time[TIME_MS]
   }
-  /** True when an error of this type may go to the address at words[at] now. */
+  /** True when a message of this type may go to the address at words[at] now. */
   const icmpv6Allows = (type: number, words: Int32Array, at: number): boolean => {
-    if (type === icmpv6.ICMPV6_PKT_TOOBIG) return true
+    if (((i32[sysctl + MASK[type >> 5]] >>> (type & 31)) & 1) === 0) return true
     fill()
     const timeoutMs = i32[sysctl + Sysctl.icmp6_ratelimit]
     if (credit > 0 && (timeoutMs === 0 || peers.xrlimAllow(words, at, timeoutMs))) {

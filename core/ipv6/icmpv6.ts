@@ -134,7 +134,8 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
   const aimBack = (iif: number, trafficClass: number): void => {
     fl.fill(0)
     fl[FL_FAMILY] = received[FL_FAMILY]
-    fl[FL_MARK] = received[FL_MARK]
+    // IP6_REPLY_MARK
+    fl[FL_MARK] = i32[sysctl + Sysctl.fwmark_reflect6] === 0 ? 0 : received[FL_MARK]
     copyAddr(fl, FL_DADDR, received, FL_SADDR)
     copyAddr(fl, FL_SADDR, received, FL_DADDR)
     if (addrTypeOn(fl, FL_SADDR, iif) !== RTN_LOCAL) clearAddr(fl, FL_SADDR)
@@ -169,8 +170,7 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     if (!mayAnswer(about, isForSender(type, code))) return
     const iif = i32[about + SKB_IIF]
     // nobody else is asked for his patience (icmp6_send, icmpv6_xrlim_allow)
-    const isLooped = (i32[deviceRow(arena, iif) + DEV_FLAGS] & IFF_LOOPBACK) !== 0
-    if (!isLooped && !icmpv6Allows(type, received, FL_SADDR)) return
+    if (!isLoopedBack(iif) && !icmpv6Allows(type, received, FL_SADDR)) return
     aimBack(iif, 0)
     // who was only addressed on the link, or by a group, does not say that the address is its own
     const isForUs = i32[about + SKB_PKT_TYPE] === PACKET_HOST
@@ -192,6 +192,8 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     icmpv6.setRest(u8, message, info)
     send(skb, 0)
   }
+  const isLoopedBack = (iif: number): boolean =>
+    (i32[deviceRow(arena, iif) + DEV_FLAGS] & IFF_LOOPBACK) !== 0
   /** The two that follow a packet to a group as well: path MTU discovery, and options that ask for it (e.3). */
   const isForSender = (type: number, code: number): boolean =>
     type === icmpv6.ICMPV6_PKT_TOOBIG ||
@@ -307,6 +309,8 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     // which of our addresses answers depends on the link
     if (isAnyAddr(fl, FL_SADDR)) fl[FL_OIF] = received[FL_IIF]
     if (routeOutput(fl) !== 0) return consume(skb)
+    if (!isLoopedBack(received[FL_IIF]) && !icmpv6Allows(icmpv6.ICMPV6_ECHO_REPLY, fl, FL_DADDR))
+      return consume(skb)
     if (!skbs.expandHead(skb, MAX_HEADER - 64)) return drop(skb, Drop.NOMEM)
     i32[skb + SKB_DST] = 0
     i32[skb + SKB_IP_SUMMED] = CHECKSUM_NONE

@@ -118,6 +118,9 @@ type Ip6OutputDeps = {
 
 export type Ip6Output = ReturnType<typeof createIp6Output>
 
+/** The two bits of the traffic class that are ECN's (RFC 3168). */
+const ECN_MASK = 3
+
 export const createIp6Output = (deps: Ip6OutputDeps) => {
   const { arena, skbs, drop, random, nf, gso, key, loadAddrs, routeInput, flowPorts, routeOutput } =
     deps
@@ -232,6 +235,16 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     const error = ip6LocalOut(skb, fl[FL_NO_LOOP] === 0 ? 0 : IPSKB_NO_LOOP)
     if (error < 0) f64[count + Mib.Ip6OutDiscards]++
     return error
+  }
+  /** Sends what answers a received packet without a socket, the way back in `fl` not yet routed (tcp_v6_send_response). */
+  const ip6SendReply = (skb: number, fl: Flowi, proto: number, request: number): number => {
+    const error = routeOutput(fl)
+    if (error !== 0) {
+      drop(skb, Drop.IP_OUTNOROUTES)
+      return error
+    }
+    const trafficClass = ipv6.trafficClass(u8, i32[request + SKB_NETWORK]) & ~ECN_MASK
+    return ip6Send(skb, fl, proto, trafficClass, 0)
   }
   /** Sends a packet whose headers its sender has made, data at them, along the route in `fl` (rawv6_send_hdrinc). */
   const ip6SendHeader = (skb: number, fl: Flowi): number => {
@@ -414,5 +427,5 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     else if (!isStale || routeMeHarder(skb)) outputFinish(skb)
   })
 
-  return { ip6Xmit, ip6Send, ip6SendHeader, ip6Output, routeMeHarder }
+  return { ip6Xmit, ip6Send, ip6SendReply, ip6SendHeader, ip6Output, routeMeHarder }
 }

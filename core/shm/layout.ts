@@ -13,7 +13,7 @@
  * |------------------------|------------------------------------------|-------------------------------|
  * | globals                | control                                  | all                           |
  * | thread block t         | thread t (DOORBELL: any, by Atomics)     | all                           |
- * | sysctl, rss            | control                                  | all                           |
+ * | sysctl, reservedPorts, rss | control                              | all                           |
  * | devices, deviceFds, devConf | control                             | all                           |
  * | ifaddrs, nexthops, nhBuckets | control, published by generation   | all                           |
  * | nhBucketUse            | worker w (then control) writes its column | control                      |
@@ -224,6 +224,8 @@ export const APP_RING_WORDS = RING_HEADER + APP_RING_RECORDS * APP_RECORD_WORDS
 export const APP_BLOCK_WORDS = 32
 export const APP_PAIR_WORDS = 32
 export const SYSCTL_WORDS = 256
+/** A bit for each port that is reserved (net.ipv4.ip_local_reserved_ports). */
+export const PORT_BITS_WORDS = 65536 / 32
 export const DEVICE_WORDS = 128
 /** A device's settings (devconf.ts): half of them IPv4's, half IPv6's. */
 export const DEV_CONF_WORDS = 256
@@ -312,6 +314,7 @@ const regionWords = (config: ArenaConfig) => {
   return {
     threadBlocks: threads * THREAD_WORDS,
     sysctl: SYSCTL_WORDS,
+    reservedPorts: PORT_BITS_WORDS,
     devices: devices * DEVICE_WORDS,
     /** [device][queue] file descriptors (netdev.ts, deviceFds). */
     deviceFds: devices * DEVICE_FDS,

@@ -21,6 +21,13 @@ type Row<Parts extends string = string> = {
   readonly names?: { readonly of: string; readonly many: boolean }
   /** Keys of Fast Open, as fastopen-key.ts writes them. */
   readonly isKey?: true
+  /** Ports, as bit-list.ts writes them, which has them; the word is how many. */
+  readonly isPorts?: true
+  /** A bit for each number that it lists, as bit-list.ts writes them. */
+  readonly isBits?: true
+  /** Another sysctl, below whose (first) value this one's does not go, or above which. */
+  readonly notBelow?: string
+  readonly notAbove?: string
 }
 
 const MAX = 2147483647
@@ -55,6 +62,14 @@ const keys = (name: string) => {
   return { name, parts: { ...one, ...other, count: [0, 0, 2] as const }, isKey: true as const }
 }
 
+/** Of the numbers from 0 to 255 those whose bits these words have. */
+const bits256 = (name: string, words: readonly number[]) => {
+  const word = (k: number) => [words[k] ?? 0, -MAX - 1, MAX] as const
+  const low = { '0': word(0), '1': word(1), '2': word(2), '3': word(3) }
+  const high = { '4': word(4), '5': word(5), '6': word(6), '7': word(7) }
+  return { name, parts: { ...low, ...high }, isBits: true as const }
+}
+
 const AVAILABLE_CONGESTION_CONTROL = 'net.ipv4.tcp_available_congestion_control'
 
 const TABLE = {
@@ -74,15 +89,35 @@ const TABLE = {
   somaxconn: number('net.core.somaxconn', 4096, 1, 65535),
   rmem_default: number('net.core.rmem_default', 212992, 2304),
   wmem_default: number('net.core.wmem_default', 212992, 4608),
+  /** The most that SO_RCVBUF and SO_SNDBUF have, before it is doubled. */
+  rmem_max: number('net.core.rmem_max', 4194304, 2304),
+  wmem_max: number('net.core.wmem_max', 4194304, 4608),
 
   // ---- net.ipv4: IP and ICMP
   ip_default_ttl: number('net.ipv4.ip_default_ttl', 64, 1, 255),
   /** Sockets may be bound to addresses that are not ours, as with IP_FREEBIND. */
   ip_nonlocal_bind: onOff('net.ipv4.ip_nonlocal_bind', 0),
-  ip_local_port_range: vector('net.ipv4.ip_local_port_range', {
-    min: [32768, 1024, 65535],
-    max: [60999, 1024, 65535],
-  }),
+  ip_local_port_range: {
+    ...vector('net.ipv4.ip_local_port_range', { min: [32768, 1, 65535], max: [60999, 1, 65535] }),
+    notBelow: 'net.ipv4.ip_unprivileged_port_start',
+  },
+  /** Ports that no socket gets without asking for them. */
+  ip_local_reserved_ports: { ...number('net.ipv4.ip_local_reserved_ports', 0), isPorts: true },
+  /**
+   * None below is chosen for a socket. Nobody is kept from binding to one: applications here have all capabilities, and so
+   * CAP_NET_BIND_SERVICE.
+   */
+  ip_unprivileged_port_start: {
+    ...number('net.ipv4.ip_unprivileged_port_start', 1024, 0, 65535),
+    notAbove: 'net.ipv4.ip_local_port_range',
+  },
+  /**
+   * Sockets are made with IP_PMTUDISC_DONT (1 to 3); "fragmentation needed" is believed in full (0), as the least MTU (1), not
+   * at all (2), or of protocols alone that can tell a forged one (3).
+   */
+  ip_no_pmtu_disc: number('net.ipv4.ip_no_pmtu_disc', 0, 0, 3),
+  /** Answers that no socket gives have the mark of what they answer. */
+  fwmark_reflect: onOff('net.ipv4.fwmark_reflect', 0),
   /** Groups that may have ping sockets; as distributions set it, as applications here are of none but group 0. */
   ping_group_range: {
     ...vector('net.ipv4.ping_group_range', { min: [0, 0, MAX], max: [MAX, 0, MAX] }),
@@ -274,6 +309,8 @@ const TABLE = {
 
   // ---- net.ipv6
   /** As IPv4's. */
+  fwmark_reflect6: onOff('net.ipv6.fwmark_reflect', 0),
+  /** As IPv4's. */
   ip6_nonlocal_bind: onOff('net.ipv6.ip_nonlocal_bind', 0),
   /** Sockets are v6only from the start. */
   bindv6only: onOff('net.ipv6.bindv6only', 0),
@@ -288,6 +325,8 @@ const TABLE = {
   icmp6_echo_ignore_multicast: onOff('net.ipv6.icmp.echo_ignore_multicast', 0),
   /** Milliseconds between two errors to one host. */
   icmp6_ratelimit: number('net.ipv6.icmp.ratelimit', 1000),
+  /** Messages of these types are limited; at first errors, but "packet too big". */
+  icmp6_ratemask: bits256('net.ipv6.icmp.ratemask', [-5, -1, -1, -1]),
   /** How many addresses of a secret are tried beside the first (RFC 7217). */
   idgen_retries: number('net.ipv6.idgen_retries', 3),
   /** Options of a hop-by-hop or destination header, below zero: so many, all known; and its octets (RFC 8504 section 5.3). */
@@ -307,7 +346,18 @@ type SysctlName = {
 }[keyof Table]
 
 /** A sysctl as control knows it: its words are `first`, `first + 1`, ... of the table. */
-export type SysctlRow = Pick<Row, 'name' | 'only' | 'mayBeEmpty' | 'names' | 'isKey'> & {
+export type SysctlRow = Pick<
+  Row,
+  | 'name'
+  | 'only'
+  | 'mayBeEmpty'
+  | 'names'
+  | 'isKey'
+  | 'isPorts'
+  | 'isBits'
+  | 'notBelow'
+  | 'notAbove'
+> & {
   readonly first: number
   readonly words: readonly Bounded[]
 }

@@ -5,6 +5,7 @@
  * that does not read closes its peers' windows. Worker only.
  */
 import { Errno } from '../base/errno.ts'
+import { controlBytes, putControl } from './app-control.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { ConsumeFn } from '../skb/drop.ts'
 import {
@@ -29,6 +30,7 @@ import {
   E_ADDR,
   E_ARG0,
   E_ARG1,
+  E_CONTROL,
   E_PORT,
   E_SKB,
 } from './app-constants.ts'
@@ -60,7 +62,7 @@ type AppChannelDeps = {
   userBase: number
 }
 
-const { EAGAIN, EALREADY, EBUSY, ECANCELED, ECONNRESET, EINPROGRESS, EINVAL } = Errno
+const { EAGAIN, EALREADY, EBUSY, ECANCELED, ECONNRESET, EINPROGRESS, EINVAL, ENOBUFS } = Errno
 const CHUNK = 65536
 /** Most credit that is remembered of what an application grants: sums of it stay numbers of 31 bits. */
 const MAX_CREDIT = 1 << 30
@@ -219,6 +221,14 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     flags[sid] |= STALLED
     stalled.push(sid)
   }
+  /** Puts what comes beside the data behind the spare's first `n` bytes; how many there are then. */
+  const withControl = (n: number): number => {
+    const bytes = controlBytes(sockets.control)
+    if (bytes === 0) return n
+    putControl(u8, i32[spare + SKB_DATA] + n, sockets.control)
+    i32[stage + E_CONTROL] = bytes
+    return n + bytes
+  }
   /** An skb of the spare's first `n` bytes: a small copy of it, or itself. */
   const take = (n: number): number => {
     if (n <= SMALL_ROOM) {
@@ -264,7 +274,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
       if (n <= 0) return end(sid, n)
       credits[sid] -= n
       begin(AppOp.RECV, sid, 0, n)
-      handOver(take(n))
+      handOver(take(withControl(n)))
     }
   }
   const pumpDatagrams = (sid: number, sk: number): void => {
@@ -280,13 +290,31 @@ export const createAppChannel = (deps: AppChannelDeps) => {
       }
       credits[sid] -= Math.max(n, DATAGRAM_CREDIT)
       begin(AppOp.RECVFROM, sid, 0, n)
-      const peer = sockets.peerOf(sk)
-      for (let w = 0; w < 4; w++) i32[stage + E_ADDR + w] = peer[PEER_ADDR + w]
-      i32[stage + E_PORT] = peer[PEER_PORT]
-      i32[stage + E_ARG0] = peer[PEER_ZONE]
-      for (let w = 0; w < PEER_WORDS - PEER_AUX; w++) i32[stage + E_ARG1 + w] = peer[PEER_AUX + w]
-      handOver(take(n))
+      stagePeer(sk)
+      handOver(take(withControl(n)))
     }
+  }
+  const stagePeer = (sk: number): void => {
+    const peer = sockets.peerOf(sk)
+    for (let w = 0; w < 4; w++) i32[stage + E_ADDR + w] = peer[PEER_ADDR + w]
+    i32[stage + E_PORT] = peer[PEER_PORT]
+    i32[stage + E_ARG0] = peer[PEER_ZONE]
+    for (let w = 0; w < PEER_WORDS - PEER_AUX; w++) i32[stage + E_ARG1 + w] = peer[PEER_AUX + w]
+  }
+  /** One message of at most `len` octets, asked for, whatever credit there is. */
+  const recvmsg = (sid: number, user: number, len: number, how: number, sk: number): void => {
+    if (!canTake()) return post(AppOp.RECVMSG, sid, user, -ENOBUFS)
+    const room = Math.max(0, Math.min(len, CHUNK))
+    const receive = (flags[sid] & STREAM) === 0 ? sockets.recvfrom : sockets.recvmsg
+    const n = receive(sk, i32[spare + SKB_DATA], room, how)
+    if (n < 0) post(AppOp.RECVMSG, sid, user, n)
+    else {
+      begin(AppOp.RECVMSG, sid, user, n)
+      stagePeer(sk)
+      // with MSG_TRUNC more is answered than there is; a stream's bytes are thrown away
+      handOver(take(withControl(Math.min(n, room))))
+    }
+    putBack()
   }
   const handOver = (skb: number): void => {
     i32[skb + SKB_OWNER] = OWNER_IN_RING
@@ -481,6 +509,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     connecting,
     send,
     grant,
+    recvmsg,
     shutdown,
     close,
     poll,

@@ -21,6 +21,8 @@ export const E_ARG0 = 9
 export const E_ARG1 = 10
 export const E_ARG2 = 11
 export const E_LPORT = 13
+/** Of what is sent or received with an skb: so many octets at its end are no data (app-control.ts). */
+export const E_CONTROL = 13
 export const E_SKB = 14
 /** Bytes or credit in a submission, result or -errno in a completion. */
 export const E_LEN = 15
@@ -40,7 +42,7 @@ export const AppOp = {
   /** Submission: LEN more bytes of credit. Completion, unasked: SKB with LEN bytes; 0 end of stream; -errno. */
   RECV: 7,
   SENDTO: 8,
-  /** Completion, unasked: a datagram and its sender; of a packet socket the three words of PEER_AUX from ARG1 on. */
+  /** Completion, unasked: a datagram, its sender and what comes beside it; of a packet socket the three words of PEER_AUX from ARG1 on. */
   RECVFROM: 9,
   /** LEN how; a shutdown of sending waits for what is being sent, and so does its completion. */
   SHUTDOWN: 10,
@@ -59,6 +61,10 @@ export const AppOp = {
   MEMBERSHIP: 17,
   /** As SETSOCKOPT, of multicast. */
   MULTICAST: 18,
+  /** As SENDTO, but at once, with ARG1 flags and control messages; ARG2 1: to the peer, ADDR says nothing. */
+  SENDMSG: 19,
+  /** LEN octets at most, ARG0 flags; completed at once, as RECVFROM is. */
+  RECVMSG: 20,
 } as const
 
 /** How to close: once all is sent; with a reset; at once, without what the protocol has not taken yet. */

@@ -64,6 +64,7 @@ export const createAppPort = (deps: AppPortDeps) => {
   const submits = channels.map((channel, app) =>
     createAppSubmit({
       arena,
+      skbs,
       sockets,
       channel,
       completions: completions[app],

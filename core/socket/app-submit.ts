@@ -8,8 +8,9 @@ import { copyAddr, isV4Mapped } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { ConsumeFn } from '../skb/drop.ts'
-import { SKB_DATA, SKB_LEN } from '../skb/skb.ts'
+import { SKB_DATA, SKB_LEN, type Skbs } from '../skb/skb.ts'
 import type { AppChannel } from './app-channel.ts'
+import { createTakeControl } from './app-control.ts'
 import type { AppCompletions } from './app-completions.ts'
 import {
   APP_SIDS,
@@ -18,6 +19,7 @@ import {
   E_ARG0,
   E_ARG1,
   E_ARG2,
+  E_CONTROL,
   E_LEN,
   E_OP,
   E_PORT,
@@ -26,13 +28,13 @@ import {
   E_USER,
 } from './app-constants.ts'
 import { IPPROTO_IP, IPPROTO_IPV6, MSG_MORE, TCP_CONGESTION } from './socket-constants.ts'
-import { SK_CMSG } from './sock.ts'
 import { IPPROTO_TCP } from '../wire/ipproto.ts'
 import type { Sockets } from './sockets.ts'
 import type { TakeSkb } from './app-skb.ts'
 
 type AppSubmitDeps = {
   arena: Arena
+  skbs: Pick<Skbs, 'trim'>
   sockets: Sockets
   channel: AppChannel
   completions: AppCompletions
@@ -40,7 +42,7 @@ type AppSubmitDeps = {
   consume: ConsumeFn
 }
 
-const { EALREADY, EBADF, EFAULT, EINVAL, ENOPROTOOPT } = Errno
+const { EALREADY, EBADF, EFAULT, EINVAL } = Errno
 /** Octets that whoever reads a value may look at. */
 const LEAST_VALUE = 64
 const isSid = (sid: number): boolean => sid > 0 && sid < APP_SIDS
@@ -48,6 +50,7 @@ const isSid = (sid: number): boolean => sid > 0 && sid < APP_SIDS
 export const createAppSubmit = (deps: AppSubmitDeps) => {
   const { arena, sockets, channel, completions, takeSkb, consume } = deps
   const { i32, u8 } = arena
+  const control = createTakeControl(arena, deps.skbs)
   const { post, postWithAddresses, begin, commit, stage } = completions
   const word = (at: number, k: number): number => i32[at + k]
 
@@ -63,7 +66,7 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
     sockets.bind(sk, addressOf(at), 0, word(at, E_PORT), zoneOf(at))
   const connect = (at: number, sk: number): number =>
     sockets.connect(sk, addressOf(at), 0, word(at, E_PORT), zoneOf(at))
-  const sendto = (at: number, sk: number, skb: number): number =>
+  const sendto = (at: number, sk: number, skb: number, flags: number): number =>
     sockets.sendto(
       sk,
       word(skb, SKB_DATA),
@@ -71,11 +74,26 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
       addressOf(at),
       0,
       word(at, E_PORT),
-      zoneOf(at)
+      zoneOf(at),
+      flags
     )
+  const sendmsg = (at: number, sk: number, skb: number): number => {
+    const flags = word(at, E_ARG1)
+    const length = control.take(skb, word(at, E_CONTROL))
+    if (length < 0) return length
+    const error = length === 0 ? 0 : sockets.beginControl(sk, control.words, length)
+    const result = error || sendTo(at, sk, skb, flags)
+    sockets.endControl()
+    return result
+  }
+  const sendTo = (at: number, sk: number, skb: number, flags: number): number =>
+    word(at, E_ARG2) === 0
+      ? sendto(at, sk, skb, flags)
+      : sockets.sendmsg(sk, word(skb, SKB_DATA), word(skb, SKB_LEN), flags)
   /** Of a record whose skb is used at once. */
   const carried = (at: number, op: number, sk: number, skb: number): number => {
-    if (op === AppOp.SENDTO) return sendto(at, sk, skb)
+    if (op === AppOp.SENDTO) return sendto(at, sk, skb, 0)
+    if (op === AppOp.SENDMSG) return sendmsg(at, sk, skb)
     return op === AppOp.SETSOCKOPT ? setWords(at, sk, skb) : -EINVAL
   }
   /** The value of an option: as many octets as the longest has, a filter. */
@@ -123,6 +141,8 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
     }
     if (sk === 0) return post(op, sid, user, -EBADF)
     switch (op) {
+      case AppOp.RECVMSG:
+        return channel.recvmsg(sid, user, word(at, E_LEN), word(at, E_ARG0), sk)
       case AppOp.ACCEPT:
         return accept(at, sid, user)
       case AppOp.CONNECT:
@@ -170,11 +190,7 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
   const setOption = (at: number, sk: number): number => {
     if (isName(at))
       return sockets.setsockoptName(sk, IPPROTO_TCP, TCP_CONGESTION, addressOf(at), 0, 16)
-    const answer = sockets.setsockopt(sk, word(at, E_ARG0), word(at, E_ARG1), word(at, E_ARG2))
-    if (i32[sk + SK_CMSG] === 0) return answer
-    // the rings carry no control messages: what would be told beside the data is not promised
-    i32[sk + SK_CMSG] = 0
-    return -ENOPROTOOPT
+    return sockets.setsockopt(sk, word(at, E_ARG0), word(at, E_ARG1), word(at, E_ARG2))
   }
   const getOption = (at: number, sid: number, sk: number): void => {
     const user = word(at, E_USER)

@@ -49,12 +49,13 @@ export const createIpcm = ({ arena, addrType }: IpcmDeps) => {
   const words = new Int32Array(IPCM_WORDS)
 
   const clear = (): void => void words.fill(0)
-  /** Reads the control messages of a call, laid out as socket/cmsg.ts has them: 0, or -errno. */
-  const read = (sk: number, control: Int32Array): number => {
+  /** Reads the control messages of a call, `end` words that are laid out as socket/cmsg.ts has them: 0, or -errno. */
+  const read = (sk: number, control: Int32Array, end: number): number => {
     clear()
     words[IPCM_SET] = 1
-    for (let at = 0; at + CMSG_HEADER <= control.length; ) {
+    for (let at = 0; at + CMSG_HEADER <= end; ) {
       const length = control[at + 2]
+      if (length < 0 || at + CMSG_HEADER + ((length + 3) >> 2) > end) return -EINVAL
       const error = readOne(sk, control, at, length)
       if (error !== 0) return error
       at += CMSG_HEADER + ((length + 3) >> 2)
@@ -63,7 +64,6 @@ export const createIpcm = ({ arena, addrType }: IpcmDeps) => {
   }
   const readOne = (sk: number, control: Int32Array, at: number, length: number): number => {
     const data = at + CMSG_HEADER
-    if (length < 0 || data + ((length + 3) >> 2) > control.length) return -EINVAL
     const [level, type] = [control[at], control[at + 1]]
     if (level === SOL_SOCKET) return readSocket(type, control, data, length)
     const is4 = i32[sk + SK_FAMILY] === AF_INET

@@ -134,6 +134,14 @@ export const SK_RCVLOWAT = SK_INET + 8
  */
 export const pmtudiscOf = (i32: Int32Array, sk: number, index: number): number =>
   i32[sk + SK_PMTUDISC + index] ^ 1
+/** A new socket's: of IPv4 IP_PMTUDISC_DONT, which is 0, where ip_no_pmtu_disc says so (inet_create, inet6_create). */
+export const initPmtudisc = ({ i32, layout }: Arena, sk: number): void => {
+  i32[sk + SK_PMTUDISC] = i32[layout.sysctl + Sysctl.ip_no_pmtu_disc] === 0 ? 0 : 1
+}
+
+/** Does it believe those who say that the path takes less (ip_sk_accept_pmtu, ip6_sk_accept_pmtu)? IP_PMTUDISC_INTERFACE is 4. */
+export const acceptsPmtu = (i32: Int32Array, sk: number, index: number): boolean =>
+  pmtudiscOf(i32, sk, index) < 4
 
 /** May an address like that of (words, at) be its own though it is nobody's here (inet_can_nonlocal_bind)? FREEBIND is 8, INET_TRANSPARENT 16. */
 export const mayBeAnothers = (

@@ -198,12 +198,12 @@ export const createSockets = (deps: SocketsDeps) => {
     return child > 0 ? child : -EAGAIN
   }
 
-  /** A call that sends with control messages, laid out as `control` has them: what `send` answers, or -errno. */
-  const withControl = (sk: number, messages: Int32Array, send: () => number): number => {
-    const result = ipcm.read(sk, messages) || send()
-    ipcm.clear()
-    return result
-  }
+  /**
+   * The call that sends next has control messages, `length` words laid out as `control` has them, which `endControl` takes back:
+   * 0, or -errno.
+   */
+  const beginControl = (sk: number, messages: Int32Array, length: number): number =>
+    ipcm.read(sk, messages, length)
   const sendmsg = (sk: number, from: number, len: number, flags: number): number => {
     const proto = protoOf(sk)
     return proto.sendmsg === undefined ? -EOPNOTSUPP : proto.sendmsg(sk, from, len, flags)
@@ -352,7 +352,8 @@ export const createSockets = (deps: SocketsDeps) => {
     connect,
     listen,
     accept,
-    withControl,
+    beginControl,
+    endControl: ipcm.clear,
     sendmsg,
     sendBytes,
     recvmsg,

@@ -98,6 +98,8 @@ type SockoptDeps = {
 
 /** The two bits of TOS that are ECN's (RFC 3168). */
 const ECN_MASK = 3
+/** What can still be doubled. */
+const MAX_BUFFER = 0x3fffffff
 const { EINVAL, ENODEV, ENOPROTOOPT, EOPNOTSUPP, EPERM } = Errno
 
 export const createSockopt = ({
@@ -123,15 +125,15 @@ export const createSockopt = ({
   /** An ifindex that may be a device's, or 0 for any. */
   const isDevice = (ifindex: number): boolean =>
     ifindex >= 0 && ifindex < arena.layout.config.devices
-  /** Linux doubles what is asked for, bounded by {r,w}mem_max, to pay for overhead. */
+  /** Linux doubles what is asked for, bounded by {r,w}mem_max, to pay for overhead; below nothing is a lot. */
   const bufferSize = (value: number, min: number, max: number): number =>
-    Math.max(min, Math.min(value, i32[sysctl + max]) * 2)
+    Math.max(min, Math.min(value >>> 0, i32[sysctl + max], MAX_BUFFER) * 2)
 
   /** What is locked stays so. */
   const lockFilter = (sk: number, on: number): number =>
     on === 0 && (i32[sk + SK_REUSE] & FILTER_LOCKED) !== 0 ? -EPERM : setBit(sk, FILTER_LOCKED, on)
 
-  const doubled = (value: number): number => Math.min(Math.max(value, 0), 0x3fffffff) * 2
+  const doubled = (value: number): number => Math.min(Math.max(value, 0), MAX_BUFFER) * 2
   const isUdp = (sk: number): boolean =>
     i32[sk + SK_PROTOCOL] === IPPROTO_UDP && i32[sk + SK_TYPE] !== SOCK_RAW
   const setInetFlag = (sk: number, bit: number, on: number): number => {
@@ -166,9 +168,9 @@ export const createSockopt = ({
       case SO_LOCK_FILTER:
         return lockFilter(sk, value)
       case SO_RCVBUF:
-        return setWord(sk, SK_RCVBUF, bufferSize(value, SOCK_MIN_RCVBUF, Sysctl.tcp_rmem_max))
+        return setWord(sk, SK_RCVBUF, bufferSize(value, SOCK_MIN_RCVBUF, Sysctl.rmem_max))
       case SO_SNDBUF:
-        return setWord(sk, SK_SNDBUF, bufferSize(value, SOCK_MIN_SNDBUF, Sysctl.tcp_wmem_max))
+        return setWord(sk, SK_SNDBUF, bufferSize(value, SOCK_MIN_SNDBUF, Sysctl.wmem_max))
       case SO_RCVBUFFORCE:
         return setWord(sk, SK_RCVBUF, Math.max(SOCK_MIN_RCVBUF, doubled(value)))
       case SO_SNDBUFFORCE:

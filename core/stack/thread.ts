@@ -46,7 +46,7 @@ export const createPacketThread = ({ arena, thread, wake, nowUs }: PacketThreadD
   skbs.budget.onTracedHold(trace.traceHold)
   const capture: typeof capturing.capture = (skb, mac, type) => {
     capturing.capture(skb, mac, type)
-    if (trace.isTracing(skb)) trace.traceFrame(skb, mac, type)
+    if (trace.isTracing()) trace.traceFrame(skb, mac, type)
   }
   const { drop, consume, countDrop } = createDrop(arena, skbs, (skb, reason) => {
     capturing.captureDrop(skb, reason)

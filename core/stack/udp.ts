@@ -31,7 +31,7 @@ export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: Socke
   const { sockEvents } = sockets
   const { icmpError, tooLong } = createDgramErr({ ...machine, ...inet, errqueue, sockEvents })
   const dgramFlow = createDgramFlow({ ...inet, arena, mc, tooLong, ipcm: layer.ipcm.words })
-  const ports = createPorts(arena.i32)
+  const ports = createPorts(arena)
   const table = createUdpHash(arena, ports, random(), mc.allows)
   const { udpRcv, udpResume, udpErr, udpOwner } = createUdpInput({
     ...machine,

@@ -5,6 +5,7 @@
  */
 import { AF_INET6, familyOf, isAnyAddr, isSameAddr } from '../base/family.ts'
 import type { Arena } from '../shm/arena.ts'
+import { isReservedPort } from '../shm/bit-list.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import { REUSE_ADDR, REUSE_PORT, V6ONLY } from '../socket/socket-constants.ts'
 import {
@@ -43,7 +44,9 @@ export const highPort = (arena: Arena, sk: number): number => {
 export type Ports = ReturnType<typeof createPorts>
 
 /** `domainOf`: sockets of two domains do not get into each other's way (TCP; in UDP they do, as in Linux). */
-export const createPorts = (i32: Int32Array, domainOf: (sk: number) => number = () => 0) => {
+export const createPorts = (arena: Arena, domainOf: (sk: number) => number = () => 0) => {
+  const { i32 } = arena
+  const reserved = arena.layout.sysctl + Sysctl.ip_local_reserved_ports
   const heads = new Int32Array(65536)
 
   const hold = (sk: number, port: number): void => {
@@ -96,7 +99,7 @@ export const createPorts = (i32: Int32Array, domainOf: (sk: number) => number = 
     return false
   }
 
-  /** Searches [low, high] from a hashed start for a port that `usable` takes; 0 when there is none. */
+  /** Searches [low, high] from a hashed start for a port that is not reserved and that `usable` takes; 0: there is none. */
   const pick = (
     low: number,
     high: number,
@@ -108,6 +111,7 @@ export const createPorts = (i32: Int32Array, domainOf: (sk: number) => number = 
     const offset = (start >>> 0) % count
     for (let n = 0; n < count; n++) {
       const port = low + ((offset + n) % count)
+      if (i32[reserved] !== 0 && isReservedPort(arena, port)) continue
       if (usable(port)) return port
     }
     return 0

@@ -19,6 +19,7 @@ import {
   SKB_GSO_SIZE,
   SKB_IP_SUMMED,
   SKB_LEN,
+  SKB_MARK,
 } from '../../core/skb/skb.ts'
 import { createStack } from '../../core/stack.ts'
 import { createPathTables, words } from './path-tables.ts'
@@ -33,6 +34,7 @@ export type Sent = {
   worker: number
   gsoSize: number
   ipSummed: number
+  mark: number
 }
 export type PathOptions = {
   config?: Partial<ArenaConfig>
@@ -62,7 +64,8 @@ export const createPathHost = ({ config = {}, seed = 1, moreProtocols }: PathOpt
       frame.set(u8.subarray(i32[flat + SKB_DATA]!, i32[flat + SKB_DATA]! + frame.length))
       skbs.free(flat)
       const [gsoSize, ipSummed] = [i32[skb + SKB_GSO_SIZE]!, i32[skb + SKB_IP_SUMMED]!]
-      sent.push({ dev: i32[dev]!, frame, worker: thread, gsoSize, ipSummed })
+      const mark = i32[skb + SKB_MARK]!
+      sent.push({ dev: i32[dev]!, frame, worker: thread, gsoSize, ipSummed, mark })
       consume(skb)
       return NETDEV_TX_OK
     }
@@ -79,11 +82,17 @@ export const createPathHost = ({ config = {}, seed = 1, moreProtocols }: PathOpt
     disturb(arena, stack.skbs, stack.nf)
     disturb(arena, stack.skbs, stack.nf6)
     /** Puts a frame into an skb as a driver would. */
-    const frameSkb = (frame: Uint8Array, dev: number, ipSummed = CHECKSUM_NONE): number => {
+    const frameSkb = (
+      frame: Uint8Array,
+      dev: number,
+      ipSummed = CHECKSUM_NONE,
+      mark = 0
+    ): number => {
       const skb = stack.skbs.alloc(frame.length, RX_HEADROOM)
       u8.set(frame, stack.skbs.put(skb, frame.length))
       i32[skb + SKB_DEV] = dev
       i32[skb + SKB_IP_SUMMED] = ipSummed
+      i32[skb + SKB_MARK] = mark
       return skb
     }
     return { ...stack, frameSkb }
@@ -117,9 +126,9 @@ export const createPathHost = ({ config = {}, seed = 1, moreProtocols }: PathOpt
       advanceUs(Math.min(end, nextUs) - nowUs)
     }
   }
-  /** A frame comes in on a device. */
-  const receive = (frame: Uint8Array, dev: number, worker = first): void => {
-    worker.receive(worker.frameSkb(frame, dev))
+  /** A frame comes in on a device, with a mark where something in front of the host has given it one. */
+  const receive = (frame: Uint8Array, dev: number, worker = first, mark = 0): void => {
+    worker.receive(worker.frameSkb(frame, dev, CHECKSUM_NONE, mark))
     worker.flush()
     settle()
   }

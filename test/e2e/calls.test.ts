@@ -6,6 +6,7 @@ import { Errno, errnoName } from '../../core/base/errno.ts'
 import type { Answer } from '../twin/calls/calls.ts'
 import { LO_MTU, play, type Side } from '../twin/calls/calls.ts'
 import { createKernelCalls } from '../twin/calls/kernel-calls.ts'
+import { createRingsCalls, isOfDatagrams } from '../twin/calls/rings-calls.ts'
 import { createSoftnetCalls } from '../twin/calls/softnet-calls.ts'
 import { TABLE } from '../twin/calls/table.ts'
 import { readOptions } from '../support/socket-options.ts'
@@ -48,31 +49,42 @@ const shown = (answer: Answer): string =>
   typeof answer === 'number' && answer < 0 ? errnoName(answer) : String(answer)
 
 describeE2e(import.meta.path, 'a call has the answer that the kernel gives', () => {
-  let sides: { kernel: Side; softnet: Side }
+  let sides: { kernel: Side; softnet: Side; rings: Side }
   beforeAll(async () => {
     writeFileSync('/proc/sys/net/ipv4/ping_group_range', '0 2147483647')
     const ip = Bun.spawnSync(['ip', 'link', 'set', 'lo', 'up', 'mtu', `${LO_MTU}`])
     expect(ip.stderr.toString()).toBe('')
-    sides = { kernel: createKernelCalls(), softnet: await createSoftnetCalls() }
+    const [softnet, rings] = [await createSoftnetCalls(), await createRingsCalls()]
+    sides = { kernel: createKernelCalls(), softnet, rings }
   })
-  test.each(TABLE.map(({ name, rows }) => [name, rows] as const))('%s', (_, rows) => {
-    const theirs = play(sides.kernel, rows)
-    const ours = play(sides.softnet, rows)
+  test.each(TABLE.map((program) => [program.name, program] as const))('%s', async (_, program) => {
+    const { rows } = program
     const line = (answers: Answer[]): string[] =>
       rows.map((row, k) => `${k} ${row.join(' ')}: ${shown(answers[k]!)}`)
-    expect(line(ours)).toEqual(line(theirs))
+    const theirs = line(await play(sides.kernel, rows))
+    expect(line(await play(sides.softnet, rows))).toEqual(theirs)
+    // of an application in another thread as well
+    if (isOfDatagrams(program)) expect(line(await play(sides.rings, rows))).toEqual(theirs)
+  })
+  test('the programs that applications play as well are most of those of datagrams', () => {
+    expect(TABLE.filter(isOfDatagrams).length).toBeGreaterThan(20)
   })
 
   /** What each side answers when a new socket is asked for an option, is told 1, and is asked again. */
-  const triple = (side: Side, kind: readonly number[], level: number, option: number): string => {
+  const triple = async (
+    side: Side,
+    kind: readonly number[],
+    level: number,
+    option: number
+  ): Promise<string> => {
     const [family, type, protocol] = kind
-    side.socket('o', family!, type!, protocol!)
+    await side.socket('o', family!, type!, protocol!)
     const answers = [
-      side.getsockopt('o', level, option),
-      side.setsockopt('o', level, option, 1),
-      side.getsockopt('o', level, option),
+      await side.getsockopt('o', level, option),
+      await side.setsockopt('o', level, option, 1),
+      await side.getsockopt('o', level, option),
     ]
-    side.close('o')
+    await side.close('o')
     return answers.map(shown).join(' ')
   }
   const kindsOf = (level: number) =>
@@ -100,13 +112,17 @@ describeE2e(import.meta.path, 'a call has the answer that the kernel gives', () 
     }
     expect(missing.filter((option) => !ELSEWHERE.has(option))).toEqual([])
   })
-  test('an option that sockets have answers as the kernel does', () => {
+  test('an option that sockets have answers as the kernel does', async () => {
     const [ours, theirs]: [string[], string[]] = [[], []]
     for (const { level, name, number, sockets } of table)
       for (const { name: kindName, kind } of kindsOf(level)) {
         if (!sockets.split(', ').includes(kindName) || DIFFERENT.has(name)) continue
-        ours.push(`${name} of ${kindName}: ${triple(sides.softnet, kind, level, number)}`)
-        theirs.push(`${name} of ${kindName}: ${triple(sides.kernel, kind, level, number)}`)
+        const their = `${name} of ${kindName}: ${await triple(sides.kernel, kind, level, number)}`
+        const asked = kindName === 'tcp' || kindName === 'packet' ? [] : [sides.rings]
+        for (const side of [sides.softnet, ...asked]) {
+          ours.push(`${name} of ${kindName}: ${await triple(side, kind, level, number)}`)
+          theirs.push(their)
+        }
       }
     expect(ours.length).toBeGreaterThan(150)
     expect(ours).toEqual(theirs)

@@ -120,6 +120,9 @@ describeE2e(import.meta.path, 'ECN with the kernel', () => {
         expect(shown).toInclude('10.9.0.2')
         expect(/ ecn /.test(shown)).toBe(has)
       }
+      // its input has ended: it closes its stack and ends by itself
+      await program.stdin.end()
+      expect(await program.exited).toBe(0)
     } finally {
       program.kill()
       server.close()

@@ -72,4 +72,8 @@ describeE2e(import.meta.path, 'Fast Open with the kernel', () => {
     expect(await ask('fourth')).toBe('fourth\n')
     expect(kernel('TCPFastOpenPassive') - taken).toBe(0)
   })
+  test('a program whose input has ended closes its stack and ends by itself', async () => {
+    await program.stdin.end()
+    expect(await program.exited).toBe(0)
+  })
 })

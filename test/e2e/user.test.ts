@@ -7,6 +7,7 @@ import { describeE2e } from './support/inside.ts'
 
 /** CAP_NET_ADMIN and CAP_NET_RAW. */
 const KEPT = '0000000000003000'
+const NET_ADMIN = '0000000000001000'
 const NONE = '0000000000000000'
 
 /** A namespace of an ordinary user's knows root alone. */
@@ -48,6 +49,16 @@ describeE2e(import.meta.path, 'as another user', () => {
       const { status, said } = await daemon.stop()
       expect([status, said.replace(/^softnet: API at .*\n/m, '')]).toEqual([0, ''])
     }
+  })
+
+  test('what it was not given itself, as in a container, it does not keep', async () => {
+    if (!knowsOthers) return
+    const args = ['--user', 'nobody', '--tap', 'before0=10.9.0.1/24']
+    const daemon = await startDaemon({ args, under: ['setpriv', '--bounding-set', '-net_raw'] })
+    const main = threadsOf(daemon.pid).find(({ isMain }) => isMain)
+    const { status } = await daemon.stop()
+    expect(main).toMatchObject({ effective: NET_ADMIN, permitted: NET_ADMIN })
+    expect(status).toBe(0)
   })
 
   test('a user that there is not is refused', async () => {

@@ -24,6 +24,7 @@ import {
   E_ARG0,
   E_ARG1,
   E_ARG2,
+  E_CONTROL,
   E_LEN,
   E_OP,
   E_PORT,
@@ -138,13 +139,13 @@ test.each([1, 2, 3, 4])(
     const submit = (): void => {
       const at = ringReserve(i32, ring, APP_RECORD_WORDS)
       if (at === 0) return
-      const op = below(16) === 0 ? number() : 1 + below(16)
+      const op = below(16) === 0 ? number() : 1 + below(AppOp.RECVMSG)
       i32.fill(0, at, at + APP_RECORD_WORDS)
       i32[at + E_OP] = op
       i32[at + E_SID] = sid()
       i32[at + E_USER] = ++user
       i32[at + E_TAG] = tag
-      for (const word of [E_ARG0, E_ARG1, E_ARG2, E_LEN]) i32[at + word] = number()
+      for (const word of [E_ARG0, E_ARG1, E_ARG2, E_CONTROL, E_LEN]) i32[at + word] = number()
       if (op === AppOp.SOCKET && below(4) !== 0) {
         i32[at + E_ARG0] = from([AF_INET, AF_INET, AF_INET6])
         i32[at + E_ARG1] = from([SOCK_STREAM, SOCK_STREAM, SOCK_DGRAM])
@@ -155,7 +156,9 @@ test.each([1, 2, 3, 4])(
       // the wildcard, so that listeners are reached
       if (op === AppOp.BIND && below(2) === 0) i32[at + E_ADDR + 3] = 0
       if (op === AppOp.ACCEPT) i32[at + E_PORT] = sid()
-      if (op === AppOp.SEND || op === AppOp.SENDTO || below(30) === 0) carry(at, user)
+      const isSent = op === AppOp.SEND || op === AppOp.SENDTO || op === AppOp.SENDMSG
+      if (isSent || below(30) === 0) carry(at, user)
+      if (op === AppOp.SENDMSG && below(2) === 0) i32[at + E_CONTROL] = 4 * below(20)
       // credit is given without an answer
       const isCredit = op === AppOp.RECV && i32[at + E_SKB] === 0
       const knows = i32[at + E_SID]! > 0 && i32[at + E_SID]! < APP_SIDS

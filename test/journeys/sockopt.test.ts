@@ -176,6 +176,30 @@ describe.each(FAMILIES)('path MTU discovery over $name', (f) => {
     expect([pathMtu(), socket.errors]).toEqual([1500, []])
     end(sim, socket, server)
   })
+
+  test('one that looks at the device alone by the time that it is told teaches nobody', async () => {
+    const { sim, socket, server, how, pathMtu } = await begin()
+    how(IP_PMTUDISC_DO)
+    socket.send(bytes(1400))
+    how(IP_PMTUDISC_INTERFACE)
+    sim.run(100)
+    // over IPv4 it hears of it all the same (__udp4_lib_err, __udp6_lib_err)
+    expect([pathMtu(), socket.errors]).toEqual([1500, f.family === AF_INET ? [Errno.EMSGSIZE] : []])
+    end(sim, socket, server)
+  })
+
+  test('nor does a connection over IPv6; over IPv4 it does, but goes on as before', async () => {
+    const { sim, a, b, socket, server, pathMtu } = await begin()
+    const listener = serveTcp(b, 80, f.family)
+    const client = dialTcp(a, f.to, 80)
+    sim.run(100)
+    client.start(1400)
+    a.stack.sockets.setsockopt(client.sk, f.level, f.discover, IP_PMTUDISC_INTERFACE)
+    sim.run(100)
+    expect(pathMtu()).toBe(f.family === AF_INET ? NARROW : 1500)
+    client.abort()
+    end(sim, socket, server, client, listener, ...listener.ends)
+  })
 })
 
 describe.each(FAMILIES)('errors over $name', (f) => {
@@ -282,7 +306,9 @@ describe('what a datagram says beside its data', () => {
     const peer = sockets.peerOf(to.sk)
     const control = sockets.control.words.slice(0, sockets.control.length())
     const answer = () => sockets.sendto(to.sk, b.page, 10, peer, 0, peer[4]!)
-    expect(sockets.withControl(to.sk, control, answer)).toBe(10)
+    expect(sockets.beginControl(to.sk, control, control.length)).toBe(0)
+    expect(answer()).toBe(10)
+    sockets.endControl()
     sim.run(100)
     expect(from.heard.map((datagram) => datagram.from)).toEqual(['10.0.2.77'])
     // of this answer alone

@@ -8,6 +8,9 @@ import { createFakeUdp } from './fake-proto.ts'
 import { seeded } from './random.ts'
 import { createTcpHost, type Packet } from './tcp-host.ts'
 
+/** What both clocks say at first, or the first SYN would be a second old when it leaves. */
+const START_US = 2_000_000
+
 type Flight = Packet & { due: number }
 export type TcpHostOptions = {
   /** Last number of the address: 10.0.0.n. */
@@ -26,7 +29,7 @@ const createHost = (options: TcpHostOptions, send: (packet: Packet) => void) => 
     seed,
     gsoMax: 65000,
     checksums: false,
-    startUs: 1_000_000,
+    startUs: START_US,
     config: { smallBuffers: 4096, skbs: 4096, largeBuffers: 256, ...config },
     wake: (thread) => wakeApp(thread - host.arena.layout.appThread),
   })
@@ -63,7 +66,7 @@ export type TcpHostsOptions = {
 export const createTcpHosts = (options: TcpHostsOptions = {}) => {
   const { seed = 1, lossPerMille = 0, delayMs = 1 } = options
   const random = seeded(seed)
-  let us = 2_000_000
+  let us = START_US
   const wires: [Flight[], Flight[]] = [[], []]
   const onto = (wire: Flight[]) => (packet: Packet) => {
     if ((random() >>> 1) % 1000 < lossPerMille) return

@@ -9,7 +9,8 @@ import { type Difference, withoutKnown } from './known.ts'
 import type { Side } from './side.ts'
 import { createSoftnetSide } from './softnet-side.ts'
 
-type Pair = readonly [kernel: Side, softnet: Side]
+/** `asSetUp`: what the kernel says of its side when it has just been set up. */
+type Pair = readonly [kernel: Side, softnet: Side, asSetUp: string]
 type Played = { out: string[][]; said: string[]; counters: Map<string, number> }
 
 const openPair = async (family: Family): Promise<Pair> => {
@@ -21,11 +22,23 @@ const openPair = async (family: Family): Promise<Pair> => {
       const said = await side.run(line)
       if (said !== '') throw new Error(`${side.name}: ${line}: ${said}`)
     }
-  return [kernel, softnet]
+  return [kernel, softnet, await configurationOf(family, kernel)]
 }
-const closePair = (pair: Pair): void => {
-  for (const side of pair) side.close()
+const closePair = ([kernel, softnet]: Pair): void => {
+  for (const side of [kernel, softnet]) side.close()
 }
+
+/** What cases leave as they found it. */
+const configurationOf = async (family: Family, side: Side): Promise<string> => {
+  const addresses = family.setUp.links.map((_, k) => `ip addr show dev ${linkName(k + 1)}`)
+  const rest = ['ip route show table all', 'ip rule show', 'ip neigh show nud permanent']
+  const said: string[] = []
+  for (const line of [...addresses, ...rest]) said.push(await side.run(line))
+  return said.join('\n')
+}
+/** On a machine that is busy the kernel loses an address or a route now and then, and all that is played after differs. */
+const hasLost = async (family: Family, [kernel, , asSetUp]: Pair): Promise<boolean> =>
+  (await configurationOf(family, kernel)) !== asSetUp
 
 /** A frame in words, with all its octets behind them. */
 const describe = (frame: Uint8Array, notes: string[]): string => {
@@ -226,15 +239,22 @@ export const runTwin = async (
 ): Promise<Finding[]> => {
   const findings = new Map<string, Finding>()
   let pair = await openPair(family)
+  const renew = async (): Promise<void> => {
+    closePair(pair)
+    pair = await openPair(family)
+  }
   try {
     for (let done = 0; done < cases && new Set(findings.values()).size < most; done++) {
       if (done % BATCH === 0 && done > 0) {
-        closePair(pair)
-        pair = await openPair(family)
+        await renew()
         progress(done, findings.size)
       }
       const steps = family.generate(seed + done)
-      const kind = kindOf(await playBoth(family, pair, steps))
+      let kind = kindOf(await playBoth(family, pair, steps))
+      if (kind !== '' && (await hasLost(family, pair))) {
+        await renew()
+        kind = kindOf(await playBoth(family, pair, steps))
+      }
       if (kind === '') continue
       const known = findings.get(kind)
       if (known) {

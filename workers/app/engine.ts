@@ -15,6 +15,7 @@ import {
   E_ARG0,
   E_ARG1,
   E_ARG2,
+  E_CONTROL,
   E_LEN,
   E_OP,
   E_PORT,
@@ -165,6 +166,37 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     send(sid)
     return true
   }
+  const askGetOption = (sid: number, level: number, name: number): void => {
+    const at = rings.begin(AppOp.GETSOCKOPT, sid, 0)
+    i32[at + E_ARG0] = level
+    i32[at + E_ARG1] = name
+    send(sid)
+  }
+  /** The last `control` octets of the skb are control messages; port -1: to the peer. */
+  const askSendmsg = (
+    sid: number,
+    skb: number,
+    words: readonly number[],
+    port: number,
+    flags: number,
+    control: number
+  ): void => {
+    const at = rings.begin(AppOp.SENDMSG, sid, 0)
+    for (let w = 0; w < 4; w++) i32[at + E_ADDR + w] = words[w]
+    i32[at + E_ARG0] = words[4] ?? 0
+    i32[at + E_ARG1] = flags
+    i32[at + E_ARG2] = port === -1 ? 1 : 0
+    i32[at + E_PORT] = port
+    i32[at + E_CONTROL] = control
+    i32[at + E_SKB] = skb
+    send(sid)
+  }
+  const askRecvmsg = (sid: number, length: number, flags: number): void => {
+    const at = rings.begin(AppOp.RECVMSG, sid, 0)
+    i32[at + E_ARG0] = flags
+    i32[at + E_LEN] = length
+    send(sid)
+  }
   const askMulticastOption = (sid: number, level: number, name: number, value: number): void => {
     const at = rings.begin(AppOp.MULTICAST, sid, 0)
     i32[at + E_ARG0] = level
@@ -302,6 +334,9 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     askSocket,
     askOption,
     askOptionBytes,
+    askGetOption,
+    askSendmsg,
+    askRecvmsg,
     askMulticastOption,
     askMembership,
     askAccept,

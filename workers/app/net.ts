@@ -6,6 +6,7 @@ import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { AppRaw, type RawOptions } from './raw.ts'
 import { AppDatagram, type DatagramOptions } from './datagram.ts'
 import { createEngine, type EngineDeps } from './engine.ts'
+import { AppMessageSocket, type MessageSocketOptions } from './message-socket.ts'
 import { AppListener, type ListenerOptions } from './listener.ts'
 import { AppServer, type ServerOptions } from './server.ts'
 import { type ConnectArgs, readConnect } from './net-args.ts'
@@ -67,11 +68,17 @@ export const createAppNet = (deps: EngineDeps) => {
   const raw = {
     createSocket: (options: RawOptions = {}): AppRaw => new AppRaw(engine, options),
   }
+  const message = {
+    /** A socket of datagrams by the calls of socket(2): promises, control messages, the error queue. */
+    createSocket: (options: MessageSocketOptions = {}): Promise<AppMessageSocket> =>
+      new AppMessageSocket(engine, options).open(),
+  }
   return {
     net,
     dgram,
     /** Raw, ping and packet sockets. */
     raw,
+    message,
     /** Closes all sockets and leaves the stack. */
     close: engine.close,
     /** Sockets and listeners in use, for tests and gauges. */

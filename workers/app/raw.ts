@@ -25,6 +25,7 @@ import { formatMac, parseMac } from '../../core/wire/text.ts'
 import { addressAt, deviceOf, familyOf, wordsOf } from './address.ts'
 import type { Endpoint, Engine } from './engine.ts'
 import { netError } from './errors.ts'
+import { besideAt } from './message.ts'
 
 export type RawOptions = {
   /** Of a packet socket: its device, as an address. */
@@ -143,11 +144,12 @@ export class AppRaw extends EventEmitter implements Endpoint {
   #received(at: number, result: number, sid: number): void {
     const { i32 } = this.#engine.arena
     const info = result < 0 ? '' : this.#family === 'packet' ? this.#frame(at) : this.#source(at)
+    const beside = result < 0 ? null : besideAt(this.#engine, at)
     const bytes = result < 0 ? null : this.#engine.takeBytes(at)
     if (this.#isClosed) return
     this.#grant(sid, Math.max(result, DATAGRAM_CREDIT))
     if (bytes === null) this.emit('error', netError(result, 'recvmsg'))
-    else this.emit('message', bytes, info, i32[at + E_PORT])
+    else this.emit('message', bytes, info, i32[at + E_PORT], beside)
   }
   #source(at: number): string {
     const { i32 } = this.#engine.arena

@@ -91,8 +91,10 @@ export const createNetwork = ({ time = realTime() }: NetworkOptions = {}) => {
       link: (config.link ?? []).map((link) => ({ kind: 'wire', ...link })),
       sysctl: { ...HOST, ...config.sysctl },
     })
-    const { net, dgram, raw } = made.app
-    return { name, control: made.control, net, dgram, raw }
+    // one that has no wire has timers as well
+    disturb()
+    const { net, dgram, raw, message } = made.app
+    return { name, control: made.control, net, dgram, raw, message }
   }
   const endOf = async ([{ name }, ifname]: Plug): Promise<End> => {
     const found = hosts.get(name)

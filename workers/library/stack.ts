@@ -32,7 +32,7 @@ export const startStack = async (options: StackOptions = {}) => {
     hostApp: null,
     hostApi: null,
   })
-  const { net, dgram, raw, close: leave } = attach()
+  const { net, dgram, raw, message, close: leave } = attach()
   const close = async (): Promise<void> => {
     leave()
     await stop()
@@ -41,6 +41,7 @@ export const startStack = async (options: StackOptions = {}) => {
     net,
     dgram,
     raw,
+    message,
     control,
     /** Resolves, with why, when a thread that is not started again has died. */
     failed,

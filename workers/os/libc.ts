@@ -52,6 +52,7 @@ const library = dlopen('libc.so.6', {
   initgroups: { args: ['usize', 'u32'], returns: 'i32' },
   setgid: { args: ['u32'], returns: 'i32' },
   setuid: { args: ['u32'], returns: 'i32' },
+  capget: { args: ['usize', 'usize'], returns: 'i32' },
   capset: { args: ['usize', 'usize'], returns: 'i32' },
   getppid: { args: [], returns: 'i32' },
   kill: { args: ['i32', 'i32'], returns: 'i32' },

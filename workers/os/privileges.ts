@@ -14,13 +14,23 @@ const KEPT = (1 << CAP_NET_ADMIN) | (1 << CAP_NET_RAW)
 const PW_UID = 16
 const PW_GID = 20
 
-/** Capabilities are a thread's own, so this is of the calling one: effective and permitted, nothing to inherit. */
+/** struct __user_cap_data_struct, the lower half's words. */
+const EFFECTIVE = 0
+const PERMITTED = 4
+
+/**
+ * Capabilities are a thread's own, so this is of the calling one: effective and permitted, nothing to inherit. What it has
+ * not itself, as in a container that was given no CAP_NET_RAW, it cannot keep: those devices fail when they are made.
+ */
 const keepCapabilities = (): void => {
   const header = block(8)
   header.view.setUint32(0, CAP_VERSION_3, true)
   const data = block(24)
-  data.view.setUint32(0, KEPT, true)
-  data.view.setUint32(4, KEPT, true)
+  check(libc.capget(header.at, data.at), 'capget')
+  const kept = data.view.getUint32(PERMITTED, true) & KEPT
+  data.bytes.fill(0)
+  data.view.setUint32(EFFECTIVE, kept, true)
+  data.view.setUint32(PERMITTED, kept, true)
   check(libc.capset(header.at, data.at), 'capset')
 }
 

@@ -36,15 +36,38 @@ const MS_REC = 0x4000
 const MS_SLAVE = 0x80000
 const WNOHANG = 1
 
+/** What spawn.c calls: its struct libc. */
+const CALLS = [
+  'vfork',
+  'getpid',
+  'getppid',
+  'prctl',
+  '_exit',
+  '__errno_location',
+  'signal',
+  'pthread_sigmask',
+]
+const addressesOf = (names: readonly string[]): Block => {
+  const addresses = block(names.length * 8)
+  names.forEach((name, i) => {
+    putAddress(addresses.view, i * 8, functionAddress(name))
+  })
+  return addresses
+}
+
 /** A compiler reads files, and ours may lie inside an executable. */
 const load = () => {
   const folder = mkdtempSync(join(tmpdir(), 'softnet-spawn-'))
   try {
     writeFileSync(join(folder, 'spawn.c'), source)
-    return cc({
+    const { softnet_spawn } = cc({
       source: join(folder, 'spawn.c'),
-      symbols: { softnet_spawn: { args: ['usize', 'i32', 'usize'], returns: 'i32' } },
-    }).symbols.softnet_spawn
+      flags: ['-nostdlib'],
+      symbols: { softnet_spawn: { args: ['usize', 'usize', 'i32', 'usize'], returns: 'i32' } },
+    }).symbols
+    const calls = addressesOf(CALLS)
+    return (steps: number, count: number, report: number): number =>
+      softnet_spawn(calls.at, steps, count, report)
   } finally {
     rmSync(folder, { recursive: true })
   }

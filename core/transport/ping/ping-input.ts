@@ -13,7 +13,7 @@ import { Holder } from '../../skb/budget.ts'
 import { Drop, type DropFn } from '../../skb/drop.ts'
 import { SKB_DATA, SKB_TRANSPORT } from '../../skb/skb.ts'
 import type { Datagram } from '../../socket/datagram.ts'
-import { pmtudiscOf } from '../../socket/sock.ts'
+import { acceptsPmtu, pmtudiscOf } from '../../socket/sock.ts'
 import { IP_PMTUDISC_DONT } from '../../socket/socket-constants.ts'
 import type { DgramErr } from '../dgram-err.ts'
 import * as icmp from '../../wire/icmp.ts'
@@ -61,7 +61,9 @@ export const createPingInput = (deps: PingInputDeps) => {
     const sk = table.lookup(icmp.id(u8, at), fl, FL_SADDR)
     if (sk === 0) return false
     const { index } = afOps(fl[FL_FAMILY])
-    if (mtu !== NO_MTU) updatePmtu(fl[FL_L3MDEV], fl, FL_DADDR, mtu)
+    // over IPv6 it is learned whoever has sent (icmpv6_err)
+    if (mtu !== NO_MTU && (index === 1 || acceptsPmtu(i32, sk, index)))
+      updatePmtu(fl[FL_L3MDEV], fl, FL_DADDR, mtu)
     const isCut = index === 0 && pmtudiscOf(i32, sk, index) === IP_PMTUDISC_DONT
     if (errno === 0 || (mtu !== NO_MTU && isCut)) return true
     icmpError(sk, skb, errno, isFatal, 0, at)

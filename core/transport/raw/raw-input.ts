@@ -29,6 +29,7 @@ import {
 import type { Datagram } from '../../socket/datagram.ts'
 import type { McSockopt } from '../../socket/mc-sockopt.ts'
 import {
+  acceptsPmtu,
   pmtudiscOf,
   SK_BOUND_DEV,
   SK_DADDR,
@@ -123,7 +124,8 @@ export const createRawInput = (deps: RawInputDeps) => {
     if (errno === 0) return
     for (let sk = raws[protocol]; sk !== 0; sk = i32[sk + SK_HASH_NEXT]) {
       if (!isOf(sk, FL_SADDR, FL_DADDR)) continue
-      if (mtu !== NO_MTU) updatePmtu(fl[FL_L3MDEV], fl, FL_DADDR, mtu)
+      if (mtu !== NO_MTU && (family.index === 1 || acceptsPmtu(i32, sk, 0)))
+        updatePmtu(fl[FL_L3MDEV], fl, FL_DADDR, mtu)
       const isHard = mtu === NO_MTU ? isFatal : hearsMtu(sk)
       const payload = i32[sk + RAW_HDRINCL] === 0 ? SKB_TRANSPORT : SKB_NETWORK
       icmpError(sk, skb, errno, isHard, 0, i32[skb + payload])

@@ -15,6 +15,7 @@ import { Sysctl } from '../../shm/sysctl.ts'
 import type { ConsumeFn, DropFn } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import {
+  initPmtudisc,
   SK_CREATED,
   SK_FAMILY,
   SK_NUM,
@@ -190,7 +191,7 @@ const createTables = ({ arena, i32, sysctl }: Base, { slab, random, owned, secre
   return {
     slab,
     hash: createTcpHash(arena, log2(roundUpPowerOfTwo(slab.rows)), random(), owned),
-    ports: createPorts(i32, domainOf),
+    ports: createPorts(arena, domainOf),
     secure: createSecureSeq(secret),
   }
 }
@@ -199,7 +200,7 @@ type Tables = ReturnType<typeof createTables>
 /** Out: the write queue, what may go and when, segments. */
 const createSending = (base: Base, deps: TcpDeps) => {
   const { i32, skbs, time, consume } = base
-  const { wheel, slab, afOps, skDst, gsoMax, routeOutput, loadAddrs } = deps
+  const { wheel, slab, afOps, skDst, gsoMax, loadAddrs } = deps
   const mem = createTcpMem(base.arena, skbs)
   const timers = createTcpTimers(i32, time, wheel)
   const window = createTcpWindow({ ...base, mem })
@@ -223,7 +224,7 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const probe0 = createTcpProbe0({ ...base, ...sending, output })
   const synack = createTcpSynack({ ...base, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
-  const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs, md5 })
+  const { sendReset } = createTcpReply({ ...base, afOps, loadAddrs, md5 })
   const writing = { cwndValidate, retransmission, output, lossProbe, probe0 }
   return { ...sending, ...writing, md5, window, synack, sendChallengeAck, sendReset }
 }
@@ -361,6 +362,7 @@ export const createTcp = (deps: TcpDeps) => {
     i32[sk + SK_TYPE] = SOCK_STREAM
     i32[sk + SK_PROTOCOL] = IPPROTO_TCP
     i32[sk + SK_STATE] = TCP_CLOSE
+    initPmtudisc(arena, sk)
     i32[sk + SK_CREATED] = time[TIME_US]
     i32[sk + SK_RCVBUF] = i32[sysctl + Sysctl.tcp_rmem_default]
     i32[sk + SK_SNDBUF] = i32[sysctl + Sysctl.tcp_wmem_default]

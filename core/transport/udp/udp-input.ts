@@ -37,6 +37,7 @@ import {
   SKB_TRANSPORT,
 } from '../../skb/skb.ts'
 import {
+  acceptsPmtu,
   pmtudiscOf,
   SK_BIND_NEXT,
   SK_DROPS,
@@ -56,7 +57,7 @@ import type { OwnedFlows } from '../owned-flows.ts'
 import type { Gso } from '../../dev/gso.ts'
 import type { Datagram } from '../../socket/datagram.ts'
 import type { DgramErr } from '../dgram-err.ts'
-import { IP_PMTUDISC_DONT, IP_PMTUDISC_INTERFACE } from '../../socket/socket-constants.ts'
+import { IP_PMTUDISC_DONT } from '../../socket/socket-constants.ts'
 import type { SkFilter } from '../../socket/sk-filter.ts'
 
 type UdpInputDeps = {
@@ -237,9 +238,10 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     const { index } = afOps(fl[FL_FAMILY])
     const how = pmtudiscOf(i32, sk, index)
     if (mtu !== NO_MTU) {
-      // ip6_sk_accept_pmtu; over IPv4 it is learned in any case
-      if (index === 1 && how >= IP_PMTUDISC_INTERFACE) return true
-      updatePmtu(fl[FL_L3MDEV], fl, FL_SADDR, mtu)
+      const isLearned = acceptsPmtu(i32, sk, index)
+      // over IPv4 it is told of all the same (__udp4_lib_err, __udp6_lib_err)
+      if (index === 1 && !isLearned) return true
+      if (isLearned) updatePmtu(fl[FL_L3MDEV], fl, FL_SADDR, mtu)
       if (index === 0 && how === IP_PMTUDISC_DONT) return true
     }
     const isHard = mtu === NO_MTU ? isFatal : how !== IP_PMTUDISC_DONT

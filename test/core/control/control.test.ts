@@ -280,6 +280,38 @@ describe('sysctl', () => {
     ])
   })
 
+  test('ports are ranges, and one of two bounds is kept by the other', async () => {
+    const { control } = makeControl({}, {}, 1)
+    const name = 'net.ipv4.ip_local_reserved_ports'
+    const set = async (key: string, value: number | string): Promise<number> =>
+      (await control.request({ type: 'SYSCTL_SET', name: key, value })).error
+    const shown = async (): Promise<unknown> =>
+      itemOf<{ value: unknown }>(await control.request({ type: 'SYSCTL_GET', name })).value
+    expect(await shown()).toBe('')
+    expect(await set(name, '9000-9002,8080,9003,65535')).toBe(0)
+    expect(await shown()).toBe('8080,9000-9003,65535')
+    expect(itemOf(await control.request({ type: 'CONFIG_GET' })).sysctl).toEqual({
+      [name]: '8080,9000-9003,65535',
+    })
+    for (const wrong of ['9-8', '65536', 'x', '1-2-3', '-1', '1, 2', '1 2'])
+      expect([wrong, await set(name, wrong)]).toEqual([wrong, Errno.EINVAL])
+    expect(await shown()).toBe('8080,9000-9003,65535')
+    expect(await set(name, '')).toBe(0)
+    expect(await shown()).toBe('')
+    const mask = 'net.ipv6.icmp.ratemask'
+    expect(itemOf(await control.request({ type: 'SYSCTL_GET', name: mask }))).toEqual({
+      name: mask,
+      value: '0-1,3-127',
+    })
+    expect(await set(mask, '129,255')).toBe(0)
+    expect(await set(mask, '256')).toBe(Errno.EINVAL)
+    const [range, start] = ['net.ipv4.ip_local_port_range', 'net.ipv4.ip_unprivileged_port_start']
+    expect(await set(range, '1000 2000')).toBe(Errno.EINVAL)
+    expect(await set(start, 1000)).toBe(0)
+    expect(await set(range, '1000 2000')).toBe(0)
+    expect(await set(start, 1001)).toBe(Errno.EINVAL)
+  })
+
   test('refuses what is out of bounds, out of order or unknown', async () => {
     const { control } = makeControl()
     const set = (name: string, value: number | string) =>

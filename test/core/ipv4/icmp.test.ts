@@ -3,7 +3,7 @@ import { Errno } from '../../../core/base/errno.ts'
 import { FL_DST } from '../../../core/base/flowi.ts'
 import { NO_MTU } from '../../../core/inet/inet-constants.ts'
 import { NH_GATEWAY } from '../../../core/inet/fib/nexthop-constants.ts'
-import { IPPROTO_ICMP, IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
+import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
 import { Mib } from '../../../core/shm/counters.ts'
 import { CONF_ALL, Conf4 } from '../../../core/shm/devconf.ts'
 import { Ipi } from '../../../core/shm/ipi.ts'
@@ -13,7 +13,15 @@ import * as arp from '../../../core/wire/arp.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import { createRouter, toRouter } from '../../../sim/net/path-host.ts'
-import { icmpFrame, ip, ipPacket, ipText, udpDatagram, udpFrame } from '../../../sim/net/packets.ts'
+import {
+  icmpFrame,
+  ip,
+  ipPacket,
+  ipText,
+  tcpFrame,
+  udpDatagram,
+  udpFrame,
+} from '../../../sim/net/packets.ts'
 
 const fields = { saddr: '10.0.2.9', daddr: '10.0.2.1' }
 const ports = { sport: 4000, dport: 9 }
@@ -258,6 +266,22 @@ describe('icmp_send', () => {
   })
 })
 
+test('answers have the mark of what they answer, where fwmark_reflect says so', () => {
+  const path = router()
+  const marks = (): number[] => path.sent.splice(0).map(({ mark }) => mark)
+  const ask = (): void => {
+    path.receive(icmpFrame(toRouter, fields, icmp.ICMP_ECHO, 0, 1), 2, path.first, 7)
+    path.receive(udpFrame(toRouter, fields, { sport: 1, dport: 9 }), 2, path.first, 8)
+    path.receive(tcpFrame(toRouter, fields, { sport: 1, dport: 9 }), 2, path.first, 9)
+  }
+  ask()
+  expect(marks()).toEqual([0, 0, 0])
+  path.setSysctl(Sysctl.fwmark_reflect, 1)
+  ask()
+  expect(marks()).toEqual([7, 8, 9])
+  expect(path.isAllReturned()).toBe(true)
+})
+
 describe('what was sent to all', () => {
   const ask = (type: number) =>
     icmpFrame(toRouter, { ...fields, daddr: '10.0.2.255' }, type, 0, 1, new Uint8Array(12))
@@ -318,6 +342,24 @@ describe('errors in', () => {
     path.receive(needed(1300, 47), 2)
     expect(path.mtus).toEqual([])
     expect(path.first.pmtuSerial()).toBe(0)
+  })
+  test('ip_no_pmtu_disc: 1 is the least, 2 is deaf, 3 believes only who can tell a forged one', () => {
+    const path = router()
+    for (const how of [1, 2, 3]) {
+      path.setSysctl(Sysctl.ip_no_pmtu_disc, how)
+      path.receive(needed(1400), 2)
+    }
+    expect(path.heard).toEqual([{ errno: Errno.EMSGSIZE, isFatal: true, mtu: 0 }])
+    // TCP's numbers vouch for what is said; this one has no connection here
+    path.receive(needed(1400, IPPROTO_TCP), 2)
+    expect(path.counter(Mib.IcmpInErrors)).toBe(1)
+    path.setSysctl(Sysctl.ip_no_pmtu_disc, 2)
+    path.receive(needed(1400, IPPROTO_TCP), 2)
+    expect(path.counter(Mib.IcmpInErrors)).toBe(1)
+    // other errors are heard as ever
+    path.receive(icmpFrame(toRouter, fields, 3, 1, 0, quoting()), 2)
+    expect(path.heard).toHaveLength(2)
+    expect(path.isAllReturned()).toBe(true)
   })
   test('believes what is said of the way of our own echoes', () => {
     const path = router()

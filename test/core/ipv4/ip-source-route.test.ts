@@ -2,6 +2,8 @@
 // same way back. RFC 791 section 3.1, 1122 section 3.2.1.8, 1812 section 5.3.13.4.
 
 import { describe, expect, test } from 'bun:test'
+import { RTN_PROHIBIT } from '../../../core/base/flowi.ts'
+import { Mib } from '../../../core/shm/counters.ts'
 import { CONF_ALL, Conf4, confRow } from '../../../core/shm/devconf.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
@@ -187,6 +189,18 @@ describe('what answers it goes the same way back (RFC 1122 section 3.2.1.8)', ()
     const sum = pseudo('10.0.2.1', '10.9.9.9', IPPROTO_TCP, frame.length - at)
     expect(tcp.isChecksumOk(frame, at, frame.length - at, sum)).toBe(true)
     expect(frame[at + 13]! & tcp.TCP_RST).toBe(tcp.TCP_RST)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('a reset goes the way back that it is told, though no other leads to whom it is for', () => {
+    const path = router()
+    path.addRoute('10.9.0.0/16', 0, { type: RTN_PROHIBIT })
+    path.receive(tcpFrame(toRouter, came(), ports), 2)
+    expect(sent(path)).toMatchObject([back])
+    expect(path.counter(Mib.TcpOutRsts)).toBe(1)
+    // without one there is none, and none is counted
+    path.receive(tcpFrame(toRouter, { ...fields, saddr: '10.9.9.9' }, ports), 2)
+    expect(path.sent).toEqual([])
+    expect([path.counter(Mib.TcpOutRsts), path.counter(Mib.TcpOutSegs)]).toEqual([1, 1])
     expect(path.isAllReturned()).toBe(true)
   })
   test.each(['239.1.1.1', '10.0.2.255', '0.0.0.0', '10.0.3.1'])('not by %s', (via) => {

@@ -213,6 +213,22 @@ describe('an error is sent', () => {
     expect(path.sent).toHaveLength(27)
     expect(path.isAllReturned()).toBe(true)
   })
+  test('of the types of ratemask, which may be others: echo replies too', () => {
+    const path = router()
+    path.advance(GREETINGS_MS)
+    path.sent.length = 0
+    const closed = udp6Frame(toRouter, fields, ports)
+    const ping = icmpv6Frame(toRouter, fields, icmpv6.ICMPV6_ECHO_REQUEST, 0, 1)
+    // 129 alone
+    path.setSysctl(Sysctl.icmp6_ratemask_0, 0)
+    path.setSysctl(Sysctl.icmp6_ratemask_4, 2)
+    for (let k = 0; k < 10; k++) path.receive(closed, 2)
+    expect(path.sent).toHaveLength(10)
+    for (let k = 0; k < 10; k++) path.receive(ping, 2)
+    expect(path.sent).toHaveLength(16)
+    expect(path.counter(Mib.Icmp6OutRateLimitHost)).toBe(4)
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('by the link that the packet came from, to an address of that link', () => {
     const path = router()
     for (const dev of [2, 3]) path.setNeigh(dev, 'fe80::9', toRouter.src)

@@ -10,6 +10,7 @@ import {
   E_ARG0,
   E_ARG1,
   E_ARG2,
+  E_CONTROL,
   E_LEN,
   E_LPORT,
   E_OP,
@@ -406,7 +407,7 @@ test('names that an application makes up are refused, and nothing else is touche
   consume(long)
 })
 
-test('what would be told beside the data is refused, since the rings carry no control messages', () => {
+test('what is told beside the data may be asked for', () => {
   const { run, open, ask } = setUp()
   const sid = open(SOCK_DGRAM, 80)
   run()
@@ -414,9 +415,60 @@ test('what would be told beside the data is refused, since the rings carry no co
   ask(AppOp.SETSOCKOPT, sid, { ...option, [E_ARG2]: 1 })
   ask(AppOp.GETSOCKOPT, sid, option, 7)
   expect(run(4).map(({ op, result }) => [op, result])).toEqual([
-    [AppOp.SETSOCKOPT, -Errno.ENOPROTOOPT],
-    [AppOp.GETSOCKOPT, 0],
+    [AppOp.SETSOCKOPT, 0],
+    [AppOp.GETSOCKOPT, 1],
   ])
+})
+
+test('a message is taken when it is asked for, without any credit', () => {
+  const { run, rings, ask, worker, i32, consume, skbs } = setUp()
+  const before = [worker.skbs.available(), skbs.available()]
+  const sid = rings.allocSid()
+  ask(AppOp.SOCKET, sid, { [E_ARG0]: AF_INET, [E_ARG1]: SOCK_DGRAM })
+  ask(AppOp.BIND, sid, { [E_ADDR + 2]: 0xffff, [E_PORT]: 53 })
+  run()
+  ask(AppOp.RECVMSG, sid, { [E_LEN]: 100 }, 1)
+  expect(run().map(({ op, user, result }) => [op, user, result])).toEqual([
+    [AppOp.RECVMSG, 1, -Errno.EAGAIN],
+  ])
+  for (const first of [5, 6])
+    worker.udp.arrive(53, { data: Uint8Array.of(first, 2, 3), addr: 0x0a000002, port: 9 })
+  // it comes to nobody who has not asked
+  expect(run()).toEqual([])
+  const lengths: number[] = []
+  for (const [k, length] of [2, 100].entries()) ask(AppOp.RECVMSG, sid, { [E_LEN]: length }, 2 + k)
+  const seen = run(4, (at) => {
+    expect([i32[at + E_ADDR + 3], i32[at + E_PORT]]).toEqual([0x0a000002, 9])
+    lengths.push(i32[i32[at + E_SKB]! + SKB_LEN]!)
+    consume(i32[at + E_SKB]!)
+  })
+  expect(seen.map(({ user, result }) => [user, result])).toEqual([
+    [2, 2],
+    [3, 3],
+  ])
+  expect(lengths).toEqual([2, 3])
+  ask(AppOp.CLOSE, sid, { [E_ARG0]: CLOSE_NOW })
+  run()
+  expect([worker.skbs.available(), skbs.available()]).toEqual(before)
+})
+
+test('control messages that are none, or too many, are refused', () => {
+  const { run, open, ask, skbOf, worker, skbs } = setUp()
+  const sid = open(SOCK_DGRAM, 53)
+  run()
+  const before = skbs.available()
+  const answer = (bytes: number, control: number): number => {
+    const skb = skbOf(new Uint8Array(bytes))
+    ask(AppOp.SENDMSG, sid, { [E_SKB]: skb, [E_PORT]: 9, [E_CONTROL]: control })
+    return run()[0]!.result
+  }
+  for (const control of [-4, 3, 24, 0x7ffffffc, -0x80000000])
+    expect(answer(20, control)).toBe(-Errno.EINVAL)
+  expect(answer(1100, 1028)).toBe(-Errno.ENOBUFS)
+  expect(worker.udp.sent).toEqual([])
+  expect(answer(20, 0)).toBe(20)
+  expect(worker.udp.sent.map(({ data }) => data.length)).toEqual([20])
+  expect(skbs.available()).toEqual(before)
 })
 
 test('an option that is a name travels where addresses do', () => {

@@ -76,6 +76,14 @@ test('options of the socket and of IP are words of the row', () => {
   // twice what was asked for, as Linux has it, and no less than the least
   sockets.setsockopt(sk, SOL_SOCKET, SO_RCVBUF, 100000)
   expect(sockets.getsockopt(sk, SOL_SOCKET, SO_RCVBUF)).toBe(200000)
+  // net.core.rmem_max, and whatever is below nothing
+  for (const [asked, given] of [
+    [1 << 30, 8388608],
+    [-1, 8388608],
+  ] as const) {
+    sockets.setsockopt(sk, SOL_SOCKET, SO_RCVBUF, asked)
+    expect(sockets.getsockopt(sk, SOL_SOCKET, SO_RCVBUF)).toBe(given)
+  }
   sockets.setsockopt(sk, SOL_SOCKET, SO_RCVBUF, 1)
   expect(sockets.getsockopt(sk, SOL_SOCKET, SO_RCVBUF)).toBe(2304)
   expect(sockets.getsockopt(sk, IPPROTO_IP, IP_TTL)).toBe(64)

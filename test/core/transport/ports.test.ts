@@ -1,7 +1,9 @@
 import { AF_INET, AF_INET6 } from '../../../core/base/family.ts'
 import { describe, expect, test } from 'bun:test'
 import { arenaBytes, createArena } from '../../../core/shm/arena.ts'
-import { SMALL_ARENA } from '../../../core/shm/layout.ts'
+import { countBits, parseBits, reservePorts } from '../../../core/shm/bit-list.ts'
+import { Sysctl } from '../../../core/shm/sysctl.ts'
+import { PORT_BITS_WORDS, SMALL_ARENA } from '../../../core/shm/layout.ts'
 import {
   SK_BOUND_DEV,
   SK_FAMILY,
@@ -18,7 +20,7 @@ import { createPorts } from '../../../core/transport/ports.ts'
 const setup = () => {
   const arena = createArena(SMALL_ARENA, new ArrayBuffer(arenaBytes(SMALL_ARENA)))
   const slab = sockSlab(arena, 0, true)
-  const ports = createPorts(arena.i32)
+  const ports = createPorts(arena)
   const socket = (
     family: number,
     last: number,
@@ -42,7 +44,7 @@ const setup = () => {
     arena.i32[sk + SK_SADDR + 2] = 0xffff
     return sk
   }
-  return { ports, socket, map }
+  return { arena, ports, socket, map }
 }
 
 test('an IPv6 socket with an IPv4 address meets the IPv4 wildcard, and no IPv6 one that is v6only', () => {
@@ -95,6 +97,17 @@ test('a port is free again when its last socket lets go, in any order', () => {
   }
   expect(ports.first(80)).toBe(0)
   expect(ports.conflicts(socket(AF_INET, 0), 80)).toBe(false)
+})
+
+test('a reserved port is nobody who has not asked for it', () => {
+  const { arena, ports } = setup()
+  const reserved = parseBits('100,102-103', PORT_BITS_WORDS)!
+  reservePorts(arena, reserved)
+  arena.i32[arena.layout.sysctl + Sysctl.ip_local_reserved_ports] = countBits(reserved)
+  const asked: number[] = []
+  expect(ports.pick(100, 104, 2, (port) => asked.push(port) === 2)).toBe(101)
+  expect(asked).toEqual([104, 101])
+  expect(ports.pick(102, 103, 0, () => true)).toBe(0)
 })
 
 test('the search starts where it is told, goes round, and ends', () => {

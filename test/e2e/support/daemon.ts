@@ -23,6 +23,8 @@ export type DaemonOptions = {
   config?: string
   args?: string[]
   env?: Readonly<Record<string, string>>
+  /** A command that runs it, in its own place: `setpriv ...`. */
+  under?: readonly string[]
   /** Listens where a daemon does that is told nothing: beside its scratch folder's socket on 127.0.0.1:7777. */
   listensByDefault?: boolean
 }
@@ -50,8 +52,8 @@ const launch = (options: DaemonOptions): Started => {
     writeFileSync(`${folder}/softnet.toml`, config)
     argv.push('-c', `${folder}/softnet.toml`)
   }
-  const [bun, main] = CLI
-  const child = spawn(bun!, [main!, ...argv, ...args], {
+  const [program, ...before] = [...(options.under ?? []), ...CLI]
+  const child = spawn(program!, [...before, ...argv, ...args], {
     cwd: folder,
     env: { ...process.env, ...options.env, XDG_RUNTIME_DIR: folder, SOFTNET_API: '' },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],

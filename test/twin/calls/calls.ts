@@ -5,21 +5,23 @@ export type Answer = number | string
 /** A control message: level, type, and its octets in hexadecimal. */
 export type Control = readonly [level: number, type: number, octets: string]
 /** What a side does for a row; every file is non-blocking. */
+/** At once, or by a promise. */
+type Answered = Answer | Promise<Answer>
 export type Calls = {
-  socket: (file: string, family: number, type: number, protocol: number) => Answer
-  socketpair: (family: number, type: number, protocol: number) => Answer
-  bind: (file: string, address: string, port: number) => Answer
-  connect: (file: string, address: string, port: number) => Answer
-  listen: (file: string, backlog: number) => Answer
-  accept: (file: string, child: string) => Answer
-  getsockname: (file: string) => Answer
-  getpeername: (file: string) => Answer
-  send: (file: string, length: number, flags?: number) => Answer
-  recv: (file: string, length: number, flags?: number) => Answer
-  sendto: (file: string, length: number, address: string, port: number, flags?: number) => Answer
+  socket: (file: string, family: number, type: number, protocol: number) => Answered
+  socketpair: (family: number, type: number, protocol: number) => Answered
+  bind: (file: string, address: string, port: number) => Answered
+  connect: (file: string, address: string, port: number) => Answered
+  listen: (file: string, backlog: number) => Answered
+  accept: (file: string, child: string) => Answered
+  getsockname: (file: string) => Answered
+  getpeername: (file: string) => Answered
+  send: (file: string, length: number, flags?: number) => Answered
+  recv: (file: string, length: number, flags?: number) => Answered
+  sendto: (file: string, length: number, address: string, port: number, flags?: number) => Answered
   /** The count, and who it is from. */
-  recvfrom: (file: string, length: number, flags?: number) => Answer
-  sendmsg: (file: string, length: number, flags?: number) => Answer
+  recvfrom: (file: string, length: number, flags?: number) => Answered
+  sendmsg: (file: string, length: number, flags?: number) => Answered
   /** sendmsg to an address with control messages. */
   sendcmsg: (
     file: string,
@@ -27,14 +29,14 @@ export type Calls = {
     address: string,
     port: number,
     ...control: Control[]
-  ) => Answer
-  recvmsg: (file: string, length: number, flags?: number) => Answer
+  ) => Answered
+  recvmsg: (file: string, length: number, flags?: number) => Answered
   /** recvmsg with all that it answers: the count, flags, whom it is from, and control messages. */
-  recvcmsg: (file: string, length: number, flags?: number) => Answer
-  shutdown: (file: string, how: number) => Answer
-  setsockopt: (file: string, level: number, name: number, value: number) => Answer
-  getsockopt: (file: string, level: number, name: number) => Answer
-  close: (file: string) => Answer
+  recvcmsg: (file: string, length: number, flags?: number) => Answered
+  shutdown: (file: string, how: number) => Answered
+  setsockopt: (file: string, level: number, name: number, value: number) => Answered
+  getsockopt: (file: string, level: number, name: number) => Answered
+  close: (file: string) => Answered
 }
 export type Row = { [Name in keyof Calls]: [Name, ...Parameters<Calls[Name]>] }[keyof Calls]
 /** Rows that follow one another, and what they are about. */
@@ -42,9 +44,9 @@ export type Program = { name: string; rows: Row[] }
 export type Side = Calls & {
   name: string
   /** What was sent has come. */
-  settle: () => void
+  settle: () => void | Promise<void>
   /** Closes what a program has left open. */
-  end: () => void
+  end: () => void | Promise<void>
 }
 
 /** The MTU of lo: small, so that there is something that it does not take. */
@@ -62,13 +64,13 @@ export const PAYLOAD = (family: number): number => (family === 10 ? 128 : 8)
 export const shownPort = (port: number): string => (port >= 32768 ? 'chosen' : String(port))
 
 /** The answers to a program's rows. */
-export const play = (side: Side, rows: readonly Row[]): Answer[] => {
-  const answers = rows.map(([name, ...args]) => {
-    const answer = (side[name] as (...given: unknown[]) => Answer)(...args)
-    side.settle()
-    return answer
-  })
-  side.end()
-  side.settle()
+export const play = async (side: Side, rows: readonly Row[]): Promise<Answer[]> => {
+  const answers: Answer[] = []
+  for (const [name, ...args] of rows) {
+    answers.push(await (side[name] as (...given: unknown[]) => Answered)(...args))
+    await side.settle()
+  }
+  await side.end()
+  await side.settle()
   return answers
 }

@@ -130,9 +130,12 @@ export const createSoftnetCalls = async (): Promise<Side> => {
     sendcmsg: (file, octets, address, port, ...messages) =>
       on(file, (sk, _type, family) => {
         fill(family)
-        return sockets.withControl(sk, control(messages), () =>
+        const told = control(messages)
+        const result =
+          sockets.beginControl(sk, told, told.length) ||
           sockets.sendto(sk, page, octets, ...words(address), port)
-        )
+        sockets.endControl()
+        return result
       }),
     recvfrom: (file, octets, flags = 0) =>
       on(file, (sk, type, family) => {

@@ -122,6 +122,20 @@ export const KNOWN_IPV4: readonly Known[] = [
     isIt: (steps) => packets(steps).some((packet) => packet[9] === 103),
   },
   {
+    reason: 'The kernel has UDP-Lite',
+    isIt: (steps) => packets(steps).some((packet) => packet[9] === 136),
+  },
+  {
+    reason:
+      'A sender whose packets wait for himself is told of each; the kernel tells of the first, which has him asked for anew, and throws the others away (neigh_invalidate)',
+    isIt: (steps, { where, kernel, softnet }) =>
+      where === 'counters' &&
+      packets(steps).filter((packet) => ipv4.src(packet, 0) === ipv4.dst(packet, 0)).length > 1 &&
+      [...kernel, ...softnet].every((line) =>
+        /^(IcmpOut(DestUnreachs|Msgs)|IpExtOutOctets|IpOut(Requests|Transmits)) /.test(line)
+      ),
+  },
+  {
     reason: 'The kernel counts overlaps of fragments beside IpReasmFails',
     line: /^counters kernel: IpExtReasmOverlaps /,
   },

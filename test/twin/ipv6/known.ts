@@ -55,6 +55,15 @@ export const KNOWN_IPV6: readonly Known[] = [
     line: /^eth\d kernel: IP6 (fd00:3::|2001:db8:\d::|2001:db8:2:0:7::)\.9 > \S+: Flags \[R\]/,
   },
   {
+    reason:
+      'RFC 4443 section 2.4 e.2: no error is said about a redirect. To Linux a redirect is a message as any that is no error (is_ineligible).',
+    isIt: (steps, { where, kernel, softnet }) =>
+      where !== 'counters' &&
+      hasFrame(steps, /ICMP6, (type 137|redirect)/) &&
+      softnet.length === 0 &&
+      kernel.every((line) => /ICMP6, (unreachable|packet too big|time exceeded|param)/.test(line)),
+  },
+  {
     reason: 'The kernel counts a SYN from an IPv4-mapped address as an error of its header.',
     isIt: (steps, { where, kernel, softnet }) =>
       where === 'counters' &&

@@ -1,7 +1,7 @@
 // Differences that stay, each with its reason: the kernel is wrong by an RFC, or it is deliberate.
 
 import { INFO } from './end.ts'
-import type { Run } from './play.ts'
+import { isSameText, type Run } from './play.ts'
 import { encodeStep, type Segment, type Step } from './script.ts'
 
 export type Known = {
@@ -19,32 +19,16 @@ const isSegment = (step: Step, flags: RegExp): boolean =>
 /** What they sent but for some words. */
 const without = (lines: readonly string[], words: RegExp): string =>
   lines.map((line) => line.replace(words, '')).join('\n')
-const isOnly = ({ difference }: Run, words: RegExp): boolean =>
-  without(difference!.kernel, words) === without(difference!.softnet, words)
-
-const OPTIONS = / \[[^\]]*\]/g
-/** The names of the options of the first segment in these lines, without padding. */
-const optionNames = (lines: readonly string[]): string[] => {
-  const [, list = ''] = / \[([^\]]*)\]/.exec(lines.join('\n')) ?? []
-  return list.split(', ').flatMap((option) => option.split(' ')[0]!.replace('nop', '') || [])
-}
-/** SYNs cross, and only the kernel's SYN-ACK has options that the peer's SYN lacks. */
-const isOfferedAgain = (run: Run): boolean => {
-  const step = stepOf(run)
-  if (step.do !== 'segment' || !isSegment(step, /^S[^.]*$/)) return false
-  const { options, doff } = step.segment
-  const [kernel, softnet] = [run.difference!.kernel, run.difference!.softnet].map(optionNames)
-  const offered = ['mss', ...options.map((option) => option.split(' ')[0]!)]
-  // what comes behind an option that is none is not looked at
-  const isOdd = doff !== 0 || options.some((option) => /^(raw|eol|fo)/.test(option))
-  const both = kernel!.filter((name) => (isOdd ? softnet! : offered).includes(name))
+const isOnly = (run: Run, words: RegExp): boolean => {
+  const { kernel, softnet } = run.difference!
+  const bare = (line: string | undefined): string => (line ?? '').replace(words, '')
   return (
-    run.difference!.before.includes('SYN-') &&
-    isOnly(run, OPTIONS) &&
-    both.join() === softnet!.join()
+    kernel.length === softnet.length &&
+    kernel.every((line, k) => isSameText(run, bare(line), bare(softnet[k])))
   )
 }
 
+const OPTIONS = / \[[^\]]*\]/g
 /** Plain segments whose acknowledgement is older than one before them, of the steps so far. */
 const oldSegments = ({ steps, halves: [kernel] }: Run): { at: number; segment: Segment }[] => {
   let highest = 1
@@ -245,11 +229,6 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'RFC 2883 4: what came twice is reported with the next acknowledgement; the kernel forgets it when text comes first that it does not predict (tcp_data_queue)',
     isIt: isReportForgotten,
-  },
-  {
-    reason:
-      'RFC 7323 1.3, 2.2, 3.2: what the peer has not offered in its SYN is not in our SYN-ACK; when SYNs cross, the kernel offers it again',
-    isIt: isOfferedAgain,
   },
   {
     reason:

@@ -64,8 +64,6 @@ export type Run = {
   difference: Difference | null
   /** What the kernel answered to each step. */
   answers: string[][]
-  /** Steps at which the windows differed as they may. */
-  windows: number
   /** Could more go at once from one than from the other, as round trips took other times: before the last step, and after it? */
   otherPaces: [before: boolean, after: boolean]
 }
@@ -96,7 +94,6 @@ export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: 
   isDone: false,
   difference: null,
   answers: [],
-  windows: 0,
   otherPaces: [false, false],
 })
 /** The steps of a case that is played again. */
@@ -262,16 +259,42 @@ const isPlainAck = (text: string): boolean => /^> (\.|R\.?) \S+\(0\)/.test(text)
 const WINDOW = / win (\d+)/
 /**
  * Once there was text, windows tell what memory it takes, and that is each one's own: the kernel charges what an skb was made
- * for, softnet a buffer. They may be so far apart.
+ * for, softnet a buffer. They may be so far apart. Those that only one of them scales are by less than its unit.
  */
-const isSameText = (run: Run, kernel: string, softnet: string): boolean => {
+export const isSameText = (run: Run, kernel: string, softnet: string): boolean => {
   if (kernel === softnet) return true
-  if (!run.steps.some((step) => step.do === 'segment' && step.segment.len > 0)) return false
+  const { scalesUnasked, wscale } = run.halves[0].flow
+  const unit = scalesUnasked ? 1 << wscale : 0
+  const hasText = run.steps.some((step) => step.do === 'segment' && step.segment.len > 0)
+  if (!hasText && unit === 0) return false
   const [a, b] = [kernel, softnet].map((text) => Number(WINDOW.exec(text)?.[1] ?? 0))
   if (a === 0 || b === 0 || kernel.replace(WINDOW, '') !== softnet.replace(WINDOW, '')) return false
-  if (Math.abs(a! - b!) > 0.25 * Math.max(a!, b!)) return false
-  run.windows++
-  return true
+  return Math.abs(a! - b!) <= Math.max(hasText ? 0.25 * Math.max(a!, b!) : 0, unit)
+}
+const OPTIONS = / \[([^\]]*)\]/
+const nameOf = (option: string): string => option.split(' ')[0]!
+/** The names of a segment's options, without padding. */
+const optionNames = (text: string): string[] =>
+  (OPTIONS.exec(text)?.[1] ?? '')
+    .split(', ')
+    .map(nameOf)
+    .filter((name) => !/^(nop)?$/.test(name))
+/**
+ * RFC 7323 1.3, 2.2, 3.2: what the peer has not offered in its SYN is not in our SYN-ACK; when SYNs cross, the kernel sends its
+ * own SYN once more, with ACK (tcp_rcv_synsent_state_process, tcp_syn_options). What was agreed on is the same.
+ */
+const isOfferedAgain = (run: Run, kernel: string, softnet: string): boolean => {
+  const [a, b] = [kernel, softnet].map((text) => text.replace(OPTIONS, ''))
+  if (!kernel.startsWith('> S.') || !isSameText(run, a!, b!)) return false
+  const [all, agreed] = [optionNames(kernel), optionNames(softnet)]
+  return run.steps.some((step) => {
+    if (step.do !== 'segment' || !/^S[^.]*$/.test(step.segment.flags)) return false
+    const { options, doff } = step.segment
+    const offered = ['mss', ...options.map(nameOf)]
+    // what comes behind an option that is none is not looked at
+    const isOdd = doff !== 0 || options.some((option) => /^(raw|eol|fo)/.test(option))
+    return all.filter((name) => (isOdd ? agreed : offered).includes(name)).join() === agreed.join()
+  })
 }
 /** In segments, as long as there are not more of them than a window has. */
 const isOtherPace = ({ halves: [kernel, softnet] }: Run): boolean =>
@@ -286,7 +309,10 @@ const compare = (run: Run, before: string): Difference | null => {
   const [kernel, softnet] = [run.halves[0].lines, run.halves[1].lines]
   const isSame =
     kernel.length === softnet.length &&
-    kernel.every(({ text }, k) => isSameText(run, text, softnet[k]!.text))
+    kernel.every(
+      ({ text }, k) =>
+        isSameText(run, text, softnet[k]!.text) || isOfferedAgain(run, text, softnet[k]!.text)
+    )
   const isTimed = run.isLate || run.steps.at(-1)!.do === 'wait'
   if (isSame && (!isTimed || kernel.every((line, k) => isSameTime(line, softnet[k]!)))) return null
   const show = (lines: readonly Line[]): string[] =>
@@ -326,6 +352,8 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
           atMs: now - run.stepStart,
           afterMs: now - half.sentAt,
         })
+        const { isCrossed, hasScale } = half.flow
+        if (side === 1) run.halves[0].flow.scalesUnasked = isCrossed && !hasScale
         if (!isPlainAck(half.lines.at(-1)!.text)) half.sentAt = now
       }
   }

@@ -121,11 +121,11 @@ export const createSoftnetEnd = ({ family, sysctls }: World): End => {
       return state === sock.TCP_TIME_WAIT ? sock.TCP_CLOSE : state
     },
     info: (sk) => {
-      const info = tcpInfo(i32, path.arena.layout.sysctl, sk, path.first.time)
+      const info = tcpInfo(i32, sk, path.first.time)
       return INFO.map(([name]) => info.get(`tcpi_${name}`)! >>> 0)
     },
     pace: (sk) => {
-      const info = tcpInfo(i32, path.arena.layout.sysctl, sk, path.first.time)
+      const info = tcpInfo(i32, sk, path.first.time)
       return paceOf(info.get('tcpi_pacing_rate')!, info.get('tcpi_min_rtt')!)
     },
     close: () => {},

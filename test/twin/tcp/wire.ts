@@ -42,6 +42,15 @@ export type Flow = {
   /** What its window is shifted by: as its SYN says, unless the peer's has no scale. */
   wscale: number
   isPeerScaled: boolean
+  /** The sequence number of a SYN of its own; whether it has answered one that has crossed that, and with a scale. */
+  synSeq: number | null
+  isCrossed: boolean
+  hasScale: boolean
+  /**
+   * When SYNs have crossed, the kernel scales its windows though the peer's had no scale, which RFC 7323 2.2 forbids
+   * (tcp_rcv_synsent_state_process leaves rcv_wscale as it was).
+   */
+  scalesUnasked: boolean
 }
 
 export const makeFlow = (family: Flow['family'], id: number, peerIsn: number): Flow => ({
@@ -57,6 +66,10 @@ export const makeFlow = (family: Flow['family'], id: number, peerIsn: number): F
   edge: 0,
   wscale: 0,
   isPeerScaled: false,
+  synSeq: null,
+  isCrossed: false,
+  hasScale: false,
+  scalesUnasked: false,
 })
 
 // ---- in
@@ -253,6 +266,7 @@ const optionsText = (flow: Flow, bytes: Uint8Array, at: number, end: number): st
     else if (kind === 3 && len === 3) {
       words.push(`wscale ${value[0]}`)
       flow.wscale = value[0]!
+      flow.hasScale = true
     } else if (kind === 4 && len === 2) words.push('sackOK')
     else if (kind === 5)
       words.push(
@@ -276,6 +290,13 @@ const noteSent = (flow: Flow, flags: number, end: number, win: number): void => 
   if (isSyn) flow.edge = win
   if (isSyn || end > flow.sent) flow.sent = end
 }
+const noteSyn = (flow: Flow, flags: number, seq: number): void => {
+  const isAck = (flags & tcp.TCP_ACK) !== 0
+  flow.isn = seq
+  if (!isAck) flow.synSeq = seq
+  flow.isCrossed = isAck && flow.synSeq === seq
+  flow.hasScale = false
+}
 const counted = (flags: number): number =>
   ((flags & tcp.TCP_SYN) !== 0 ? 1 : 0) + ((flags & tcp.TCP_FIN) !== 0 ? 1 : 0)
 
@@ -283,17 +304,19 @@ const tcpText = (flow: Flow, bytes: Uint8Array, at: number): string => {
   const flags = tcp.flags(bytes, at)
   const header = tcp.headerLen(bytes, at)
   const len = bytes.length - at - header
-  if ((flags & tcp.TCP_SYN) !== 0) flow.isn = tcp.seq(bytes, at)
+  const isSyn = (flags & tcp.TCP_SYN) !== 0
+  if (isSyn) noteSyn(flow, flags, tcp.seq(bytes, at))
   const isAbsolute = (flags & tcp.TCP_RST) !== 0 && tcp.seq(bytes, at) === 0
   const seq = isAbsolute ? 0 : (tcp.seq(bytes, at) - (flow.isn ?? NO_ISN)) | 0
   const words = [flagText(flags), isAbsolute ? '=0' : `${seq}:${seq + len}(${len})`]
-  const win = tcp.window(bytes, at)
+  const raw = tcp.window(bytes, at)
+  const win = flow.scalesUnasked && !isSyn ? raw << flow.wscale : raw
   if ((flags & tcp.TCP_ACK) !== 0) {
     const ack = (tcp.ack(bytes, at) - flow.peerIsn) | 0
     words.push(`ack ${ack}`)
     if ((flags & tcp.TCP_RST) === 0) {
       flow.acked = ack
-      const isScaled = flow.isPeerScaled && (flags & tcp.TCP_SYN) === 0
+      const isScaled = flow.isPeerScaled && !flow.scalesUnasked && !isSyn
       flow.edge = ack + (isScaled ? win << flow.wscale : win)
     }
   } else if (tcp.ack(bytes, at) !== 0) words.push('ack not 0')
@@ -302,7 +325,6 @@ const tcpText = (flow: Flow, bytes: Uint8Array, at: number): string => {
   if (tcp.urgent(bytes, at) !== 0) words.push(`urg ${tcp.urgent(bytes, at)}`)
   const options = optionsText(flow, bytes, at + tcp.MIN_HEADER, at + header)
   if (options.length > 0) words.push(`[${options.join(', ')}]`)
-  const isSyn = (flags & tcp.TCP_SYN) !== 0
   if (isSyn) flow.synTsval = flow.tsval
   for (let k = 0; k < len; k++)
     if (bytes[at + header + k] !== pattern(seq - (isSyn ? 0 : 1) + k))

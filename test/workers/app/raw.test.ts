@@ -3,7 +3,14 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { createNetwork } from '../../../workers/library/network.ts'
 import { virtualTime } from '../../../workers/library/time.ts'
-import { SO_ATTACH_FILTER, SOL_RAW, SOL_SOCKET } from '../../../core/socket/socket-constants.ts'
+import {
+  IP_RECVTTL,
+  IP_TTL,
+  IPPROTO_IP,
+  SO_ATTACH_FILTER,
+  SOL_RAW,
+  SOL_SOCKET,
+} from '../../../core/socket/socket-constants.ts'
 import type { AppRaw, FrameInfo } from '../../../workers/app/raw.ts'
 
 const closers: (() => Promise<void>)[] = []
@@ -119,6 +126,17 @@ describe('a packet socket', () => {
     expect(heard.map(([bytes]) => bytes[0])).toEqual([9])
     expect(errors).toEqual([])
   })
+})
+
+test('tells beside a packet what it was asked to tell', async () => {
+  const { time, a, b } = await twoHosts()
+  const to = b.raw.createSocket({ protocol: OTHER }).setOption(IPPROTO_IP, IP_RECVTTL, 1)
+  const told: unknown[] = []
+  to.on('message', (_bytes, _from, _port, beside) => told.push(beside))
+  a.raw.createSocket({ protocol: OTHER }).send(Buffer.from('hello'), '10.0.0.2')
+  await time.run(100)
+  const control = [{ level: IPPROTO_IP, type: IP_TTL, data: Buffer.from([64, 0, 0, 0]) }]
+  expect(told).toEqual([{ flags: 0, control }])
 })
 
 test('what is refused ends the socket with an error', async () => {

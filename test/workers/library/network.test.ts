@@ -99,6 +99,16 @@ test('virtual time stands until it is turned, and leaps', async () => {
   await expect(time.until(new Promise(() => {}), 1000)).rejects.toThrow('1000 ms of virtual time')
 })
 
+test('time passes for a host that has no wire', async () => {
+  const time = virtualTime()
+  const network = createNetwork({ time })
+  closers.push(network.close)
+  await network.host('alone', { link: [{ ifname: 'lo', kind: 'lo', up: true }] })
+  const from = time.nowUs()
+  await time.run(100)
+  expect(time.nowUs() - from).toBe(100_000)
+})
+
 test('one seed is one run', async () => {
   const play = async (seed: number): Promise<string> => {
     const { time, a, b } = await twoHosts(virtualTime(seed), { delay: 1000, jitter: 900, loss: 10 })

@@ -30,6 +30,7 @@ import {
   CB_SEQ,
   ECN_MODE_ACCECN,
   receiveWindow,
+  TP_COPIED_SEQ,
   TP_DATA_SEGS_IN,
   TP_ECN,
   TP_HEADER_LEN,
@@ -44,6 +45,7 @@ import {
   TP_SND_WSCALE,
   TP_TS_RECENT,
   TP_URG_DATA,
+  TP_WQ_HEAD,
   ACK_SCHED,
   TP_ACK_PENDING,
 } from '../sock/tcp-sock.ts'
@@ -140,6 +142,9 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     if (!isBare && getI32(u8, th + tcp.MIN_HEADER) !== ALIGNED_TIMESTAMPS) return false
     return scale === 0 || i32[sk + TP_RCV_NXT] !== ((i32[sk + TP_RCV_ISN] + 1) | 0)
   }
+  /** A socket that holds nothing has no memory in hand, and takes text the long way (sk_forward_alloc). */
+  const holdsText = (sk: number): boolean =>
+    i32[sk + TP_WQ_HEAD] !== 0 || i32[sk + TP_COPIED_SEQ] !== i32[sk + TP_RCV_NXT]
   const fastData = (
     sk: number,
     skb: number,
@@ -155,7 +160,8 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     f64[bank + Mib.TcpExtTCPHPHits]++
     countData(sk, skb)
     // the window update and the acknowledgement before the text: the skb may be gone after it; as predicted it has none
-    if (ack === i32[sk + TP_SND_UNA] && isPredicted(sk, skb)) i32[sk + TP_SND_WL1] = seq
+    if (ack === i32[sk + TP_SND_UNA] && isPredicted(sk, skb) && holdsText(sk))
+      i32[sk + TP_SND_WL1] = seq
     else if (tcpAck(sk, skb, opts, seq, ack, len) < 0) {
       drop(skb, Drop.TCP_TOO_OLD_ACK)
       return

@@ -33,6 +33,7 @@ import {
   type Skbs,
 } from '../../../skb/skb.ts'
 import {
+  acceptsPmtu,
   pmtudiscOf,
   SK_FAMILY,
   SK_DADDR,
@@ -49,7 +50,7 @@ import {
   TCP_TIME_WAIT,
   SK_BOUND_DEV,
 } from '../../../socket/sock.ts'
-import { IP_PMTUDISC_DONT, IP_PMTUDISC_INTERFACE } from '../../../socket/socket-constants.ts'
+import { IP_PMTUDISC_DONT } from '../../../socket/socket-constants.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import { AF_INET6 } from '../../../base/family.ts'
 import * as tcp from '../../../wire/tcp.ts'
@@ -262,12 +263,14 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   const mtuReduced = (sk: number, mtu: number): void => {
     // segments are smaller already (tcp_v6_mtu_reduced)
     if (i32[sk + SK_FAMILY] === AF_INET6 && mss.mtuToMss(sk, mtu) >= i32[sk + TP_MSS_CACHE]) return
-    const how = pmtudiscOf(i32, sk, afOps(i32[sk + SK_FAMILY]).index)
+    const { index } = afOps(i32[sk + SK_FAMILY])
+    // one that does not look for it believes nobody who speaks of it; over IPv4 it is learned all the same (tcp_v4_mtu_reduced)
+    const isAccepted = acceptsPmtu(i32, sk, index)
+    if (index === 1 && !isAccepted) return
     updatePmtu(l3mdevOf(deps.arena, i32[sk + SK_BOUND_DEV]), i32, sk + SK_DADDR, mtu)
     if (skDst.skDstCheck(sk) !== 0) return
     if (i32[sk + SK_MTU] >= i32[sk + TP_PMTU]) return
-    // one that does not look for it believes nobody who speaks of it (ip_sk_accept_pmtu)
-    if (how === IP_PMTUDISC_DONT || how >= IP_PMTUDISC_INTERFACE) return
+    if (!isAccepted || (index === 0 && pmtudiscOf(i32, sk, 0) === IP_PMTUDISC_DONT)) return
     mss.syncMss(sk)
     // a SYN with text lies in the queue without it
     const isSynData =

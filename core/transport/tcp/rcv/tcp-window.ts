@@ -94,7 +94,7 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
     if (room > mss) room -= room % mss
     i32[sk + TP_RCV_WSCALE] = 0
     if (scaling) {
-      const most = Math.min(Math.max(room, mem.maxRcvbuf()), clamp)
+      const most = Math.min(Math.max(room, mem.mostRcvbuf()), clamp)
       i32[sk + TP_RCV_WSCALE] = Math.min(MAX_WSCALE, Math.max(0, log2(Math.max(1, most)) - 15))
     }
     let wnd = Math.min(room, 65535)

@@ -105,6 +105,7 @@ import {
   TP_TS_OFFSET,
   TP_TS_RECENT,
   TP_WQ_HEAD,
+  updatePacingRate,
   wndEnd,
 } from '../sock/tcp-sock.ts'
 import {
@@ -316,6 +317,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       ops.congAvoid(sk, ack, delivered)
       i32[sk + TP_SND_CWND_STAMP] = time[TIME_MS]
     }
+    updatePacingRate(i32, sysctl, sk)
   }
   /** Where reordering is usual, reports alone are progress. */
   const mayRaiseCwnd = (sk: number, flags: number): boolean => {

@@ -98,10 +98,10 @@ export const bandwidth = (i32: Int32Array, sk: number): number =>
 export const bytesPerSecond = (i32: Int32Array, sk: number, bw: number, gain: number): number =>
   Math.floor((((bw * i32[sk + TP_MSS_CACHE] * gain) / UNIT) * 1e6 * MARGIN) / BW_UNIT)
 
-export const createBbrModel = ({ i32, sysctl, time }: CongestionDeps) => {
-  const minTsoSegs = (sk: number): number => (pacingRate(i32, sysctl, sk) < MIN_TSO_RATE ? 1 : 2)
+export const createBbrModel = ({ i32, time }: CongestionDeps) => {
+  const minTsoSegs = (sk: number): number => (pacingRate(i32, sk) < MIN_TSO_RATE ? 1 : 2)
   const tsoSegsGoal = (sk: number): number => {
-    const bytes = Math.min(pacingRate(i32, sysctl, sk) / 1024, GSO_MAX)
+    const bytes = Math.min(pacingRate(i32, sk) / 1024, GSO_MAX)
     return Math.min(Math.max((bytes / i32[sk + TP_MSS_CACHE]) | 0, minTsoSegs(sk)), 127)
   }
   /** Segments that the path holds at this bandwidth, rounded up. */

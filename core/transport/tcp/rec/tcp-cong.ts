@@ -18,7 +18,6 @@ import {
   TP_CA_PRIV,
   TP_CA_PRIV_WORDS,
   TP_CA_STATE,
-  TP_PACING_RATE,
   TP_PRIOR_SSTHRESH,
   TP_SND_CWND,
   TP_SND_SSTHRESH,
@@ -99,7 +98,6 @@ export const createTcpCong = (deps: TcpCongDeps) => {
   const start = (sk: number): void => {
     i32.fill(0, sk + TP_CA_PRIV, sk + TP_CA_PRIV + TP_CA_PRIV_WORDS)
     i32[sk + TP_CA_INITIALIZED] = 1
-    i32[sk + TP_PACING_RATE] = 0
     // what another did, or the handshake, is not taken back (tcp_init_congestion_control)
     i32[sk + TP_PRIOR_SSTHRESH] = 0
     ops(sk).init?.(sk)

@@ -145,7 +145,7 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
    */
   const tsoSegs = (sk: number, mss: number): number => {
     const room = gsoRoom(sk)
-    let bytes = pacingRate(i32, sysctl, sk) / PACING_SHIFT
+    let bytes = pacingRate(i32, sk) / PACING_SHIFT
     const far = (i32[sk + TP_MIN_RTT_US] || -1) >>> i32[sysctl + Sysctl.tcp_tso_rtt_log]
     if (far < 32) bytes += room >> far
     const segs = (Math.min(bytes, room) / mss) | 0

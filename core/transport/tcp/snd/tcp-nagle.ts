@@ -89,11 +89,12 @@ export const createTcpNagle = (deps: TcpNagleDeps) => {
     // it will not get more data
     return (i32[skb + CB_FLAGS] & (TCP_FIN | CBF_EOR)) !== 0 ? DEFER_NOT : DEFER_APP
   }
-  /** The next acknowledgement is expected in less than half a round trip, and a millisecond; a round trip of no time is none. */
+  /** The next acknowledgement is expected within half a round trip, and a millisecond; while none was measured, at any time. */
   const isAckSoon = (sk: number, head: number): boolean => {
-    const srtt = i32[sk + TP_SRTT_US] >> 3
-    const away = (i32[head + CB_TIME] + srtt - time[TIME_US]) | 0
-    return away < Math.min(srtt >> 1, DEFER_MAX_US)
+    // in eighths, as it is kept: the shortest that was measured is not none
+    const srtt = i32[sk + TP_SRTT_US]
+    const away = ((i32[head + CB_TIME] - time[TIME_US]) | 0) * 8 + srtt
+    return away <= Math.min(srtt / 2, DEFER_MAX_US * 8)
   }
 
   /** How much of the skb may go: whole segments within quota and window, the rest only at the queue's end. */

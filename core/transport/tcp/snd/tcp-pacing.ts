@@ -22,9 +22,9 @@ const TICK_US = 1000
 const MAX_WAIT_US = 60_000_000
 
 export type TcpPacing = ReturnType<typeof createTcpPacing>
-type TcpPacingDeps = { i32: Int32Array; sysctl: number; time: Time; timers: TcpTimers }
+type TcpPacingDeps = { i32: Int32Array; time: Time; timers: TcpTimers }
 
-export const createTcpPacing = ({ i32, sysctl, time, timers }: TcpPacingDeps) => {
+export const createTcpPacing = ({ i32, time, timers }: TcpPacingDeps) => {
   /** Nothing may go yet; its timer will tell. */
   const mustWait = (sk: number): boolean => {
     if (i32[sk + TP_PACING] === 0) return false
@@ -42,7 +42,7 @@ export const createTcpPacing = ({ i32, sysctl, time, timers }: TcpPacingDeps) =>
   /** `len` octets have gone, which might have at `due`: the next may when those have had their time. */
   const departed = (sk: number, len: number, due: number): void => {
     const late = (time[TIME_US] - due) | 0
-    const rate = pacingRate(i32, sysctl, sk)
+    const rate = pacingRate(i32, sk)
     const isPaced = i32[sk + TP_DATA_SEGS_OUT] >= UNPACED_SEGS && rate > 0 && Number.isFinite(rate)
     const lenUs = isPaced ? Math.min(Math.round((len * 1e6) / rate), MAX_WAIT_US) : 0
     const credit = isPaced ? Math.max(TICK_US, lenUs >> 1) : 0

@@ -37,7 +37,6 @@ import { MD5_ALIGNED, putMd5 } from '../../../wire/tcp-options.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import { CB_END_SEQ, CB_FLAGS } from '../sock/tcp-sock.ts'
-import type { Pmtu } from '../../../inet/dst/pmtu.ts'
 import type { PacketAddrs } from '../../../inet/packet-addrs.ts'
 
 const IPPROTO_TCP = 6
@@ -50,14 +49,14 @@ type TcpReplyDeps = {
   skbs: Skbs
   afOps: AfOpsOf
   md5: Pick<TcpMd5, 'isReplySigned' | 'signReply'>
-} & Pick<Pmtu, 'routeOutput'> &
-  Pick<PacketAddrs, 'loadAddrs'>
+} & Pick<PacketAddrs, 'loadAddrs'>
 
 export type TcpReply = ReturnType<typeof createTcpReply>
 
 export const createTcpReply = (deps: TcpReplyDeps) => {
-  const { bank, skbs, routeOutput, afOps, loadAddrs, md5 } = deps
-  const { i32, u8, f64 } = deps.arena
+  const { bank, skbs, afOps, loadAddrs, md5 } = deps
+  const { i32, u8, f64, layout } = deps.arena
+  const { sysctl } = layout
   const received = createFlowi()
   const fl = createFlowi()
 
@@ -74,7 +73,8 @@ export const createTcpReply = (deps: TcpReplyDeps) => {
     fl[FL_SPORT] = tcp.dstPort(u8, th)
     fl[FL_DPORT] = tcp.srcPort(u8, th)
     fl[FL_PROTO] = IPPROTO_TCP
-    fl[FL_MARK] = 0
+    const reflects = i32[sysctl + afOps(fl[FL_FAMILY]).fwmarkReflect] !== 0
+    fl[FL_MARK] = reflects ? received[FL_MARK] : 0
     fl[FL_TOS] = 0
     fl[FL_DST] = 0
     // a link-local peer is reached on the link it was heard on, any other in its domain
@@ -85,7 +85,6 @@ export const createTcpReply = (deps: TcpReplyDeps) => {
   const sendReset = (skb: number): void => {
     if ((i32[skb + CB_FLAGS] & TCP_RST) !== 0) return
     reverse(skb)
-    if (routeOutput(fl) < 0) return
     const header = MIN_HEADER + (md5.isReplySigned() ? MD5_ALIGNED : 0)
     const rst = skbs.alloc(header, MAX_HEADER + MAX_OPTIONS)
     if (rst === 0) return
@@ -104,10 +103,10 @@ export const createTcpReply = (deps: TcpReplyDeps) => {
     i32[rst + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
     i32[rst + SKB_CSUM_START] = at
     i32[rst + SKB_CSUM_OFFSET] = CHECKSUM
+    // filled by ipv4/af-inet.ts: ipSendReply (ipv4/ip-output.ts)
+    if (afOps(fl[FL_FAMILY]).reply(rst, fl, IPPROTO_TCP, skb) < 0) return
     f64[bank + Mib.TcpOutSegs]++
     f64[bank + Mib.TcpOutRsts]++
-    // filled by ipv4/af-inet.ts: ipSendReply (ipv4/ip-output.ts)
-    afOps(fl[FL_FAMILY]).reply(rst, fl, IPPROTO_TCP, skb)
   }
   const pseudo = (len: number): number => pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_TCP, len)
 

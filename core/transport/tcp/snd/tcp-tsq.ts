@@ -40,7 +40,7 @@ export const createTcpTsq = ({ arena, bank, time, slab, mem }: TcpTsqDeps) => {
 
   /** What may wait below of a socket that sends skbs like this one. */
   const limitFor = (sk: number, skb: number): number => {
-    const limit = Math.max(2 * mem.truesize(skb), pacingRate(i32, sysctl, sk) / 1024)
+    const limit = Math.max(2 * mem.truesize(skb), pacingRate(i32, sk) / 1024)
     // one that is paced is no burst, however much that is
     if (i32[sk + TP_PACING] !== 0) return limit
     return Math.min(limit, i32[sysctl + Sysctl.tcp_limit_output_bytes])

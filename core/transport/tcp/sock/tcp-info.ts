@@ -201,8 +201,8 @@ const totals = (i32: Int32Array, sk: number) => ({
 })
 
 /** What the sender could reach, a window each round trip and somewhat more (Linux's pacing); and what it last reached. */
-const rates = (i32: Int32Array, sysctl: number, sk: number) => {
-  const pace = pacingRate(i32, sysctl, sk)
+const rates = (i32: Int32Array, sk: number) => {
+  const pace = pacingRate(i32, sk)
   const most = maxPacingRate(i32, sk)
   const interval = i32[sk + TP_RATE_INTERVAL_US]
   const delivered = i32[sk + TP_RATE_DELIVERED] * i32[sk + TP_MSS_CACHE] * 8
@@ -215,7 +215,7 @@ const rates = (i32: Int32Array, sysctl: number, sk: number) => {
 
 /** `now` is the jiffy (TIME_MS) to reckon from. A request and TIME_WAIT have no more than their queues and timer. */
 export const tcpInfo = (
-  { i32, layout }: Arena,
+  { i32 }: Arena,
   sk: number,
   now: number,
   controls: Controls = CONGESTION_CONTROLS
@@ -237,7 +237,7 @@ export const tcpInfo = (
     ...times(i32, sk, now),
     ...sizes(i32, sk),
     ...totals(i32, sk),
-    ...rates(i32, layout.sysctl, sk),
+    ...rates(i32, sk),
   }
   return { ...common, ...info }
 }

@@ -103,6 +103,9 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
   /** Whether a large buffer may be used for received text (to copy small ones into). */
   const mayTakeLarge = (): boolean => largesIn() < most(rcvLarge) && hasLarges(Holder.tcp_rcv, 1)
   const maxRcvbuf = (): number => Math.min(i32[sysctl + Sysctl.tcp_rmem_max], sockLimit)
+  /** What it may become by SO_RCVBUF as well: the scale of the window is chosen for that (tcp_select_initial_window). */
+  const mostRcvbuf = (): number =>
+    Math.min(Math.max(i32[sysctl + Sysctl.tcp_rmem_max], i32[sysctl + Sysctl.rmem_max]), sockLimit)
 
   // Sending.
 
@@ -174,6 +177,7 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
     hasLessThanMinimum,
     mayTakeLarge,
     maxRcvbuf,
+    mostRcvbuf,
     maxSndbuf,
     sendCharge,
     holdSend,

@@ -275,7 +275,7 @@ export const TP_EST_ECNFIELD = TP + 231
 export const TP_RECEIVED_ECN_BYTES = TP + 232
 export const TP_DELIVERED_ECN_BYTES = TP + 235
 
-/** PACING_* below; octets a second that the congestion control has chosen (uint32), 0 is a window a round trip. */
+/** PACING_* below; octets a second that it could send (uint32), as the last acknowledgement or the congestion control has it, or 0. */
 export const TP_PACING = TP + 301
 export const TP_PACING_RATE = TP + 302
 /** SO_MAX_PACING_RATE, its bits turned over: 0 is no limit. */
@@ -528,23 +528,22 @@ export const maxPacingRate = (i32: Int32Array, sk: number): number =>
   i32[sk + TP_MAX_PACING_RATE] === 0
     ? Number.POSITIVE_INFINITY
     : ~i32[sk + TP_MAX_PACING_RATE] >>> 0
-/** Bytes a second that it could send (sk_pacing_rate): what its congestion control says, or what its window makes. */
-export const pacingRate = (i32: Int32Array, sysctl: number, sk: number): number => {
-  const own = i32[sk + TP_PACING_RATE] >>> 0
-  return Math.min(own !== 0 ? own : windowRate(i32, sysctl, sk), maxPacingRate(i32, sk))
-}
+/** Octets a second that it could send (sk_pacing_rate); no limit before the first round trip is known. */
+export const pacingRate = (i32: Int32Array, sk: number): number =>
+  Math.min(i32[sk + TP_PACING_RATE] >>> 0 || Number.POSITIVE_INFINITY, maxPacingRate(i32, sk))
 /**
- * A window each round trip and somewhat more, twice as much while it opens (tcp_update_pacing_rate); no limit before the first
- * round trip is known.
+ * An acknowledgement has said how long the round trip is and what the window: that each round trip and somewhat more, twice as
+ * much while it opens. It stays so until the next, whatever becomes of the window meanwhile (tcp_update_pacing_rate).
  */
-const windowRate = (i32: Int32Array, sysctl: number, sk: number): number => {
+export const updatePacingRate = (i32: Int32Array, sysctl: number, sk: number): void => {
   const srtt = i32[sk + TP_SRTT_US]
-  if (srtt === 0) return Number.POSITIVE_INFINITY
+  if (srtt === 0) return
   const cwnd = i32[sk + TP_SND_CWND]
   const isOpening = cwnd < i32[sk + TP_SND_SSTHRESH] >> 1
   const ratio = i32[sysctl + (isOpening ? Sysctl.tcp_pacing_ss_ratio : Sysctl.tcp_pacing_ca_ratio)]
   const window = Math.max(cwnd, i32[sk + TP_PACKETS_OUT]) * i32[sk + TP_MSS_CACHE]
-  return (window * 8e4 * ratio) / srtt
+  const rate = Math.min((window * 8e4 * ratio) / srtt, 0xffffffff)
+  i32[sk + TP_PACING_RATE] = Math.max(1, rate)
 }
 
 /** The window is being reduced, a segment or none for each one delivered (tcp-prr.ts). */

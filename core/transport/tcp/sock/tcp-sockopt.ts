@@ -187,11 +187,12 @@ export const createTcpSockopt = ({
     return 0
   }
   const buffer = (sk: number, word: number, lock: number, value: number, least: number): number => {
-    if (value < 0) return -Errno.EINVAL
     // doubled, as the half of it is overhead
     i32[sk + word] = Math.max(least, Math.min(value, maxBuffer >> 1) * 2)
     return flag(sk, SK_FLAGS, lock, true)
   }
+  /** As much as rmem_max or wmem_max has; below nothing is a lot. */
+  const bounded = (value: number, most: number): number => Math.min(value >>> 0, i32[sysctl + most])
   /** As much as the budget gives a socket. */
   const force = (sk: number, word: number, lock: number, value: number, least: number): number =>
     buffer(sk, word, lock, Math.max(0, value), least)
@@ -233,9 +234,21 @@ export const createTcpSockopt = ({
   const setSocket = (sk: number, name: number, value: number): number => {
     switch (name) {
       case SO_SNDBUF:
-        return buffer(sk, SK_SNDBUF, SOCK_SNDBUF_LOCK, value, SOCK_MIN_SNDBUF)
+        return buffer(
+          sk,
+          SK_SNDBUF,
+          SOCK_SNDBUF_LOCK,
+          bounded(value, Sysctl.wmem_max),
+          SOCK_MIN_SNDBUF
+        )
       case SO_RCVBUF:
-        return buffer(sk, SK_RCVBUF, SOCK_RCVBUF_LOCK, value, SOCK_MIN_RCVBUF)
+        return buffer(
+          sk,
+          SK_RCVBUF,
+          SOCK_RCVBUF_LOCK,
+          bounded(value, Sysctl.rmem_max),
+          SOCK_MIN_RCVBUF
+        )
       case SO_KEEPALIVE:
         return keepalive(sk, value !== 0)
       case SO_RCVLOWAT:

@@ -107,6 +107,7 @@ import {
   TP_UNDO_MARKER,
   TP_WINDOW_CLAMP,
   TP_WQ_HEAD,
+  updatePacingRate,
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
 import type { TcpSynack } from './tcp-synack.ts'
@@ -220,6 +221,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
       fastopen.done(sk)
       i32[sk + TP_LSNDTIME] = time[TIME_MS]
     }
+    if (cong.ops(sk).congControl === undefined) updatePacingRate(i32, sysctl, sk)
     setState(sk, TCP_ESTABLISHED)
     raise(sk, SK_EVENT_CONNECT | SK_EVENT_WRITE)
     // shut down before

@@ -1,5 +1,6 @@
 import {
   IP_FREEBIND,
+  IP_MTU_DISCOVER,
   IPPROTO_IP,
   IPPROTO_IPV6,
   IPV6_UNICAST_HOPS,
@@ -10,6 +11,7 @@ import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../../core/base/errno.ts'
 import { Mib } from '../../../../core/shm/counters.ts'
 import { TRUESIZE_SMALL } from '../../../../core/skb/budget.ts'
+import { Sysctl } from '../../../../core/shm/sysctl.ts'
 import { Drop } from '../../../../core/skb/drop.ts'
 import {
   CHECKSUM_UNNECESSARY,
@@ -402,6 +404,16 @@ describe('sending', () => {
     expect(new TextDecoder().decode(frame.subarray(42))).toBe('hello')
     expect(path.counter(Mib.UdpOutDatagrams)).toBe(1)
     expect(path.counter(Mib.IpOutRequests)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('without DF where the socket was made with ip_no_pmtu_disc', () => {
+    const path = host()
+    path.setSysctl(Sysctl.ip_no_pmtu_disc, 1)
+    const sk = path.bound('0.0.0.0', 53)
+    path.setSysctl(Sysctl.ip_no_pmtu_disc, 0)
+    path.first.udp.sendtoBytes(sk, text('hello'), 0, 5, ...path.at('10.0.2.9'), 4000)
+    expect(ipv4.dontFragment(path.sent[0]!.frame, 14)).toBe(false)
+    expect(path.first.sockets.getsockopt(sk, IPPROTO_IP, IP_MTU_DISCOVER)).toBe(0)
     expect(path.isAllReturned()).toBe(true)
   })
   test('IPV6_UNICAST_HOPS of 0 is sent so, by datagrams and by connections', () => {

@@ -26,6 +26,7 @@ const VALUES: Record<string, readonly number[]> = {
   MINTTL: [0, 1, 64, 65, 255, 256, -1],
   TOS: [0, 1, 2, 3, 4, 8, 16, 255, 256],
   TTL: [1, 64, 255, 0, 256, -1],
+  MTU_DISCOVER: [0, 1, 2, 3, 4, 5, 6, -1],
   SO_OOBINLINE: SWITCH,
 }
 const NAMES = Object.keys(VALUES)

@@ -1,0 +1,134 @@
+// An application's side: the calls of a socket of datagrams over the rings of a library's host, in virtual time.
+
+import { Errno } from '../../../core/base/errno.ts'
+import { MSG_DONTWAIT } from '../../../core/socket/socket-constants.ts'
+import { createNetwork } from '../../../workers/library/network.ts'
+import { virtualTime } from '../../../workers/library/time.ts'
+import type { AppMessageSocket, ReceivedMessage } from '../../../workers/app/message-socket.ts'
+import type { AddressInfo } from '../../../workers/app/address.ts'
+import {
+  type Answer,
+  LO_MTU,
+  PAYLOAD,
+  type Program,
+  type Side,
+  shownCmsg,
+  shownFlags,
+  shownPort,
+} from './calls.ts'
+
+const [INET6, STREAM, RAW, PACKET] = [10, 1, 3, 17]
+const SETTLE_MS = 2
+const STREAMS = ['listen', 'accept', 'socketpair']
+
+/** Is there nothing in a program but sockets of datagrams of IP? Streams have calls of Node's. */
+export const isOfDatagrams = ({ rows }: Program): boolean =>
+  rows.every(([name, ...args]) =>
+    name === 'socket' ? args[1] !== PACKET && args[2] !== STREAM : !STREAMS.includes(name)
+  )
+
+export const createRingsCalls = async (): Promise<Side> => {
+  const time = virtualTime()
+  const network = createNetwork({ time })
+  const host = await network.host('softnet', {
+    link: [{ ifname: 'lo', kind: 'lo', up: true, mtu: LO_MTU }],
+  })
+  await time.run(3000)
+  const files = new Map<string, { file: AppMessageSocket; family: number }>()
+
+  const failed = (error: unknown): number => (error as { errno: number }).errno
+  const on = async (
+    name: string,
+    call: (file: AppMessageSocket, family: number) => Promise<unknown>
+  ): Promise<Answer> => {
+    const found = files.get(name)
+    if (found === undefined) return -Errno.EBADF
+    // what is refused before it is asked throws at once
+    const answer = async () => ((await call(found.file, found.family)) as Answer | undefined) ?? 0
+    return answer().catch(failed)
+  }
+  const payload = (length: number, family: number): Uint8Array => {
+    const data = new Uint8Array(length)
+    data[0] = PAYLOAD(family)
+    return data
+  }
+  const shown = ({ address, port }: AddressInfo): string => `${address} ${shownPort(port)}`
+  const from = ({ from }: ReceivedMessage): string =>
+    from.address === '::' && from.port === 0 ? '' : ` from ${shown(from)}`
+  const receive = (
+    name: string,
+    length: number,
+    flags: number,
+    show: (message: ReceivedMessage) => Answer
+  ): Promise<Answer> =>
+    on(name, async (file) => show(await file.recvmsg(length, flags | MSG_DONTWAIT)))
+  const send: Side['send'] = (name, length, flags = 0) =>
+    on(name, (file, family) => file.sendmsg(payload(length, family), { flags }))
+  const recv: Side['recv'] = (name, length, flags = 0) =>
+    receive(name, length, flags, (message) => message.length)
+  const none = (): Promise<Answer> => Promise.reject(new Error('not of datagrams'))
+  const close: Side['close'] = (name) =>
+    on(name, async (file) => {
+      file.close()
+      files.delete(name)
+    })
+
+  return {
+    name: 'rings',
+    settle: () => time.run(SETTLE_MS),
+    end: async () => {
+      for (const name of [...files.keys()]) await close(name)
+    },
+    socket: async (name, family, type, protocol) => {
+      const options = {
+        family: family === INET6 ? 'IPv6' : 'IPv4',
+        type: type === RAW ? 'raw' : 'dgram',
+        protocol,
+      } as const
+      try {
+        files.set(name, { file: await host.message.createSocket(options), family })
+        return 0
+      } catch (error) {
+        return failed(error)
+      }
+    },
+    bind: (name, address, port) => on(name, (file) => file.bind(address, port)),
+    connect: (name, address, port) => on(name, (file) => file.connect(address, port)),
+    getsockname: (name) => on(name, async (file) => shown(await file.getsockname())),
+    getpeername: (name) => on(name, async (file) => shown(await file.getpeername())),
+    send,
+    recv,
+    sendmsg: send,
+    recvmsg: recv,
+    sendto: (name, length, address, port, flags = 0) =>
+      on(name, (file, family) =>
+        file.sendmsg(payload(length, family), { to: { address, port }, flags })
+      ),
+    sendcmsg: (name, length, address, port, ...messages) =>
+      on(name, (file, family) => {
+        const control = messages.map(([level, type, text]) => ({
+          level,
+          type,
+          data: Buffer.from(text, 'hex'),
+        }))
+        return file.sendmsg(payload(length, family), { to: { address, port }, control })
+      }),
+    recvfrom: (name, length, flags = 0) =>
+      receive(name, length, flags, (message) => `${message.length}${from(message)}`),
+    recvcmsg: (name, length, flags = 0) =>
+      receive(name, length, flags, (message) => {
+        const control = message.control.map(
+          (each) => ` ${shownCmsg(each.level, each.type, each.data)}`
+        )
+        return `${message.length}${shownFlags(message.flags)}${from(message)}${control.join('')}`
+      }),
+    shutdown: (name, how) => on(name, (file) => file.shutdown(how)),
+    setsockopt: (name, level, option, value) =>
+      on(name, (file) => file.setOption(level, option, value)),
+    getsockopt: (name, level, option) => on(name, (file) => file.getOption(level, option)),
+    close,
+    listen: none,
+    accept: none,
+    socketpair: none,
+  }
+}

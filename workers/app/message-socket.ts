@@ -1,0 +1,288 @@
+/**
+ * A socket of datagrams of an application with the calls of socket(2), each of which answers by a promise: sendmsg and recvmsg with
+ * control messages, and the error queue by MSG_ERRQUEUE. A UDP or ping socket lives on one worker, whither the others pass what is
+ * for its port; a raw one, which hears copies, has a socket on each. Application thread only.
+ */
+import { Errno } from '../../core/base/errno.ts'
+import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
+import { LARGE_BYTES } from '../../core/shm/layout.ts'
+import { MAX_HEADER, SKB_DATA, SKB_LEN } from '../../core/skb/skb.ts'
+import {
+  AppOp,
+  CLOSE_NOW,
+  E_ADDR,
+  E_ARG0,
+  E_CONTROL,
+  E_LPORT,
+  E_PORT,
+  E_SKB,
+} from '../../core/socket/app-constants.ts'
+import { MSG_DONTWAIT, MSG_ERRQUEUE } from '../../core/socket/socket-constants.ts'
+import {
+  SK_EVENT_ERROR,
+  SK_EVENT_HUP,
+  SK_EVENT_READ,
+  SOCK_DGRAM,
+  SOCK_RAW,
+} from '../../core/socket/sock.ts'
+import { type AddressInfo, addressAt, wordsOf } from './address.ts'
+import type { Endpoint, Engine } from './engine.ts'
+import { netError } from './errors.ts'
+import {
+  type Beside,
+  besideAt,
+  type ControlMessage,
+  controlLength,
+  senderAt,
+  writeControl,
+} from './message.ts'
+
+export type MessageSocketOptions = {
+  family?: 'IPv4' | 'IPv6'
+  /** dgram: UDP, or with the protocol of ICMP echo requests; raw: an IP protocol. */
+  type?: 'dgram' | 'raw'
+  protocol?: number
+}
+type SendOptions = {
+  /** Without it: to whom it is connected. */
+  to?: { address: string; port?: number }
+  control?: readonly ControlMessage[]
+  /** MSG_* */
+  flags?: number
+}
+/** With MSG_TRUNC there was more than `data` has: `length` octets. */
+export type ReceivedMessage = Beside & { data: Buffer; length: number; from: AddressInfo }
+
+/** What a call answers; `at` is its record. */
+type Answer<T> = (at: number, result: number) => T
+type Asked = {
+  read: Answer<unknown>
+  done: (value: never) => void
+  fail: (error: Error) => void
+  syscall: string
+}
+
+const LARGEST = LARGE_BYTES - MAX_HEADER
+const READABLE = SK_EVENT_READ | SK_EVENT_ERROR | SK_EVENT_HUP
+const NO_WORDS = [0, 0, 0, 0] as const
+const nothing = (): void => {}
+
+export class AppMessageSocket implements Endpoint {
+  readonly #engine: Engine
+  readonly #family: number
+  readonly #type: number
+  readonly #protocol: number
+  readonly #sids: number[] = []
+  /** Calls that are to be answered, in order, by worker. */
+  readonly #asked: Asked[][] = []
+  /** What a socket that is made again has to be told. */
+  readonly #steps: ((sid: number) => void)[] = []
+  /** Somebody waits for something to come. */
+  #comes: PromiseWithResolvers<void> | undefined
+  #isClosed = false
+
+  constructor(engine: Engine, options: MessageSocketOptions = {}) {
+    const { family = 'IPv4', type = 'dgram', protocol = 0 } = options
+    this.#engine = engine
+    this.#family = family === 'IPv4' ? AF_INET : AF_INET6
+    this.#type = type === 'raw' ? SOCK_RAW : SOCK_DGRAM
+    this.#protocol = protocol
+  }
+  /** Makes the socket; nothing else may be asked before. */
+  async open(): Promise<this> {
+    const workers = this.#type === SOCK_RAW ? this.#engine.workers : 1
+    const made = Array.from({ length: workers }, (_, worker) => this.#openAt(worker))
+    await Promise.all(made).catch((error: Error) => {
+      this.close()
+      throw error
+    })
+    return this
+  }
+  #openAt(worker: number): Promise<void> {
+    const sid = this.#engine.claim(worker, this)
+    if (sid === 0) return Promise.reject(netError(-Errno.EMFILE, 'socket'))
+    this.#sids[worker] = sid
+    this.#asked[worker] = []
+    return this.#ask(worker, 'socket', nothing, () =>
+      this.#engine.askSocket(sid, this.#family, this.#type, 0, this.#protocol)
+    )
+  }
+
+  /** Submits a call to the socket of a worker; its answer is what `read` makes of the record, or an error. */
+  #ask<T>(
+    worker: number,
+    syscall: string,
+    read: Answer<T>,
+    submit: (sid: number) => void
+  ): Promise<T> {
+    if (this.#isClosed) return Promise.reject(netError(-Errno.EBADF, syscall))
+    return new Promise<T>((done, fail) => {
+      this.#asked[worker].push({ read, done: done as Asked['done'], fail, syscall })
+      submit(this.#sids[worker])
+    })
+  }
+  /** The same of each worker's, now and of those that are made again. */
+  async #tell(syscall: string, submit: (sid: number) => void): Promise<void> {
+    const answers = this.#sids.map((_, worker) => this.#ask(worker, syscall, nothing, submit))
+    await Promise.all(answers)
+    this.#steps.push(submit)
+  }
+
+  async bind(address: string, port = 0): Promise<void> {
+    let chosen = port
+    const read: Answer<void> = (at) => {
+      chosen = this.#engine.arena.i32[at + E_LPORT]
+    }
+    const bind = this.#withAddress(AppOp.BIND, 'bind', address, port)
+    await Promise.all(this.#sids.map((_, worker) => this.#ask(worker, 'bind', read, bind)))
+    // one that is made again has the port that was chosen
+    this.#steps.push(this.#withAddress(AppOp.BIND, 'bind', address, chosen))
+  }
+  connect(address: string, port = 0): Promise<void> {
+    return this.#tell('connect', this.#withAddress(AppOp.CONNECT, 'connect', address, port))
+  }
+  #withAddress(op: number, syscall: string, address: string, port: number): (sid: number) => void {
+    const words = this.#wordsOf(address, syscall)
+    return (sid) => this.#engine.askWithAddress(op, sid, words, port)
+  }
+  #wordsOf(address: string, syscall: string): readonly number[] {
+    const words = wordsOf(address, this.#engine.arena)
+    if (words === null) throw netError(-Errno.EINVAL, syscall, address)
+    return words
+  }
+  setOption(level: number, name: number, value: number): Promise<void> {
+    return this.#tell('setsockopt', (sid) => this.#engine.askOption(sid, level, name, value))
+  }
+  getOption(level: number, name: number): Promise<number> {
+    return this.#ask(
+      0,
+      'getsockopt',
+      (_, result) => result,
+      (sid) => this.#engine.askGetOption(sid, level, name)
+    )
+  }
+  getsockname(): Promise<AddressInfo> {
+    const read: Answer<AddressInfo> = (at) => this.#addressAt(at + E_ARG0, at + E_LPORT)
+    return this.#ask(0, 'getsockname', read, (sid) => this.#engine.ask(AppOp.GETSOCKNAME, sid))
+  }
+  getpeername(): Promise<AddressInfo> {
+    const read: Answer<AddressInfo> = (at) => this.#addressAt(at + E_ADDR, at + E_PORT)
+    return this.#ask(0, 'getpeername', read, (sid) => this.#engine.ask(AppOp.GETPEERNAME, sid))
+  }
+  /** A wildcard is stored without its family. */
+  #addressAt(words: number, port: number): AddressInfo {
+    const { i32 } = this.#engine.arena
+    const found = addressAt(i32, words, i32[port])
+    if (this.#family !== AF_INET || found.family === 'IPv4') return found
+    return { address: '0.0.0.0', family: 'IPv4', port: i32[port] }
+  }
+  /** SHUT_* */
+  async shutdown(how: number): Promise<void> {
+    const ask = (sid: number): void => this.#engine.ask(AppOp.SHUTDOWN, sid, how)
+    const answers = this.#sids.map((_, worker) => this.#ask(worker, 'shutdown', nothing, ask))
+    await Promise.all(answers)
+  }
+
+  /** How many octets were sent. */
+  async sendmsg(data: Uint8Array, options: SendOptions = {}): Promise<number> {
+    const { to, control = [], flags = 0 } = options
+    const { skbs, arena, bytes } = this.#engine
+    const words = to === undefined ? NO_WORDS : this.#wordsOf(to.address, 'sendmsg')
+    const beside = controlLength(control)
+    if (data.length + beside > LARGEST) throw netError(-Errno.EMSGSIZE, 'sendmsg')
+    const skb = this.#isClosed ? 0 : skbs.alloc(data.length + beside, MAX_HEADER)
+    if (skb === 0) throw netError(this.#isClosed ? -Errno.EBADF : -Errno.ENOBUFS, 'sendmsg')
+    const from = skbs.put(skb, data.length + beside)
+    arena.u8.set(data, from)
+    writeControl(bytes, from + data.length, control)
+    return this.#ask(
+      0,
+      'sendmsg',
+      (_, result) => result,
+      (sid) => {
+        const port = to === undefined ? -1 : (to.port ?? 0)
+        this.#engine.askSendmsg(sid, skb, words, port, flags, beside)
+      }
+    )
+  }
+
+  /**
+   * One message of at most `length` octets. Waits for it, but with MSG_DONTWAIT or, of the error queue, with MSG_ERRQUEUE, as
+   * Linux does: then EAGAIN.
+   */
+  async recvmsg(length: number, flags = 0): Promise<ReceivedMessage> {
+    for (;;) {
+      // asked for before anybody looks, so that nothing that comes meanwhile is missed
+      const comes = (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) === 0 ? this.#wait() : undefined
+      for (const worker of this.#sids.keys()) {
+        const message = await this.#receive(worker, length, flags)
+        if (message !== undefined) return message
+      }
+      if (comes === undefined) throw netError(-Errno.EAGAIN, 'recvmsg')
+      await comes
+    }
+  }
+  async #receive(
+    worker: number,
+    length: number,
+    flags: number
+  ): Promise<ReceivedMessage | undefined> {
+    const read: Answer<ReceivedMessage> = (at, result) => this.#messageAt(at, result)
+    const ask = (sid: number): void => this.#engine.askRecvmsg(sid, length, flags)
+    try {
+      return await this.#ask(worker, 'recvmsg', read, ask)
+    } catch (error) {
+      if ((error as { errno: number }).errno === -Errno.EAGAIN) return undefined
+      throw error
+    }
+  }
+  #messageAt(at: number, length: number): ReceivedMessage {
+    const { arena, copyBytes, consume } = this.#engine
+    const { i32 } = arena
+    const skb = i32[at + E_SKB]
+    const beside = besideAt(this.#engine, at)
+    const data = copyBytes(i32[skb + SKB_DATA], i32[skb + SKB_LEN] - i32[at + E_CONTROL])
+    const from = senderAt(this.#engine, at)
+    consume(skb)
+    return { data, length, from, ...beside }
+  }
+  /** Until something comes: data, or an error. */
+  #wait(): Promise<void> {
+    if (this.#comes === undefined) {
+      this.#comes = Promise.withResolvers<void>()
+      for (const sid of this.#sids) this.#engine.ask(AppOp.POLL, sid, READABLE)
+    }
+    return this.#comes.promise
+  }
+  #came(): void {
+    this.#comes?.resolve()
+    this.#comes = undefined
+  }
+
+  completion(op: number, at: number, result: number, sid: number): void {
+    if (op === AppOp.CLOSE) return
+    if (op === AppOp.POLL) {
+      // a newer one has taken its place, or the socket is closed
+      if (result !== -Errno.ECANCELED) this.#came()
+      return
+    }
+    const { read, done, fail, syscall } = this.#asked[this.#engine.workerOf(sid)].shift()!
+    if (result < 0) fail(netError(result, syscall))
+    else done(read(at, result) as never)
+  }
+  /** Its worker was restarted: what was asked of it is not answered any more, and it is made again. */
+  lost(_sid: number, worker: number): void {
+    for (const { fail, syscall } of this.#asked[worker].splice(0))
+      fail(netError(-Errno.ECONNRESET, syscall))
+    if (this.#isClosed) return
+    this.#openAt(worker).catch(nothing)
+    for (const step of this.#steps) this.#ask(worker, 'socket', nothing, step).catch(nothing)
+    this.#came()
+  }
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    for (const sid of this.#sids) if (sid !== undefined) this.#engine.askClose(sid, CLOSE_NOW)
+    this.#came()
+  }
+}
