@@ -295,6 +295,20 @@ const TABLE = {
 
   /** Seconds that the fragments of a datagram wait for each other. */
   ipfrag_time: number('net.ipv4.ipfrag_time', 30, 0, 3600),
+  /**
+   * Octets of packet memory beyond which no fragment is taken, of all workers together, if the budget of packet memory has not
+   * made the oldest datagram give way before; and one that only bounds that one, as in Linux since 4.17.
+   */
+  ipfrag_high_thresh: {
+    ...number('net.ipv4.ipfrag_high_thresh', 4194304),
+    notBelow: 'net.ipv4.ipfrag_low_thresh',
+  },
+  ipfrag_low_thresh: {
+    ...number('net.ipv4.ipfrag_low_thresh', 3145728),
+    notAbove: 'net.ipv4.ipfrag_high_thresh',
+  },
+  /** Fragments of others from the same host between two of a datagram, as identifications come round again; 0: any number. */
+  ipfrag_max_dist: number('net.ipv4.ipfrag_max_dist', 64),
 
   // ---- net.ipv4: UDP
   /** Sockets that are bound to no device hear VRFs as well. */
@@ -328,6 +342,15 @@ const TABLE = {
   route6_min_adv_mss: number('net.ipv6.route.min_adv_mss', 1220, 0, 65475),
   /** Seconds that the fragments of a datagram wait for each other. */
   ip6frag_time: number('net.ipv6.ip6frag_time', 60, 0, 3600),
+  /** As IPv4's. */
+  ip6frag_high_thresh: {
+    ...number('net.ipv6.ip6frag_high_thresh', 4194304),
+    notBelow: 'net.ipv6.ip6frag_low_thresh',
+  },
+  ip6frag_low_thresh: {
+    ...number('net.ipv6.ip6frag_low_thresh', 3145728),
+    notAbove: 'net.ipv6.ip6frag_high_thresh',
+  },
   icmp6_echo_ignore_all: onOff('net.ipv6.icmp.echo_ignore_all', 0),
   icmp6_echo_ignore_multicast: onOff('net.ipv6.icmp.echo_ignore_multicast', 0),
   /** Milliseconds between two errors to one host. */
