@@ -16,6 +16,7 @@ import {
   THREAD_WORDS,
 } from '../core/shm/layout.ts'
 import { createRinger } from './app/doorbell.ts'
+import { giveBack } from './give-back.ts'
 import { wake as ringEventfd } from './os/poll.ts'
 
 /** Wakes a thread that sleeps; any thread. `id` names the stack among those of the process. */
@@ -35,7 +36,7 @@ export const createWake = ({ i32, layout }: Arena, id: string) => {
 
 /**
  * `sleep(pending, wait)`: sleeps by `wait` unless `pending` says that work has come, or control has published
- * something since the thread's last quiescent point.
+ * something since the thread's last quiescent point. The first time it gives back what the thread's start left behind.
  */
 export const createSleep = ({ i32, layout }: Arena, thread: number) => {
   const block = layout.threadBlocks + thread * THREAD_WORDS
@@ -43,9 +44,15 @@ export const createSleep = ({ i32, layout }: Arena, thread: number) => {
   const isTold = (): boolean =>
     Atomics.load(i32, G_GENERATION) !== i32[block + THREAD_ACK] ||
     Atomics.load(i32, G_SHUTDOWN) !== 0
+  let hasRested = false
   return (pending: () => boolean, wait: () => void): void => {
     Atomics.store(i32, sleeping, 1)
-    if (!isTold() && !pending()) wait()
+    if (!isTold() && !pending()) {
+      // whoever rings meanwhile is not missed: it says that it sleeps
+      if (!hasRested) giveBack()
+      hasRested = true
+      wait()
+    }
     Atomics.store(i32, sleeping, 0)
   }
 }
