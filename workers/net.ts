@@ -21,7 +21,7 @@ import { createStack } from '../core/stack.ts'
 import { createQueueReader } from './drivers/queues.ts'
 import { KINDS } from './kinds.ts'
 import { setAffinity } from './os/affinity.ts'
-import { monotonicUs } from './os/clock.ts'
+import { monotonicUs, realtimeUs } from './os/clock.ts'
 import { createPollSet } from './os/poll.ts'
 import { createQuiescent } from './quiescent.ts'
 import { random } from './random.ts'
@@ -54,6 +54,7 @@ const start = (restarted: boolean) => {
     random,
     wake,
     nowUs: monotonicUs,
+    realtimeUs,
     kinds: KINDS,
     restarted,
   })
