@@ -34,6 +34,9 @@ export const createWake = ({ i32, layout }: Arena, id: string) => {
   }
 }
 
+/** This thread has rested: what its start left behind is given back. A stack that begins again has no time for that. */
+let hasRested = false
+
 /**
  * `sleep(pending, wait)`: sleeps by `wait` unless `pending` says that work has come, or control has published
  * something since the thread's last quiescent point. The first time it gives back what the thread's start left behind.
@@ -44,7 +47,6 @@ export const createSleep = ({ i32, layout }: Arena, thread: number) => {
   const isTold = (): boolean =>
     Atomics.load(i32, G_GENERATION) !== i32[block + THREAD_ACK] ||
     Atomics.load(i32, G_SHUTDOWN) !== 0
-  let hasRested = false
   return (pending: () => boolean, wait: () => void): void => {
     Atomics.store(i32, sleeping, 1)
     if (!isTold() && !pending()) {

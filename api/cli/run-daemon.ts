@@ -5,7 +5,6 @@
 import { availableParallelism } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import type { StackConfig } from '../../core/control/text/messages.ts'
-import { giveBack } from '../../workers/give-back.ts'
 import { createLog, isJournal, type Log } from '../../workers/log.ts'
 import { moduleUrl } from '../../workers/modules.ts'
 import { createApp } from '../app.ts'
@@ -176,7 +175,8 @@ const runOn = async (
       hostApi: HOST_API,
     })
     // what the start left behind is given back; the engine's own threads for that begin here, and not with what is kept below
-    giveBack()
+    Bun.gc(true)
+    Bun.shrink()
     if (args.pidFile !== undefined) writePidFile(args.pidFile)
     if (args.user !== undefined) await goOnAs(args.user)
     api.serve(createDaemonApp(api, config.api ?? {}, daemon, args, { log, tellChange }))
