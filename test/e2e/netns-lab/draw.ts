@@ -22,7 +22,10 @@ const undoing = (line: string): string[] => {
   if (/^ip (-\w )?(route|rule|neigh) add /.test(line)) return [line.replace(' add ', ' del ')]
   if (line.startsWith('sysctl ')) return [line.replace(/1$/, '0')]
   const [, id] = /^ip nexthop add id (\d+) /.exec(line) ?? []
-  return id === undefined ? [] : [`ip nexthop del id ${id}`]
+  if (id !== undefined) return [`ip nexthop del id ${id}`]
+  const [, dev] = /^ip link add (\w+) up /.exec(line) ?? []
+  // the kernel ends what is in a namespace some time after the namespace
+  return dev === undefined ? [] : [`ip link del ${dev}`]
 }
 
 export type Lab = ReturnType<typeof draw>
@@ -145,7 +148,8 @@ export const draw = (seed: number, family: Family) => {
   } of [...edges])
     if (below(3) === 0) join(near.name, far.name, net + 30)
   join(names[0]!, names.at(-1)!, 99)
-  for (const name of names) lines.push(`ip netns add ${name}`, `ip -n ${name} link set lo up`)
+  for (const name of names) lines.push(`ip netns add ${name}`)
+  for (const name of names) ip(name, 'link set lo up')
   for (const edge of edges) addEdge(edge)
   for (const [k, edge] of edges.entries()) {
     if (below(3) === 0) addOnlink(edge, k)
