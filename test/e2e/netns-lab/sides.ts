@@ -27,7 +27,10 @@ const SYSCTLS = {
   'net.ipv6.conf.default.accept_dad': 0,
   'net.ipv6.auto_flowlabels': 0,
 }
-const SOFTNET_SYSCTLS = { 'net.ipv4.neigh.default.retrans_time_ms': RETRANS_MS }
+const SOFTNET_SYSCTLS = {
+  'net.ipv4.neigh.default.retrans_time_ms': RETRANS_MS,
+  'net.ipv6.neigh.default.retrans_time_ms': RETRANS_MS,
+}
 /** And the kernel's nets besides, which have these of the machine. */
 const KERNEL_SYSCTLS = {
   'net.ipv4.conf.all.rp_filter': 0,
