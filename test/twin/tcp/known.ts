@@ -196,18 +196,28 @@ const isNotsentOfNothing = ({ steps, difference }: Run): boolean => {
     / UNCONN (?!.*OUT)/.test(line)
   )
 }
-/** More can, or could, go at once from one, and what was sent is the same as far as it goes, but for PSH at the ends of super-frames. */
+/** Where text begins that a line has, or null. */
+const textAt = (line: string): number | null => {
+  const [, seq, len] = /^> \S+ (\d+):\d+\((\d+)\)/.exec(line) ?? []
+  return seq === undefined || len === '0' ? null : Number(seq)
+}
+/**
+ * More can, or could, go at once from one. What both have sent is the same but for PSH at the ends of super-frames; what only one
+ * has sent is text that goes for the first time, at once: nobody's timer has sent it.
+ */
 const isPace = (run: Run): boolean => {
+  if (!run.otherPaces.includes(true) || stepOf(run).do === 'wait') return false
   const [kernel, softnet] = [run.difference!.kernel, run.difference!.softnet].map((lines) =>
-    lines
-      .filter((line) => line.startsWith('> '))
-      .map((line) => line.replace(/^> P?/, '> ').replace(WINDOW, ''))
+    lines.filter((line) => line.startsWith('> '))
   ) as [string[], string[]]
-  const shorter = Math.min(kernel.length, softnet.length)
+  const isKernelMore = kernel.length > softnet.length
+  const [more, less] = isKernelMore ? [kernel, softnet] : [softnet, kernel]
+  const bare = (line: string): string => line.replace(/^> P?/, '> ')
+  const { sent } = run.halves[isKernelMore ? 1 : 0].flow
   return (
-    run.otherPaces.includes(true) &&
-    Math.max(kernel.length, softnet.length) > 0 &&
-    kernel.slice(0, shorter).join() === softnet.slice(0, shorter).join()
+    kernel.join() !== softnet.join() &&
+    less.every((line, k) => isSameText(run, bare(line), bare(more[k]!))) &&
+    more.slice(less.length).every((line) => (textAt(line) ?? -1) >= sent)
   )
 }
 
