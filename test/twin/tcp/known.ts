@@ -221,6 +221,35 @@ const isPace = (run: Run): boolean => {
   )
 }
 
+const CA_STATE = INFO.findIndex(([name]) => name === 'ca_state')
+const TCP_CA_DISORDER = 1
+/** Only softnet sends, in Disorder, text that goes for the first time. */
+const isLimitedTransmit = (run: Run): boolean => {
+  const [kernel, softnet] = run.halves
+  const states = [...kernel.shown.values()].map(({ info }) => info[CA_STATE])
+  const lines = (all: readonly string[]): string[] => all.filter((line) => line.startsWith('> '))
+  const [less, more] = [lines(run.difference!.kernel), lines(run.difference!.softnet)]
+  return (
+    states.includes(TCP_CA_DISORDER) &&
+    isSegment(stepOf(run), /\./) &&
+    more.length > less.length &&
+    less.every((line, k) => isSameText(run, line, more[k]!)) &&
+    more.slice(less.length).every((line) => (textAt(line) ?? -1) >= kernel.flow.sent) &&
+    softnet.flow.sent > kernel.flow.sent
+  )
+}
+/** Only one remembers an error of ICMP's that is no fatal one, after which text has come. */
+const isErrorForgotten = ({ steps, difference }: Run): boolean => {
+  const { at, kernel, softnet } = difference!
+  const error = steps.findIndex((step) => step.do === 'icmp')
+  return (
+    error >= 0 &&
+    encodeStep(steps[at]!).endsWith(' get SO_ERROR') &&
+    [kernel, softnet].some((lines) => lines.join() === '0') &&
+    steps.slice(error, at).some((step) => step.do === 'segment' && step.segment.len > 0)
+  )
+}
+
 const PLACE = /(?<=^> (?:\.|R\.?) .*) tos \d+ ttl \d+$/
 /** Acknowledgements and resets that differ in TTL and TOS, when one of these was changed; the kernel's TTL is the default's. */
 const isOtherPlace = (run: Run): boolean =>
@@ -274,6 +303,16 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'what goes at once, and so where PSH stands and what waits for more (tcp_tso_autosize, tcp_tso_should_defer), goes by the pace, and that by round trips that took longer to one than to the other',
     isIt: isPace,
+  },
+  {
+    reason:
+      'RFC 3042 2: each of the first duplicate acknowledgements lets a new segment go; the kernel holds it back where it thinks the next acknowledgement near, though what is missing will hardly be acknowledged (tcp_tso_should_defer)',
+    isIt: isLimitedTransmit,
+  },
+  {
+    reason:
+      'text clears a soft error unless it is predicted, and that it is not while a socket has no memory in hand for it, which is each one’s own (tcp_rcv_established, sk_forward_alloc)',
+    isIt: isErrorForgotten,
   },
   {
     reason:
