@@ -40,6 +40,8 @@ const oldSegments = ({ steps, halves: [kernel] }: Run): { at: number; segment: S
     return isOld && /^P?\.[EW]*$/.test(step.segment.flags) ? [{ at, segment: step.segment }] : []
   })
 }
+/** No connection has a file. */
+const IS_HIDDEN = /^$|^0 LISTEN[^,]*$/
 const ECHO = / ts ecr \d+/g
 const WINDOW = / win \d+/g
 /** The highest that is acknowledged. */
@@ -106,14 +108,17 @@ const hasTextBehindFin = ({ steps, difference }: Run): boolean => {
     segments.some(({ seq, len }) => ends.some((end) => seq <= end + 1 && seq + len > end))
   )
 }
-/** It, or its end, lies between the edges of the two windows. */
-const isAtEdge = (run: Run): boolean => {
-  const step = stepOf(run)
-  if (step.do !== 'segment') return false
-  const [a = 0, b = 0] = run.halves.map(({ edge }) => edge)
-  const { seq, len, flags } = step.segment
-  const end = seq + len + (flags.includes('F') ? 1 : 0)
-  return [seq, end].some((at) => at >= Math.min(a, b) && at <= Math.max(a, b)) && a !== b
+/** It, or its end, lies between the edges of the two windows, or one's before did that no file could show. */
+const isAtEdge = ({ steps, edges, difference }: Run): boolean => {
+  const { at, before } = difference!
+  const from = IS_HIDDEN.test(before) ? 0 : at
+  return steps.slice(from, at + 1).some((step, k) => {
+    if (step.do !== 'segment') return false
+    const [a, b] = edges[from + k]!
+    const { seq, len, flags } = step.segment
+    const end = seq + len + (flags.includes('F') ? 1 : 0)
+    return [seq, end].some((one) => one >= Math.min(a, b) && one <= Math.max(a, b)) && a !== b
+  })
 }
 
 /** What a line reports by SACK lies behind a hole, or has come twice; null when it reports nothing. */
