@@ -474,8 +474,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       (flags & (SACK_NEW | SACK_DSACK | ACK_ECE)) !== 0 ||
       i32[sk + TP_CA_STATE] !== TCP_CA_OPEN
     const rexmit = isDubious ? recovery.fastretransAlert(sk, una, flags, tsecr) : REXMIT_NONE
-    // unless the alert has set the reordering timer
-    if (mayReset && !(isDubious && recovery.isReoArmed())) deps.xmitTimer.setXmitTimer(sk)
+    // unless the alert has set it, or the one of reordering
+    if (mayReset && !(isDubious && recovery.isTimerSet())) deps.xmitTimer.setXmitTimer(sk)
     delivered = (i32[sk + TP_DELIVERED] - delivered) | 0
     lost = (i32[sk + TP_LOST] - lost) | 0
     rate.rateGen(sk, delivered, lost)

@@ -1,33 +1,27 @@
 // Much that is in flight, and a peer that reports holes, duplicates of what it has and of what it has not, or nothing for long.
 
-import { INFO } from '../end.ts'
 import type { Half } from '../play.ts'
 import type { Step } from '../script.ts'
 import { call, type Draw, type Peer, segment, wait } from './draw.ts'
 import { usual } from './segments.ts'
 
-const SND_MSS = INFO.findIndex(([name]) => name === 'snd_mss')
 /** Segments in front of what was sent last. */
 const MOST_BEHIND = 12
 
-/** A block of whole segments, or nearly, from `at` on. */
-const block = (draw: Draw, at: number, size: number): [number, number] => {
-  const start = at + (draw.chance(90) ? 0 : draw.pick([-1, 1, -10]))
-  return [
-    start,
-    start + size * draw.pick([1, 1, 1, 2, 3]) + (draw.chance(90) ? 0 : draw.pick([-1, 1])),
-  ]
+type Bounds = readonly number[]
+/** From where one segment begins to where another does, mostly. */
+const block = (draw: Draw, bounds: Bounds, at: number): [number, number] => {
+  const place = (k: number): number => bounds[Math.min(Math.max(k, 0), bounds.length - 1)]!
+  const odd = (): number => (draw.chance(98) ? 0 : draw.pick([-1, 1, -10]))
+  return [place(at) + odd(), place(at + draw.pick([1, 1, 1, 2, 3])) + odd()]
 }
-/** What has come twice: below what is acknowledged, across it, or within what is reported next. */
-const duplicate = (draw: Draw, ack: number, size: number): [number, number] => {
-  const start = ack + size * draw.pick([-1, -1, -2, -4, 0, 1, 2])
-  return block(draw, start, size)
-}
-const reports = (draw: Draw, ack: number, size: number): string[] => {
+/** A duplicate is below what is acknowledged, across it, or within what is reported next. */
+const reports = (draw: Draw, bounds: Bounds, at: number): string[] => {
   const blocks = Array.from({ length: draw.pick([0, 1, 1, 1, 2, 3]) }, (_, k) =>
-    block(draw, ack + size * (1 + 2 * k + draw.below(2)), size)
+    block(draw, bounds, at + 1 + 2 * k + draw.below(2))
   )
-  if (draw.chance(30)) blocks.unshift(duplicate(draw, ack, size))
+  if (draw.chance(30))
+    blocks.unshift(block(draw, bounds, at + draw.pick([-1, -1, -2, -4, 0, 1, 2])))
   return blocks.length === 0 ? [] : ['nop', 'nop', `sack ${blocks.slice(0, 3).flat().join(' ')}`]
 }
 
@@ -36,9 +30,10 @@ export const lossStep = (draw: Draw, peer: Peer, view: Half, slot: number): Step
   if (kind < 2) return call(slot, 'send', draw.pick([1460, 3000, 10_000]))
   if (kind < 4) return wait(draw.pick([10, 60, 230, 330]))
   const base = usual(draw, peer, view)
-  const size = view.shown.get(slot)?.info[SND_MSS] ?? 1460
-  const ack = Math.max(1, view.flow.sent - size * draw.below(MOST_BEHIND))
-  const options = base.options!.filter((option) => !option.startsWith('sack '))
-  const blocks = peer.hasSack || draw.chance(5) ? reports(draw, ack, size) : []
-  return segment({ ...base, ack, win: 65535, options: [...options, ...blocks] })
+  const bounds = [...view.flow.starts, view.flow.sent].sort((a, b) => a - b)
+  const at = Math.max(0, bounds.length - 1 - draw.below(MOST_BEHIND))
+  const options = base.options!.filter((option) => !/^(nop|sack .*)$/.test(option))
+  const stamp = options.length > 0 ? ['nop', 'nop', ...options] : []
+  const blocks = peer.hasSack || draw.chance(5) ? reports(draw, bounds, at) : []
+  return segment({ ...base, ack: bounds[at]!, win: 65535, options: [...stamp, ...blocks] })
 }
