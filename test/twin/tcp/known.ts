@@ -201,6 +201,7 @@ const isNotsentOfNothing = ({ steps, difference }: Run): boolean => {
     / UNCONN (?!.*OUT)/.test(line)
   )
 }
+const SACK = /, nop, nop, sack [^\]]*/
 /** Where text begins that a line has, or null. */
 const textAt = (line: string): number | null => {
   const [, seq, len] = /^> \S+ (\d+):\d+\((\d+)\)/.exec(line) ?? []
@@ -217,7 +218,8 @@ const isPace = (run: Run): boolean => {
   ) as [string[], string[]]
   const isKernelMore = kernel.length > softnet.length
   const [more, less] = isKernelMore ? [kernel, softnet] : [softnet, kernel]
-  const bare = (line: string): string => line.replace(/^> P?/, '> ')
+  // what is reported by SACK goes in each segment of a super-frame
+  const bare = (line: string): string => line.replace(/^> P?/, '> ').replace(SACK, '')
   const { sent } = run.halves[isKernelMore ? 1 : 0].flow
   return (
     kernel.join() !== softnet.join() &&
@@ -226,9 +228,23 @@ const isPace = (run: Run): boolean => {
   )
 }
 
+/** They differ in PSH of what goes again. */
+const isCutForReports = (run: Run): boolean => {
+  const { kernel, softnet } = run.difference!
+  const { sent } = run.halves[0].flow
+  const bare = (line: string): string => line.replace(/^> P?/, '> ')
+  return (
+    kernel.length === softnet.length &&
+    kernel.every((line, k) => {
+      const other = softnet[k]!
+      if (isSameText(run, line, other)) return true
+      return (textAt(line) ?? sent) < sent && isSameText(run, bare(line), bare(other))
+    })
+  )
+}
 const CA_STATE = INFO.findIndex(([name]) => name === 'ca_state')
 const TCP_CA_DISORDER = 1
-/** Only softnet sends, in Disorder, text that goes for the first time. */
+/** Only softnet sends, in Disorder and at once, text that goes for the first time. */
 const isLimitedTransmit = (run: Run): boolean => {
   const [kernel, softnet] = run.halves
   const states = [...kernel.shown.values()].map(({ info }) => info[CA_STATE])
@@ -236,7 +252,7 @@ const isLimitedTransmit = (run: Run): boolean => {
   const [less, more] = [lines(run.difference!.kernel), lines(run.difference!.softnet)]
   return (
     states.includes(TCP_CA_DISORDER) &&
-    isSegment(stepOf(run), /\./) &&
+    stepOf(run).do !== 'wait' &&
     more.length > less.length &&
     less.every((line, k) => isSameText(run, line, more[k]!)) &&
     more.slice(less.length).every((line) => (textAt(line) ?? -1) >= kernel.flow.sent) &&
@@ -308,6 +324,11 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'what goes at once, and so where PSH stands and what waits for more (tcp_tso_autosize, tcp_tso_should_defer), goes by the pace, and that by round trips that took longer to one than to the other',
     isIt: isPace,
+  },
+  {
+    reason:
+      'a super-frame of which part is reported is cut in two by the kernel, and into segments where large buffers are dear; a super-frame that goes again has PSH at its end (tcp_match_skb_to_sack, __tcp_transmit_skb)',
+    isIt: isCutForReports,
   },
   {
     reason:

@@ -173,6 +173,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   let ackedPackets = 0
   let retransAcked = false
   let seqRttUs = -1
+  /** Of what was sent last of it. */
+  let lastRttUs = -1
   /** Octets of it that a block had reported before. */
   let knownBytes = 0
   /** ACK_ORIG, when something sent once was acknowledged. */
@@ -214,7 +216,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     if ((flags & CBF_RETRANS) !== 0) i32[sk + TP_RETRANS_OUT] -= n
     if ((flags & CBF_EVER_RETRANS) !== 0) retransAcked = true
     else if ((flags & CBF_SACKED) === 0) {
-      if (seqRttUs < 0) seqRttUs = (time[TIME_US] - i32[skb + CB_TIME]) | 0
+      lastRttUs = (time[TIME_US] - i32[skb + CB_TIME]) | 0
+      if (seqRttUs < 0) seqRttUs = lastRttUs
       if (((i32[skb + CB_SEQ] - reord) | 0) < 0) reord = i32[skb + CB_SEQ]
       if (((end - i32[sk + TP_HIGH_SEQ]) | 0) <= 0) origAcked = ACK_ORIG
     }
@@ -240,6 +243,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     ackedPackets = 0
     retransAcked = false
     seqRttUs = -1
+    lastRttUs = -1
     knownBytes = 0
     origAcked = 0
     reord = i32[sk + TP_SND_UNA]
@@ -272,9 +276,13 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     if (n > 0) ackSegments(sk, skb, n, una)
   }
 
-  /** One sample for the estimator: of what was never retransmitted (Karn), else by timestamp (RFC 7323 4). */
+  /**
+   * One sample for the estimator: of what was never retransmitted (Karn), else by timestamp (RFC 7323 4). The shortest round trip
+   * and the congestion control go by what was sent last of it (tcp_ack_update_rtt).
+   */
   const updateRtt = (sk: number, opts: Int32Array): void => {
     let sample = retransAcked ? -1 : seqRttUs
+    lastRtt = sacktagRtt >= 0 ? sacktag.lastSackRtt() : retransAcked ? -1 : lastRttUs
     if (sample < 0) sample = sacktagRtt
     if (
       sample < 0 &&
@@ -283,14 +291,16 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       opts[OPT_TSECR] !== 0
     ) {
       const ms = (time[TIME_MS] + i32[sk + TP_TS_OFFSET] - opts[OPT_TSECR]) | 0
-      if (ms >= 0 && ms < 0x100000) sample = Math.max(ms, 1) * 1000
+      if (ms >= 0 && ms < 0x100000) sample = lastRtt = Math.max(ms, 1) * 1000
     }
     if (sample < 0) return
-    updateMinRtt(i32, sk, sample)
+    updateMinRtt(i32, sk, lastRtt)
     rttEstimator(i32, sk, sample)
     setRto(i32, sk)
     i32[sk + TP_BACKOFF] = 0
   }
+  /** That of what the acknowledgement being processed says to have come, and was sent last; or -1. */
+  let lastRtt = -1
   let sacktagRtt = -1
 
   /** Nothing is in flight: the acknowledgement may answer a window probe. */
@@ -332,11 +342,10 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     i32[sk + TP_CA_STATE] === TCP_CA_OPEN
   /** The round trip of what was sent once alone (Karn), by the acknowledgement or by SACK. */
   const noteAcked = (sk: number, una: number): void => {
-    const rttUs = retransAcked ? -1 : seqRttUs >= 0 ? seqRttUs : sacktagRtt
-    sample[RS_RTT_US] = rttUs
+    sample[RS_RTT_US] = lastRtt
     sample[RS_IS_ACK_DELAYED] = isMaybeDelayed(sk, una) ? 1 : 0
     if (ackedPackets !== 0)
-      cong.ops(sk).pktsAcked?.(sk, ackedPackets, rttUs, sample[RS_PRIOR_IN_FLIGHT])
+      cong.ops(sk).pktsAcked?.(sk, ackedPackets, lastRtt, sample[RS_PRIOR_IN_FLIGHT])
   }
 
   /** RFC 3168: a mark is echoed for all that is delivered until we have answered; a SYN's ECE is of the handshake. */

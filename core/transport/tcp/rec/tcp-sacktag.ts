@@ -83,7 +83,9 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
   // blocks in order of sequence: start, end
   const blocks = new Int32Array(MAX_BLOCKS * 2)
   let flags = 0
+  /** Round trips of the first and the last that were sent once and are reported now. */
   let rttUs = -1
+  let lastRttUs = -1
   /** Segments that are reported now for the first time, and their octets. */
   let delivered = 0
   let bytes = 0
@@ -201,7 +203,8 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     }
     if ((old & CBF_EVER_RETRANS) === 0) {
       if (((end - i32[sk + TP_HIGH_SEQ]) | 0) <= 0) flags |= SACK_ORIG
-      rttUs = (time[TIME_US] - i32[skb + CB_TIME]) | 0
+      lastRttUs = (time[TIME_US] - i32[skb + CB_TIME]) | 0
+      if (rttUs < 0) rttUs = lastRttUs
     }
     i32[skb + CB_FLAGS] = next
     i32[sk + TP_SACKED_OUT] += n
@@ -346,6 +349,7 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     markLost(sk, front === 0 ? head : front)
   }
   const sackRtt = (): number => rttUs
+  const lastSackRtt = (): number => lastRttUs
   const sackBytes = (): number => bytes
 
   return {
@@ -356,6 +360,7 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     noteReordering,
     highestSack,
     sackRtt,
+    lastSackRtt,
     sackBytes,
   }
 }
