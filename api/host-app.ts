@@ -67,7 +67,8 @@ const whoami = (hostname: string, env: Partial<HostConnection> | undefined) => (
   peer: { address: env?.remoteAddress ?? null, port: env?.remotePort ?? null },
 })
 
-const page = (who: ReturnType<typeof whoami>) => html`<!doctype html>
+const page = (who: ReturnType<typeof whoami>): string =>
+  String(html`<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
@@ -87,13 +88,13 @@ dt { opacity: .65 } dd { margin: 0 0 .6rem; font-family: ui-monospace, monospace
 <p><a href="/whoami">/whoami</a>, <a href="/bytes/1000000">/bytes/1000000</a>,
 POST <code>/sink</code>, <code>/echo</code></p>
 </html>
-`
+`)
 
 export const createHostApp = ({ hostname }: HostAppOptions): Hono<Env> => {
   const app = new Hono<Env>()
-  // all that it says is of the connection
-  const pages = new WeakMap<object, ReturnType<typeof page>>()
-  const pageFor = (connection: object): ReturnType<typeof page> => {
+  // all that it says is of the connection; a text, of which hono makes an answer without a promise
+  const pages = new WeakMap<object, string>()
+  const pageFor = (connection: object): string => {
     const known = pages.get(connection)
     if (known !== undefined) return known
     const made = page(whoami(hostname, connection))

@@ -9,7 +9,7 @@ import { codeOnly } from './support/architecture.ts'
 type Source = { path: string; source: string }
 
 /** What core is given by whoever runs it, by name: a layer that hands it on is not where it is written. */
-const FROM_OUTSIDE = ['nowUs', 'random', 'wake', 'sleep', 'pause']
+const FROM_OUTSIDE = ['nowUs', 'realtimeUs', 'random', 'wake', 'sleep', 'pause']
 
 /** Typed by hand although a factory returns a function of the name, and why. */
 const ALLOWED: Record<string, string> = {

@@ -28,9 +28,9 @@ import {
   THREAD_WORDS,
 } from '../core/shm/layout.ts'
 import { servicesMask } from '../core/socket/services/services.ts'
-import { createDryRun } from '../core/stack/dry-run.ts'
+import type { DryRun, DryRunDeps } from '../core/stack/dry-run.ts'
 import { createBell } from './app/doorbell.ts'
-import { type AppNet, createAppNet } from './app/net.ts'
+import type { EngineDeps } from './app/engine.ts'
 import { type AppThreadData, STOP } from './app/thread-data.ts'
 import { KINDS, kindsOf } from './kinds.ts'
 import { hints, labPart, namespaceOptions, routerPart, type Scene } from './lab/scene.ts'
@@ -161,7 +161,7 @@ export const startDaemon = async (options: DaemonOptions) => {
     hasEnded: (thread) => ended.has(thread),
     nets: netns.nets,
     otherNets: netns.otherNets,
-    dryRun: createDryRun({ arena, kinds: KINDS, nowUs: monotonicUs }),
+    dryRun: dryRunWhenAsked({ arena, kinds: KINDS, nowUs: monotonicUs }),
   })
 
   netns.attach(control)
@@ -225,10 +225,10 @@ export const startDaemon = async (options: DaemonOptions) => {
       }
       await start(moduleUrl('workers/app/main.ts'), data)
     }
-    /** Makes the calling thread, the one that has started the daemon, an application of it. */
-    const attach = (): AppNet => {
+    /** What the calling thread, the one that has started the daemon, needs to be an application of it. */
+    const attach = (): EngineDeps => {
       const thread = layout.appThread + APP_PROGRAM
-      return createAppNet({ arena, thread, wake, bell: createBell(id, thread) })
+      return { arena, thread, wake, bell: createBell(id, thread) }
     }
     return {
       control: control as Control,
@@ -254,6 +254,16 @@ export const startDaemon = async (options: DaemonOptions) => {
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+/** The stack's own code, 4 MB of it, is the workers': this thread loads it when somebody asks for a dry run. */
+const dryRunWhenAsked = (deps: DryRunDeps): DryRun => {
+  let made: DryRun | undefined
+  return async (...asked) => {
+    const { createDryRun } = await import('../core/stack/dry-run.ts')
+    made ??= createDryRun(deps)
+    return made(...asked)
   }
 }
 

@@ -21,14 +21,14 @@ import { createStack } from '../core/stack.ts'
 import { createQueueReader } from './drivers/queues.ts'
 import { KINDS } from './kinds.ts'
 import { setAffinity } from './os/affinity.ts'
-import { monotonicUs } from './os/clock.ts'
+import { monotonicUs, realtimeUs } from './os/clock.ts'
 import { createPollSet } from './os/poll.ts'
 import { createQuiescent } from './quiescent.ts'
 import { random } from './random.ts'
 import { createRestartPause } from './restart-pause.ts'
 import type { ThreadData } from './thread-data.ts'
 import { closeRing } from './drivers/fd.ts'
-import { announce, announceReady, textOf } from './thread-data.ts'
+import { announce, textOf } from './thread-data.ts'
 import { createDoorbellWait, createSleep, createWake } from './wake.ts'
 
 /** Longest sleep: nothing is due, but a lost wake-up would cost no more than this. */
@@ -54,6 +54,7 @@ const start = (restarted: boolean) => {
     random,
     wake,
     nowUs: monotonicUs,
+    realtimeUs,
     kinds: KINDS,
     restarted,
   })
@@ -108,7 +109,7 @@ const supervise = (): void => {
   const nextPause = createRestartPause()
   // an error of the very first start is the boot's, and ends it
   let made: ReturnType<typeof start> | null = begin(false)
-  announceReady()
+  announce('ready')
   for (;;) {
     const startedUs = monotonicUs()
     try {

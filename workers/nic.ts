@@ -27,7 +27,7 @@ import { monotonicUs } from './os/clock.ts'
 import { createPollSet } from './os/poll.ts'
 import { createQuiescent } from './quiescent.ts'
 import type { ThreadData } from './thread-data.ts'
-import { announce, announceReady } from './thread-data.ts'
+import { announce } from './thread-data.ts'
 import { createDoorbellWait, createSleep, createWake } from './wake.ts'
 
 const MAX_FDS = 256
@@ -100,7 +100,7 @@ const nic = createNic({
 })
 const quiescent = createQuiescent(arena, thread, nic.refresh)
 arena.i32[block + THREAD_RUNNING] = 1
-announceReady()
+announce('ready')
 while (quiescent()) nic.turn()
 closeRing()
 announce('stopped')

@@ -4,6 +4,7 @@
  */
 import { parentPort } from 'node:worker_threads'
 import type { ArenaConfig } from '../core/shm/layout.ts'
+import { giveBack } from './give-back.ts'
 
 export type ThreadData = {
   config: ArenaConfig
@@ -22,10 +23,9 @@ export type ThreadNews = 'ready' | 'stopped' | { error: string }
 /** Tells the control thread. */
 export const announce = (news: ThreadNews): void => parentPort?.postMessage(news)
 
-/** Gives back what the start of this thread left behind, and tells the control thread that its loop runs. */
+/** Gives back what the start of this thread left behind, and tells the control thread that it runs: threads with an event loop. */
 export const announceReady = (): void => {
-  Bun.gc(true)
-  Bun.shrink()
+  giveBack()
   announce('ready')
 }
 

@@ -16,6 +16,7 @@ import {
   THREAD_WORDS,
 } from '../core/shm/layout.ts'
 import { createRinger } from './app/doorbell.ts'
+import { giveBack } from './give-back.ts'
 import { wake as ringEventfd } from './os/poll.ts'
 
 /** Wakes a thread that sleeps; any thread. `id` names the stack among those of the process. */
@@ -33,9 +34,12 @@ export const createWake = ({ i32, layout }: Arena, id: string) => {
   }
 }
 
+/** This thread has rested: what its start left behind is given back. A stack that begins again has no time for that. */
+let hasRested = false
+
 /**
  * `sleep(pending, wait)`: sleeps by `wait` unless `pending` says that work has come, or control has published
- * something since the thread's last quiescent point.
+ * something since the thread's last quiescent point. The first time it gives back what the thread's start left behind.
  */
 export const createSleep = ({ i32, layout }: Arena, thread: number) => {
   const block = layout.threadBlocks + thread * THREAD_WORDS
@@ -45,7 +49,12 @@ export const createSleep = ({ i32, layout }: Arena, thread: number) => {
     Atomics.load(i32, G_SHUTDOWN) !== 0
   return (pending: () => boolean, wait: () => void): void => {
     Atomics.store(i32, sleeping, 1)
-    if (!isTold() && !pending()) wait()
+    if (!isTold() && !pending()) {
+      // whoever rings meanwhile is not missed: it says that it sleeps
+      if (!hasRested) giveBack()
+      hasRested = true
+      wait()
+    }
     Atomics.store(i32, sleeping, 0)
   }
 }

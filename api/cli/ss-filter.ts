@@ -2,7 +2,7 @@
 import type { SockItem } from '../../core/control/text/messages.ts'
 import { networkOf, parsePrefix } from '../../core/wire/text.ts'
 import { SOCK_STATES } from '../endpoints/sockets.ts'
-import { UsageError } from './cli.ts'
+import { incomplete, UsageError } from './cli.ts'
 
 type SockTest = (sock: SockItem) => boolean
 
@@ -37,7 +37,7 @@ export const readSsState = (args: readonly string[]): { states: string[]; words:
       continue
     }
     const name = args[++i]
-    if (name === undefined) throw new UsageError(`ss: ${word} needs the name of a state`)
+    if (name === undefined) throw incomplete()
     const named = statesOf(name.toLowerCase())
     if (word === 'state') states.push(...named)
     else states.push(...SOCK_STATES.filter((state) => !named.includes(state)))
@@ -58,30 +58,35 @@ const OPERATORS: Readonly<Record<string, (a: number, b: number) => boolean>> = {
   gt: (a, b) => a > b,
   '<=': (a, b) => a <= b,
   le: (a, b) => a <= b,
+  leq: (a, b) => a <= b,
   '>=': (a, b) => a >= b,
   ge: (a, b) => a >= b,
+  geq: (a, b) => a >= b,
 }
 
+const isOr = (word: string): boolean => ['or', '|', '||'].includes(word)
 const isEqualOperator = (word: string): boolean => ['=', '==', 'eq'].includes(word)
 
 const readPort = (text: string): number => {
   const port = text.replace(/^.*:/, '')
-  if (!/^\d{1,5}$/.test(port)) throw new UsageError(`ss: "${text}" is no port`)
+  if (!/^\d{1,5}$/.test(port)) throw new UsageError(`Error: "${port}" does not look like a port.`)
   return Number(port)
 }
 
-/** ADDR, ADDR/LEN, ADDR:PORT, [ADDR]:PORT or *:PORT. */
+/** ADDR, ADDR/LEN, ADDR:PORT, [ADDR]:PORT, *:PORT or :PORT. */
 const addressTest = (text: string, end: 'local' | 'peer'): SockTest => {
   const found =
     /^(?:\[([^\]]+)\]|([^:[\]]+)|([^[\]]*:[^[\]]*:[^[\]]*))(\/\d+)?(?::(\d+|\*))?$/.exec(text)
   const addr = found?.[1] ?? found?.[2] ?? found?.[3]
+  if (/^:\d+$/.test(text)) return (sock) => sock[end].port === readPort(text)
   if (found === null || addr === undefined)
-    throw new UsageError(`ss: an inet prefix is expected rather than "${text}".`)
+    throw new UsageError(`Error: an inet prefix is expected rather than "${text}".`)
   const port = found[5] === undefined || found[5] === '*' ? null : Number(found[5])
   const isPort = (sock: SockItem): boolean => port === null || sock[end].port === port
   if (addr === '*') return isPort
   const prefix = parsePrefix(addr + (found[4] ?? ''))
-  if (prefix === null) throw new UsageError(`ss: an inet prefix is expected rather than "${text}".`)
+  if (prefix === null)
+    throw new UsageError(`Error: an inet prefix is expected rather than "${text}".`)
   const network = networkOf(prefix).words.join()
   return (sock) => {
     const own = parsePrefix(sock[end].addr)
@@ -91,6 +96,19 @@ const addressTest = (text: string, end: 'local' | 'peer'): SockTest => {
       networkOf({ ...own, prefixlen: prefix.prefixlen }).words.join() === network
     )
   }
+}
+
+/** A device that the socket is bound to. */
+const deviceTest =
+  (name: string): SockTest =>
+  (sock) =>
+    sock.dev === name
+/** MARK or MARK/MASK. */
+const markTest = (text: string): SockTest => {
+  const [mark, mask = -1] = text.split('/').map((each) => (each === '' ? Number.NaN : Number(each)))
+  if (!Number.isInteger(mark) || !Number.isInteger(mask))
+    throw new UsageError(`Cannot parse mark ${text}.`)
+  return (sock) => ((sock.mark ?? 0) & mask) === (mark! & mask)
 }
 
 /** One expression of all the words; none matches everything. */
@@ -122,6 +140,12 @@ export const parseSsFilter = (args: readonly string[]): SockTest => {
       const inner = primary()
       return (sock) => !inner(sock)
     }
+    if (token === 'dev' || token === 'fwmark') {
+      const isNot = ['!=', 'ne', 'neq'].includes(tokens[at] ?? '')
+      if (isNot || isEqualOperator(tokens[at] ?? '')) at++
+      const test = token === 'dev' ? deviceTest(next()) : markTest(next())
+      return isNot ? (sock) => !test(sock) : test
+    }
     const end = { sport: 'local', src: 'local', dport: 'peer', dst: 'peer' }[token] as
       | 'local'
       | 'peer'
@@ -142,7 +166,7 @@ export const parseSsFilter = (args: readonly string[]): SockTest => {
   }
   const both = (): SockTest => {
     let test = primary()
-    while (at < tokens.length && tokens[at] !== ')' && tokens[at] !== 'or' && tokens[at] !== '||') {
+    while (at < tokens.length && tokens[at] !== ')' && !isOr(tokens[at]!)) {
       if (['and', '&', '&&'].includes(tokens[at]!)) at++
       const left = test
       const right = primary()
@@ -152,7 +176,7 @@ export const parseSsFilter = (args: readonly string[]): SockTest => {
   }
   const either = (): SockTest => {
     let test = both()
-    while (tokens[at] === 'or' || tokens[at] === '||') {
+    while (isOr(tokens[at] ?? '')) {
       at++
       const left = test
       const right = both()

@@ -1,27 +1,46 @@
 /** `softnet ss`: sockets of the stack. Options are ss's; addresses and ports are always numbers. */
+import { readFileSync } from 'node:fs'
 import type { SockItem, SockProtocol } from '../../core/control/text/messages.ts'
 import { type SsShow, ssSummary, ssText } from '../iproute2/ss.ts'
+import { SOCK_STATES } from '../endpoints/sockets.ts'
 import type { Cli, Command } from './cli.ts'
-import { getItems, inNetns, printJson, segment, send, UsageError } from './cli.ts'
+import { getItems, inNetns, printJson, Refused, segment, send, UsageError } from './cli.ts'
 import { parseSsFilter, readSsState } from './ss-filter.ts'
+import { createSsTables } from './ss-tables.ts'
 import { VERSION } from './version.ts'
 import { letters } from './words.ts'
 
 const HELP = `Usage: softnet ss [ OPTIONS ] [ state STATE ] [ FILTER ]
-   -t tcp   -u udp   -w raw   -0 packet   -4 IPv4   -6 IPv6
+   -t tcp   -u udp   -w raw   -0 packet   -x unix, -M, -S, -d, --tipc, --vsock, --xdp: none here   -4 IPv4   -6 IPv6
+   -f FAMILY := { inet | inet6 | link | unix | netlink | vsock | tipc | xdp }
+   -A QUERY := { all | inet | tcp | udp | raw | packet | packet_raw | packet_dgram | unix ... }[,QUERY], with ! without it
    -a all   -l listening   -n numeric (always)   -H no header   -O one line   -s summary   -j JSON
-   -i internal information   -m memory   -e extended   -o timers   -K close what matches   -V version
-   -N NETNS of a network namespace
-   FILTER := { src | dst } ADDR[/LEN][:PORT] | { sport | dport } { = != < > <= >= } :PORT, joined by and, or, not, ( )
+   -i internal information   -m memory   -e extended   -o timers   -p, -T processes   -K close what matches   -V version
+   -N NETNS of a network namespace   -F FILE with more of the filter
+   FILTER := { src | dst } [ADDR[/LEN]][:PORT] | { sport | dport } { = != < > <= >= } :PORT | dev DEV | fwmark MARK[/MASK],
+             joined by and, or, not, ( )
 `
 
+/** By their long names; in letters that ss has none for, those that only have a long one. */
 const LONG: Readonly<Record<string, string>> = {
   tcp: 't',
   udp: 'u',
   raw: 'w',
   packet: '0',
+  unix: 'x',
+  mptcp: 'M',
+  sctp: 'S',
+  dccp: 'd',
+  tipc: 'tipc',
+  vsock: 'vsock',
+  xdp: 'xdp',
   ipv4: '4',
   ipv6: '6',
+  family: 'f',
+  query: 'A',
+  socket: 'A',
+  filter: 'F',
+  net: 'N',
   all: 'a',
   listening: 'l',
   numeric: 'n',
@@ -30,87 +49,125 @@ const LONG: Readonly<Record<string, string>> = {
   summary: 's',
   json: 'j',
   info: 'i',
+  tipcinfo: 'tipcinfo',
   memory: 'm',
   extended: 'e',
   options: 'o',
   kill: 'K',
   resolve: 'r',
   processes: 'p',
+  threads: 'T',
+  context: 'Z',
+  contexts: 'z',
   help: 'h',
-  unix: 'x',
   version: 'V',
 }
 const KNOWN = new Set([...Object.values(LONG)])
+const TAKES_ARGUMENT = ['f', 'A', 'F', 'N']
 
-const PROTOCOL: Readonly<Record<string, SockProtocol>> = {
+/** What asks for tables. */
+const TABLE: Readonly<Record<string, string>> = {
   t: 'tcp',
   u: 'udp',
   w: 'raw',
   '0': 'packet',
+  x: 'unix',
+  M: 'mptcp',
+  S: 'sctp',
+  d: 'dccp',
+  tipc: 'tipc',
+  vsock: 'vsock',
+  xdp: 'xdp',
+}
+
+/** The option that a long name, or the beginning of one alone, is for (getopt_long). */
+const longOption = (name: string): string => {
+  const found = LONG[name]
+  if (found !== undefined) return found
+  const begun = Object.keys(LONG).filter((each) => each.startsWith(name))
+  if (begun.length === 1) return LONG[begun[0]!]!
+  if (begun.length === 0) throw new UsageError(`ss: unrecognized option '--${name}'`)
+  const possible = begun.map((each) => ` '--${each}'`).join('')
+  throw new UsageError(`ss: option '--${name}' is ambiguous; possibilities:${possible}`)
+}
+const readFilter = (file: string): string => {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8')
+  } catch {
+    throw new UsageError('fopen filter file: No such file or directory')
+  }
 }
 
 const readOptions = (args: readonly string[]) => {
   const on = new Set<string>()
   const rest: string[] = []
-  let netns: string | undefined
+  const tables = createSsTables()
+  const said: { netns?: string; filter?: string } = {}
+  const apply = (option: string, value: string): void => {
+    on.add(option)
+    if (TABLE[option] !== undefined) tables.take(TABLE[option])
+    else if (option === '4' || option === '6') tables.family(option === '4' ? 'inet' : 'inet6')
+    else if (option === 'f' && value === 'help') on.add('h')
+    else if (option === 'f') tables.family(value)
+    else if (option === 'A') tables.query(value)
+    else if (option === 'N') said.netns = value
+    else if (option === 'F' && said.filter !== undefined)
+      throw new UsageError('More than one filter file')
+    else if (option === 'F') said.filter = readFilter(value)
+  }
   const words = args.values()
+  const argument = (option: string): string => {
+    const value = words.next().value
+    if (value === undefined) throw new UsageError(`ss: option requires an argument -- '${option}'`)
+    return value
+  }
   for (const arg of words) {
-    const [, named] = /^--net=(.*)$/.exec(arg) ?? []
-    if (named !== undefined || arg === '-N' || arg === '--net') {
-      netns = named ?? words.next().value
-      if (netns === undefined) throw new UsageError("ss: option requires an argument -- 'N'")
+    const [, name, value] = /^--([^=]+)(?:=(.*))?$/.exec(arg) ?? []
+    if (name !== undefined) {
+      const option = longOption(name)
+      const takes = TAKES_ARGUMENT.includes(option)
+      if (value !== undefined && !takes)
+        throw new UsageError(`ss: option '--${name}' doesn't allow an argument`)
+      apply(option, takes ? (value ?? argument(option)) : '')
       continue
     }
-    const given = arg.startsWith('--') ? [LONG[arg.slice(2)] ?? arg] : letters(arg)
+    const given = letters(arg)
     if (given.length === 0) rest.push(arg)
-    for (const letter of given) {
-      if (!KNOWN.has(letter))
-        throw new UsageError(`ss: invalid option -- '${letter.replace(/^-+/, '')}'`)
-      on.add(letter)
+    for (const [k, letter] of given.entries()) {
+      if (!KNOWN.has(letter)) throw new UsageError(`ss: invalid option -- '${letter}'`)
+      if (!TAKES_ARGUMENT.includes(letter)) apply(letter, '')
+      else {
+        // the rest of the word is the argument, or the next one
+        apply(letter, given.slice(k + 1).join('') || argument(letter))
+        break
+      }
     }
   }
-  return { on, rest, netns }
+  return { on, rest, tables, ...said }
 }
 
-const CONNECTED_NOT = ['LISTEN', 'UNCONN', 'TIME-WAIT', 'SYN-RECV']
-
-/** Which states are shown: those named, or those that -a and -l mean. */
-const stateTest = (
-  on: ReadonlySet<string>,
-  named: readonly string[]
-): ((state: string) => boolean) => {
-  if (named.length > 0) return (state) => named.includes(state)
-  if (on.has('a')) return () => true
-  const packets = on.has('0') ? ['UNCONN'] : []
-  if (on.has('l')) return (state) => state === 'LISTEN' || state === 'UNCONN'
-  // packet sockets have no other state, and ss asks for one set of states of all
-  return (state) => !CONNECTED_NOT.includes(state) || packets.includes(state)
-}
-
-const fetchSockets = async (
-  cli: Cli,
-  protocols: readonly SockProtocol[],
-  family: string | undefined
-): Promise<SockItem[]> => {
+const fetchSockets = async (cli: Cli, protocols: readonly SockProtocol[]): Promise<SockItem[]> => {
   const lists = await Promise.all(
-    protocols.map((protocol) => getItems<SockItem>(cli, `/v1/sockets/${protocol}`, { family }))
+    protocols.map((protocol) => getItems<SockItem>(cli, `/v1/sockets/${protocol}`))
   )
   return lists.flat()
 }
 
-/** ss asks for raw and udp before tcp, and prints them so. */
-const ORDER: readonly SockProtocol[] = ['packet', 'raw', 'udp', 'tcp']
 const NETIDS: readonly SockItem['netid'][] = ['p_dgr', 'p_raw', 'raw', 'udp', 'tcp']
+const EVERY: readonly SockProtocol[] = ['raw', 'udp', 'tcp']
 
 /** As the kernel has them: protocol by protocol, IPv4 first, and listeners before the rest. */
 const inOrder = (a: SockItem, b: SockItem): number => rankOf(a) - rankOf(b)
 const rankOf = ({ netid, family, state }: SockItem): number =>
   NETIDS.indexOf(netid) * 4 + (family === 'inet' ? 0 : 2) + (state === 'LISTEN' ? 0 : 1)
-const isDatagram = (protocols: readonly SockProtocol[]): boolean =>
-  protocols.every((one) => one !== 'tcp')
+/** Of those that are shown, unless states are named: all, those that listen, or what the tables have. */
+const statesOf = (on: ReadonlySet<string>, ofTables: readonly string[]): readonly string[] => {
+  if (on.has('a')) return SOCK_STATES
+  return on.has('l') ? ['LISTEN', 'UNCONN'] : ofTables
+}
 
 export const ss: Command = async (args, outside) => {
-  const { on, rest, netns } = readOptions(args)
+  const { on, rest, tables, netns, filter } = readOptions(args)
   const cli = inNetns(outside, netns)
   if (on.has('h')) {
     cli.out(HELP)
@@ -120,25 +177,23 @@ export const ss: Command = async (args, outside) => {
     cli.out(`ss utility, softnet ${VERSION}\n`)
     return 0
   }
-  const chosen = Object.entries(PROTOCOL)
-    .filter(([letter]) => on.has(letter))
-    .map(([, protocol]) => protocol)
-  const asksUnix = on.has('x') && chosen.length === 0
-  const protocols = asksUnix
-    ? []
-    : ORDER.filter((one) => chosen.length === 0 || chosen.includes(one))
-  const family = on.has('4') === on.has('6') ? undefined : on.has('6') ? 'inet6' : 'inet'
-  const all = await fetchSockets(cli, protocols, family)
+  if (on.has('Z') || on.has('z')) throw new Refused('ss: SELinux is not enabled.')
   if (on.has('s')) {
-    cli.out(ssSummary(all))
+    cli.out(ssSummary(await fetchSockets(cli, EVERY)))
     return 0
   }
-  const { states, words } = readSsState(rest)
-  const hasState = stateTest(on, states)
-  const isWanted = parseSsFilter(words)
-  const socks = all.filter((sock) => hasState(sock.state) && isWanted(sock)).sort(inOrder)
-  // what has no connections is in one state, unless all are asked for
-  const isOneState = states.length === 1 || (!on.has('a') && !on.has('l') && isDatagram(protocols))
+  const shown = tables.settle()
+  if (shown.count === 0) {
+    cli.err('ss: no socket tables to show with such filter.\n')
+    return 0
+  }
+  const { states: named, words } = readSsState(rest)
+  const states = named.length > 0 ? named : statesOf(on, shown.states)
+  const isWanted = parseSsFilter([...words, ...(filter === undefined ? [] : [filter])])
+  const all = await fetchSockets(cli, shown.protocols)
+  const socks = all
+    .filter((sock) => shown.has(sock) && states.includes(sock.state) && isWanted(sock))
+    .sort(inOrder)
   if (on.has('K')) {
     for (const sock of socks) await send(cli, 'DELETE', `/v1/sockets/${segment(sock.sk)}`)
   }
@@ -147,8 +202,8 @@ export const ss: Command = async (args, outside) => {
     return 0
   }
   const show: SsShow = {
-    netid: protocols.length !== 1 || protocols[0] === 'packet',
-    state: !isOneState,
+    netid: shown.count > 1,
+    state: new Set(states).size > 1,
     header: !on.has('H'),
     info: on.has('i'),
     memory: on.has('m'),

@@ -151,7 +151,7 @@ export const createTraceEndpoints = ({ control }: AppDeps): Api => {
       }
     ),
     async (c) => {
-      const packet = control.traceDry(await readBody(c, dryBody))
+      const packet = await control.traceDry(await readBody(c, dryBody))
       if (isRefused(packet)) throw refusal(packet)
       return wantsText(c.req.header('Accept')) ? c.text(traceText(packet), 200) : c.json(packet)
     }

@@ -95,7 +95,8 @@ const endText = (sock: SockItem, show: SsShow): string => {
   if (show.extended) {
     const v6only = sock.family === 'inet6' && isOpenEnded(sock)
     const [reads, sends] = [(sock.shutdown & 1) === 0, (sock.shutdown & 2) === 0]
-    text += ` sk:${sock.sk}${v6only ? ` v6only:${sock.v6only ? 1 : 0}` : ''}`
+    const mark = sock.mark === undefined ? '' : ` fwmark:0x${sock.mark.toString(16)}`
+    text += ` sk:${sock.sk}${mark}${v6only ? ` v6only:${sock.v6only ? 1 : 0}` : ''}`
     text += ` ${reads ? '<' : '-'}-${sends ? '>' : '-'}`
     text += ` worker:${sock.worker} hash:${sock.hash}`
   }

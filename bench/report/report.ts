@@ -9,7 +9,7 @@ import type { ThreadCpu } from '../support/cpu.ts'
 import type { Ratio } from '../support/pairs.ts'
 import { showRatio } from '../support/pairs.ts'
 import type { DriverResult } from '../tap/driver.ts'
-import { NAMES } from '../tap/driver.ts'
+import { nameOf } from '../tap/driver.ts'
 import type { ForwardResult } from '../tap/forward.ts'
 import type { LatencyResult } from '../tap/latency.ts'
 import type { TcpResult } from '../tap/tcp.ts'
@@ -66,7 +66,7 @@ const driver = (results: readonly DriverResult[]): Page => ({
   text: table(
     ['frames', 'ns a packet', 'a read alone', 'a write alone'],
     results.map(({ frames, turnNs, readNs, writeNs }) => [
-      NAMES[frames],
+      nameOf(frames),
       ...[turnNs, readNs, writeNs].map(whole),
     ])
   ),

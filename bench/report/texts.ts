@@ -19,7 +19,7 @@ a loop of the same run, than \`bench/guard.json\` says (\`bun bench/guard.ts --r
   },
   driver: {
     title: 'One worker between two TAPs, by itself',
-    method: `With system calls, and without anybody else: 256 frames lie in the queue of one TAP, and the worker's loop reads them, forwards them
+    method: `With system calls, and without anybody else: 256 frames, or six super-frames, lie in the queue of one TAP, and the worker's loop reads them, forwards them
 and writes them to another, whose kernel drops them. Segments are put together on the way, so most of them are never written by themselves. Beside it
 what io_uring takes for a read and a write in batches of 64.`,
   },

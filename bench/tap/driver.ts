@@ -1,5 +1,5 @@
 /**
- * What a packet costs one worker between two TAPs, system calls included: batches of frames are put into the queue of one, and
+ * What a packet costs one worker between two TAPs, system calls included: frames are put into the queue of one, and
  * a turn of the worker's own loop reads them, forwards them and writes them to the other, whose kernel drops them. Beside
  * it reads and writes by io_uring alone: what is between the two is softnet's. All in one thread, so that it hardly depends
  * on what else the machine does.
@@ -24,27 +24,28 @@ import { createPollSet } from '../../workers/os/poll.ts'
 import { openTap } from '../../workers/os/tap.ts'
 import { BATCH, makeArena, makeStack, V4 } from '../forward-memory.ts'
 
-/** Bytes of a frame; and of a TCP segment, whose flow is one. */
-const SMALL = 60
-const FULL = 1514
-/** Batches that a turn finds in the queue. */
-const DEPTH = 4
+/** What lies in the queue: frames of how many bytes, and how many. */
+const FRAMES = {
+  udp: { name: '60-byte UDP of 64 flows', bytes: 60, count: 256 },
+  tcp: { name: 'TCP segments of 1,460 bytes, one flow', bytes: 1514, count: 256 },
+  // as many as a turn finds while one stream goes through (vectors per call of bench/tap/forward.ts)
+  super: { name: 'TCP super-frames of 44 segments, one flow', bytes: 54 + 44 * 1460, count: 6 },
+} as const
+const MSS = 1460
 const ROUNDS = 1000
 const WARM_UP = 3000
 
-export type Frames = 'udp' | 'tcp'
-export const NAMES: Record<Frames, string> = {
-  udp: '60-byte UDP of 64 flows',
-  tcp: 'TCP segments of 1,460 bytes, one flow',
-}
+export type Frames = keyof typeof FRAMES
+export const nameOf = (frames: Frames): string => FRAMES[frames].name
 
-/** A batch of frames, each behind the header that a packet socket wants in front. */
+/** Frames of a kind, each behind the header that a packet socket wants in front. */
 const makeBatch = (kind: Frames) => {
-  const len = kind === 'udp' ? SMALL : FULL
+  const { bytes: len, count } = FRAMES[kind]
+  const batch = Math.min(BATCH, count)
   const stride = vnet.HEADER + len
-  const { bytes: mem, at: address } = block(BATCH * stride)
+  const { bytes: mem, at: address } = block(batch * stride)
   const l4 = ethernet.ETH_HLEN + ipv4.MIN_HEADER
-  for (let k = 0; k < BATCH; k++) {
+  for (let k = 0; k < batch; k++) {
     const at = k * stride + vnet.HEADER
     const host = kind === 'udp' ? k : 0
     ethernet.putMac(mem, at, 0x0200, 1)
@@ -61,16 +62,19 @@ const makeBatch = (kind: Frames) => {
       tcp.setHeaderLenFlags(mem, at + l4, tcp.MIN_HEADER, tcp.TCP_ACK)
       vnet.setFlags(mem, at - vnet.HEADER, vnet.VIRTIO_NET_HDR_F_NEEDS_CSUM)
       vnet.setCsum(mem, at - vnet.HEADER, l4, tcp.CHECKSUM)
+      if (kind === 'super')
+        vnet.setGso(mem, at - vnet.HEADER, vnet.VIRTIO_NET_HDR_GSO_TCPV4, MSS, l4 + tcp.MIN_HEADER)
     }
     ipv4.setChecksum(mem, ip)
   }
   const payload = len - l4 - tcp.MIN_HEADER
   let next = 0
-  /** Puts the batch into the queue of the TAP behind `fd`; a TCP flow goes on. */
+  /** Puts them into the queue of the TAP behind `fd`; a TCP flow goes on. */
   const send = (fd: number): void => {
-    for (let k = 0; k < BATCH; k++) {
+    for (let sent = 0; sent < count; sent++) {
+      const k = sent % batch
       const ip = k * stride + vnet.HEADER + ethernet.ETH_HLEN
-      if (kind === 'tcp') {
+      if (kind !== 'udp') {
         ipv4.setId(mem, ip, next & 0xffff)
         ipv4.setChecksum(mem, ip)
         tcp.setSeq(mem, ip + ipv4.MIN_HEADER, Math.imul(next++, payload))
@@ -78,7 +82,7 @@ const makeBatch = (kind: Frames) => {
       if (libc.write(fd, address + k * stride, stride) !== stride) throw new Error('not sent')
     }
   }
-  return { send, stride }
+  return { send, stride, batch, count }
 }
 
 const openTaps = (arena: Arena) => {
@@ -92,11 +96,11 @@ const openTaps = (arena: Arena) => {
 }
 
 /** A short time of many: what disturbs one turn does not disturb all. */
-const lowOf = (times: Float64Array): number =>
-  (times.toSorted()[times.length >> 4]! * 1e6) / BATCH / DEPTH
+const lowOf = (times: Float64Array, packets: number): number =>
+  (times.toSorted()[times.length >> 4]! * 1e6) / packets
 
 /** Nanoseconds a packet of `turn`, which follows on the batches that were sent. */
-const time = (send: () => void, turn: () => void, rounds: number): number => {
+const time = (packets: number, send: () => void, turn: () => void, rounds: number): number => {
   const times = new Float64Array(rounds)
   for (let k = 0; k < rounds; k++) {
     send()
@@ -104,7 +108,7 @@ const time = (send: () => void, turn: () => void, rounds: number): number => {
     turn()
     times[k] = performance.now() - start
   }
-  return lowOf(times)
+  return lowOf(times, packets)
 }
 
 /** Nanoseconds a packet: of a turn, and of its reads and writes by themselves. */
@@ -118,25 +122,23 @@ const measure = (frames: Frames): DriverResult => {
   const queues = createQueueReader(arena, 0, { ...stack, polls: createPollSet(8) })
   queues.refresh()
   const socket = openPacket({ ifname: read.name }).fd
-  const { send, stride } = makeBatch(frames)
-  const fill = (): void => {
-    for (let k = 0; k < DEPTH; k++) send(socket)
-  }
+  const { send, stride, batch, count } = makeBatch(frames)
+  const fill = (): void => send(socket)
   const forwarded = (): number => f64[counterBank(arena, 0) + Mib.IpForwDatagrams]!
   const turn = (): void => {
     const before = forwarded()
     while (stack.poll() !== 0);
     if (forwarded() === before) throw new Error('nothing was forwarded')
   }
-  time(fill, turn, WARM_UP)
-  const turnNs = time(fill, turn, ROUNDS)
+  time(count, fill, turn, WARM_UP)
+  const turnNs = time(count, fill, turn, ROUNDS)
 
   const ring = threadRing(arena)
   if (ring === null) throw new Error('the kernel gives no io_uring')
   const { skbs } = stack
-  const buffers = Int32Array.from({ length: BATCH }, () => skbs.headOf(skbs.arm()))
+  const buffers = Int32Array.from({ length: batch }, () => skbs.headOf(skbs.arm()))
   const each = (call: (at: number) => void) => (): void => {
-    for (let k = 0; k < DEPTH; k++) {
+    for (let k = 0; k < count; k += batch) {
       for (const at of buffers) call(at)
       ring.submit()
     }
@@ -144,22 +146,22 @@ const measure = (frames: Frames): DriverResult => {
   const readAll = each((at) => ring.read(read.fd, at, LARGE_ROOM))
   const writeAll = each((at) => ring.write(written.fd, at, stride))
   const nothing = (): void => {}
-  time(fill, readAll, ROUNDS)
-  const readNs = time(fill, readAll, ROUNDS)
-  time(nothing, writeAll, ROUNDS)
-  const writeNs = time(nothing, writeAll, ROUNDS)
+  time(count, fill, readAll, ROUNDS)
+  const readNs = time(count, fill, readAll, ROUNDS)
+  time(count, nothing, writeAll, ROUNDS)
+  const writeNs = time(count, nothing, writeAll, ROUNDS)
   return { frames, turnNs, readNs, writeNs }
 }
 
 /** Prints and returns what a packet costs; each kind of frames in a process of its own, inside a namespace. */
 export const runDriver = (): DriverResult[] => {
   console.log('\none worker between two TAPs, by itself: ns/packet')
-  return (['udp', 'tcp'] as const).map((frames) => {
+  return (Object.keys(FRAMES) as Frames[]).map((frames) => {
     const { stdout, stderr, success } = Bun.spawnSync([process.execPath, import.meta.path, frames])
     if (!success) throw new Error(`forwarding between TAPs was not measured: ${stderr}`)
     const result = JSON.parse(`${stdout}`) as DriverResult
     const [turn, read, write] = [result.turnNs, result.readNs, result.writeNs].map(Math.round)
-    console.log(`  ${NAMES[frames].padEnd(40)} ${turn}; a read alone ${read}, a write ${write}`)
+    console.log(`  ${nameOf(frames).padEnd(42)} ${turn}; a read alone ${read}, a write ${write}`)
     return result
   })
 }

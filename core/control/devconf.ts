@@ -51,7 +51,9 @@ const OF_ALL = [
   Conf6.ignore_routes_with_linkdown,
 ]
 const LINKDOWN = [Conf4.ignore_routes_with_linkdown, Conf6.ignore_routes_with_linkdown]
-const NEIGH6 = [Conf6.proxy_delay, Conf6.proxy_qlen]
+const NEIGH6 = Object.entries<Setting>(SETTINGS.ipv6)
+  .filter(([, { tree }]) => tree === 'neigh')
+  .map(([name]) => confWord('ipv6', name))
 /** Another name for a setting. */
 const ALIASES: Readonly<Record<string, string>> = {
   'net.ipv4.ip_forward': 'net.ipv4.conf.all.forwarding',

@@ -19,8 +19,10 @@ export const createFindings = ({ ipi, ifaddrs, addrconf }: FindingsDeps): (() =>
   const findings: Readonly<Record<number, (...words: number[]) => void>> = {
     [Addrconf.DAD_COMPLETED]: ifaddrs.dadCompleted,
     [Addrconf.DAD_FAILED]: ifaddrs.dadFailed,
-    [Addrconf.RA_ROUTER]: (dev, a, b, c, d, seconds, pref, hops, mtu) =>
-      addrconf.router(dev, [a, b, c, d], seconds, pref, hops, mtu),
+    [Addrconf.RA_ROUTER]: (dev, a, b, c, d, seconds, pref, hops, mtu, reachable, retrans) => {
+      addrconf.times(dev, reachable >>> 0, retrans >>> 0)
+      addrconf.router(dev, [a, b, c, d], seconds, pref, hops, mtu)
+    },
     [Addrconf.RA_PREFIX]: (dev, a, b, c, d, how, valid, preferred) =>
       addrconf.prefix(dev, [a, b, c, d], how & 0xff, how >> 8, valid >>> 0, preferred >>> 0),
     [Addrconf.RA_ROUTE]: (how, a, b, c, d, p, q, r, s, seconds) =>

@@ -214,10 +214,23 @@ export const createRib = (deps: RibDeps) => {
     }
     return row
   }
+  /** Among several next hops every thread chooses, by one seed. */
+  const noteSeveral = (ways: readonly Way[]): void => {
+    if (ways.length > 1 && i32[G_MULTIPATH_SEED] === 0) i32[G_MULTIPATH_SEED] = random()
+  }
+  const waysBy = (route: RibRoute, nhid: number): readonly Way[] => {
+    const ways = waysOfObject(route, objects.hopsOf(nhid))
+    noteSeveral(ways)
+    return ways
+  }
   const rowsOf = (route: RibRoute): readonly Way[] => {
-    if (route.nhid === undefined) return waysOf(arena, route)
+    if (route.nhid === undefined) {
+      const ways = waysOf(arena, route)
+      noteSeveral(ways)
+      return ways
+    }
     const { hops: _, nhid: id, ...rest } = route
-    const ways = waysOfObject(rest, objects.hopsOf(id))
+    const ways = waysBy(rest, id)
     const first = { ...rest, dev: 0, gateway: null, flags: 0, left: ways.length, bound: NH_BY_ID }
     const type = typeBy(id, route.type)
     const more = { resilient: objects.resilienceOf(id), routeFamily: route.family }
@@ -245,9 +258,6 @@ export const createRib = (deps: RibDeps) => {
   }
   const noteMultipath = (prefix: Prefix, routes: readonly RibRoute[]): void => {
     const isOne = routes.some(({ hops, nhid }) => hops !== undefined && nhid === undefined)
-    // chosen among by every thread
-    if (i32[G_MULTIPATH_SEED] === 0 && routes.some(({ hops }) => hops !== undefined))
-      i32[G_MULTIPATH_SEED] = random()
     if (!isOne && multipath.size === 0) return
     const { family, table, words, plen } = prefix
     const key = [family, table, ...words, plen].join()
@@ -508,7 +518,7 @@ export const createRib = (deps: RibDeps) => {
       plen: i32[first + NH_PLEN],
     }
     const route = { ...wayOf(prefix, first), type: i32[first + NH_OWN_TYPE] }
-    return chainFrom(waysOfObject(route, objects.hopsOf(nhid)), i32[end + NH_NEXT])
+    return chainFrom(waysBy(route, nhid), i32[end + NH_NEXT])
   }
   /** The objects say something else now: so do all routes by them. False when there is no room, and nothing has changed. */
   const turnOver = (nhids: readonly number[]): boolean => {

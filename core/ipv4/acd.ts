@@ -69,7 +69,8 @@ export const createAcd = (deps: AcdDeps) => {
     firstMs: () => 1 + below(PROBE_WAIT),
     timesOf,
     drawNonce: () => NO_NONCE,
-    waitMs: (left) => (left > 0 ? PROBE_MIN + below(PROBE_MAX - PROBE_MIN) : ANNOUNCE_WAIT),
+    waitMs: (_ifindex, left) =>
+      left > 0 ? PROBE_MIN + below(PROBE_MAX - PROBE_MIN) : ANNOUNCE_WAIT,
     ask: (row) => arpProbe(i32[row + IFA_IFINDEX], addrOf(row)),
     onOurs,
   })

@@ -88,8 +88,8 @@ type ArpDeps = {
   Pick<ProxyQueue, 'mustWait' | 'enqueue'> &
   Pick<ArpSend, 'arpSend' | 'arpAnnounce' | 'hasMac' | 'flagsOf'>
 
-/** An entry changed so lately is not changed again by what may be a second answer (locktime, 1 s). */
-const LOCKTIME_MS = 1000
+/** locktime counts in hundredths of a second. */
+const LOCKTIME_UNIT_MS = 10
 /** What became of a request. */
 const NOT_OURS = 0
 const ANSWERED = 1
@@ -316,7 +316,10 @@ export const createArp = (deps: ArpDeps) => {
     lo: number
   ): void => {
     const age = (time[TIME_MS] - i32[row + NEIGH_UPDATED]) | 0
-    const override = age > LOCKTIME_MS || isGratuitous ? NEIGH_UPDATE_F_OVERRIDE : 0
+    // what comes so soon after the last change may be a second answer
+    const lockedMs =
+      i32[confRow(arena, i32[row + NEIGH_IFINDEX]) + Conf4.locktime] * LOCKTIME_UNIT_MS
+    const override = age > lockedMs || isGratuitous ? NEIGH_UPDATE_F_OVERRIDE : 0
     const state = op === arp.ARPOP_REPLY && toUs ? NUD_REACHABLE : NUD_STALE
     machine.update(row, hi, lo, state, override)
   }

@@ -14,6 +14,7 @@ import {
   FL_DEV,
   FL_DF,
   FL_FAMILY,
+  FL_HASH,
   FL_MARK,
   FL_MTU,
   FL_PROTO,
@@ -40,6 +41,7 @@ import {
   SKB_DST,
   SKB_IIF,
   SKB_IP_SUMMED,
+  SKB_IPOPT,
   SKB_LEN,
   SKB_MARK,
   SKB_NETWORK,
@@ -57,10 +59,12 @@ import type { InetPeers } from '../inet/dst/inet-peer.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import { IPCB_OUTER, IPCB_TYPE, NO_MTU } from '../inet/inet-constants.ts'
 import type { Pmtu } from '../inet/dst/pmtu.ts'
+import type { FlowKeys } from '../inet/fib/flow-keys.ts'
 import type { IpDoRedirect } from './ip-do-redirect.ts'
 import type { IpOutput } from './ip-output.ts'
 import type { AddrType } from '../inet/addr/addr-type.ts'
-import { type IpOptions, isSourceRouted } from './ip-options.ts'
+import { type IpOptions, isSourceRouted, OPTIONS_OK } from './ip-options.ts'
+import { SRR_HIT_SHIFT } from './ip-options-constants.ts'
 import { type IpOptionsEcho, OPTIONS_NO_ECHO } from './ip-options-echo.ts'
 
 type IcmpDeps = {
@@ -70,11 +74,12 @@ type IcmpDeps = {
   consume: ConsumeFn
   time: Time
   protos: InetProtos
-  options: Pick<IpOptions, 'specDst'> & IpOptionsEcho
+  options: Pick<IpOptions, 'specDst' | 'own' | 'compile'> & IpOptionsEcho
   peers: Pick<InetPeers, 'xrlimAllow'>
   /** core/stack/ipv4.ts: select4 of inet/addr/source.ts with RT_SCOPE_LINK; 0 is none. */
   selectLinkSource: (dev: number, near: number) => number
 } & Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
+  Pick<FlowKeys, 'hashAbout'> &
   Pick<IpOutput, 'ipSend'> &
   Pick<IpDoRedirect, 'ipDoRedirect'> &
   Pick<AddrType, 'isLocalAddress' | 'inetAddrType'>
@@ -148,6 +153,7 @@ export const createIcmp = (deps: IcmpDeps) => {
     isLocalAddress,
     inetAddrType,
     updatePmtu,
+    hashAbout,
     options,
     peers,
     ipDoRedirect,
@@ -204,6 +210,7 @@ export const createIcmp = (deps: IcmpDeps) => {
     if (n === OPTIONS_NO_ECHO) return
     putFlow(errorSource(about, at), options.firstHop(ipv4.src(u8, at)), tos & TOS_MASK)
     fl[FL_OIF] = l3mdevOf(arena, i32[about + SKB_IIF] || i32[about + SKB_DEV])
+    fl[FL_HASH] = hashAbout(about)
     fl[FL_MARK] = replyMark(about)
     if (routeOutput(fl) !== 0 || !mayGo(type, code)) return
     const skb = quote(about, at, Math.min(MOST, fl[FL_MTU]) - ipv4.MIN_HEADER - n - icmp.MIN_HEADER)
@@ -265,7 +272,17 @@ export const createIcmp = (deps: IcmpDeps) => {
    */
   const linkFailure = (skb: number): void => {
     const at = i32[skb + SKB_NETWORK]
-    if (u8[at] >> 4 === 4) icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_HOST_UNREACH, 0)
+    if (u8[at] >> 4 !== 4) return
+    if (ipv4.headerLen(u8, at) !== ipv4.MIN_HEADER && !fillAgain(skb)) return
+    icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_HOST_UNREACH, 0)
+  }
+  /** Linux reads the options of what waited once more, and fills them in a second time (ipv4_send_dest_unreach). */
+  const fillAgain = (skb: number): boolean => {
+    if (!options.own(skb)) return false
+    const hit = i32[skb + SKB_IPOPT] >>> SRR_HIT_SHIFT
+    const wrong = options.compile(skb, i32[skb + IPCB_TYPE])
+    i32[skb + SKB_IPOPT] |= hit << SRR_HIT_SHIFT
+    return wrong <= OPTIONS_OK
   }
 
   // ---- in

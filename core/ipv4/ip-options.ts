@@ -11,6 +11,7 @@ import {
   createFlowi,
   FL_DADDR,
   FL_FAMILY,
+  FL_HASH,
   FL_SADDR,
   RTN_LOCAL,
   RTN_UNICAST,
@@ -65,6 +66,8 @@ export type IpOptions = ReturnType<typeof createIpOptions>
 export const OPTIONS_OK = 0
 export const OPTIONS_SOURCE_ROUTE = -1
 
+/** FL_HASH that is there, and 0. */
+const LOWEST_HASH = 1 << 31
 const srrOf = (options: number): number => (options >> SRR_SHIFT) & SRR_AT
 /** Does the packet, whose options were compiled, ask for a way of its own? */
 export const hasSourceRoute = (i32: Int32Array, skb: number): boolean =>
@@ -88,6 +91,8 @@ export const createIpOptions = (deps: IpOptionsDeps) => {
     fl[FL_SADDR + 2] = fl[FL_DADDR + 2] = V4_MAPPED
     fl[FL_DADDR + 3] = saddr
     fl[FL_OIF] = l3mdevOf(arena, i32[skb + SKB_DEV])
+    // of several next hops the first: nobody chooses for what is not sent (fib_compute_spec_dst)
+    fl[FL_HASH] = LOWEST_HASH
     if (saddr !== 0 && routeOutput(fl) === 0) return fl[FL_SADDR + 3]
     return selectSource(i32[skb + SKB_DEV], saddr)
   }
@@ -102,7 +107,8 @@ export const createIpOptions = (deps: IpOptionsDeps) => {
 
   /**
    * Checks the options and fills them in, for a packet whose route is of this type (RTN_*): OPTIONS_OK,
-   * OPTIONS_SOURCE_ROUTE, or which octet of the header is wrong (for a parameter problem).
+   * OPTIONS_SOURCE_ROUTE, or which octet of the header is wrong (for a parameter problem). The header's checksum stays as
+   * it came, and is quoted so, until the packet goes on.
    */
   const compile = (skb: number, type: number): number => {
     packet = skb
@@ -110,7 +116,6 @@ export const createIpOptions = (deps: IpOptionsDeps) => {
     routeType = type
     options = 0
     const wrong = compileAll(i32[skb + SKB_TRANSPORT])
-    if ((options & IS_CHANGED) !== 0) ipv4.setChecksum(u8, header)
     i32[skb + SKB_IPOPT] = options
     if (wrong !== OPTIONS_OK) return wrong - header
     return srrOf(options) === 0 ? OPTIONS_OK : OPTIONS_SOURCE_ROUTE
@@ -231,7 +236,7 @@ export const createIpOptions = (deps: IpOptionsDeps) => {
   const forward = (skb: number, addr: number): void => {
     const had = i32[skb + SKB_IPOPT]
     const ptr = had >>> SRR_HIT_SHIFT
-    if (ptr === 0 && (had & (RR_NEEDADDR | TS_NEEDADDR)) === 0) return
+    if (ptr === 0 && (had & IS_CHANGED) === 0) return
     const at = i32[skb + SKB_NETWORK]
     if ((had & RR_NEEDADDR) !== 0) putBehind(at + (had & RR_AT), 5, addr)
     if ((had & TS_NEEDADDR) !== 0) putBehind(at + ((had >> TS_SHIFT) & 0xff), 9, addr)

@@ -59,6 +59,11 @@ const masked = (words: Words, plen: number): Words =>
     return kept >= 32 ? word : kept <= 0 ? 0 : word & (-1 << (32 - kept))
   }) as unknown as Words
 
+/** Milliseconds: HZ / 100, HZ / 10, and what can be counted from now on. */
+const LEAST_RETRANS_MS = 10
+const LEAST_REACHABLE_MS = 100
+const MOST_MS = 0x3fffffff
+
 export const createAddrconf = ({ arena, rib, ifaddrs, nowMs, setUntil }: AddrconfDeps) => {
   const { i32, f64, layout } = arena
   let learned: Learned[] = []
@@ -189,6 +194,20 @@ export const createAddrconf = ({ arena, rib, ifaddrs, nowMs, setUntil }: Addrcon
     })
     hear(route, seconds, prefOf(ifindex, pref))
   }
+  /**
+   * How long neighbours of the link are believed, and how long one waits for their answers, in milliseconds; 0 is not said
+   * (ndisc_router_discovery).
+   */
+  const times = (ifindex: number, reachableMs: number, retransMs: number): void => {
+    if (!isUsable(ifindex)) return
+    if (retransMs !== 0 && retransMs <= MOST_MS)
+      setConf(ifindex, Conf6.retrans_time_ms, Math.max(retransMs, LEAST_RETRANS_MS))
+    if (reachableMs === 0 || reachableMs > MOST_MS) return
+    const base = Math.max(reachableMs, LEAST_REACHABLE_MS)
+    if (base === conf(ifindex, Conf6.base_reachable_time_ms)) return
+    setConf(ifindex, Conf6.base_reachable_time_ms, base)
+    setConf(ifindex, Conf6.gc_stale_time, Math.ceil((3 * base) / 1000))
+  }
   const prefOf = (ifindex: number, pref: number): number =>
     conf(ifindex, Conf6.accept_ra_rtr_pref) === 0 ? 0 : pref
 
@@ -255,5 +274,5 @@ export const createAddrconf = ({ arena, rib, ifaddrs, nowMs, setUntil }: Addrcon
     for (const one of [...learned])
       if (one.route.protocol === RTPROT_RA && !acceptsRa(arena, one.route.dev)) drop(one)
   }
-  return { router, route, prefix, routeGone, forwardingChanged }
+  return { router, times, route, prefix, routeGone, forwardingChanged }
 }

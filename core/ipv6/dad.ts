@@ -6,7 +6,6 @@ import { AF_INET6 } from '../base/family.ts'
 import { createDad } from '../inet/addr/dad.ts'
 import { IFA_F_OPTIMISTIC, IFA_FLAGS, IFA_IFINDEX } from '../inet/addr/ifaddr-constants.ts'
 import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
-import { Sysctl } from '../shm/sysctl.ts'
 import type { Ndisc } from './ndisc.ts'
 
 type Dad6Deps = Pick<
@@ -19,7 +18,7 @@ const NO_NONCE = [0, 0] as const
 
 export const createDad6 = (deps: Dad6Deps) => {
   const { arena, random, ndProbe } = deps
-  const { i32, layout } = arena
+  const { i32 } = arena
   const conf = (ifindex: number, word: number): number => i32[confRow(arena, ifindex) + word]
   const either = (ifindex: number, word: number): boolean =>
     conf(ifindex, word) !== 0 || conf(CONF_ALL, word) !== 0
@@ -39,7 +38,7 @@ export const createDad6 = (deps: Dad6Deps) => {
     timesOf: (ifindex) => conf(ifindex, Conf6.dad_transmits),
     drawNonce: (ifindex) =>
       either(ifindex, Conf6.enhanced_dad) ? [(random() & 0xffff) | 1, random()] : NO_NONCE,
-    waitMs: () => Math.max(LEAST_RETRANS_MS, i32[layout.sysctl + Sysctl.neigh_retrans_time_ms]),
+    waitMs: (ifindex) => Math.max(LEAST_RETRANS_MS, conf(ifindex, Conf6.retrans_time_ms)),
     ask: ndProbe,
   })
 }

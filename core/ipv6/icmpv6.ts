@@ -12,6 +12,7 @@ import {
   createFlowi,
   FL_DADDR,
   FL_FAMILY,
+  FL_HASH,
   FL_IIF,
   FL_MARK,
   FL_MTU,
@@ -29,6 +30,7 @@ import type { InetProtos } from '../inet/inet-protos.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import { DEV_FLAGS, deviceRow, IFF_LOOPBACK } from '../netdev/netdev.ts'
 import type { Pmtu } from '../inet/dst/pmtu.ts'
+import type { FlowKeys } from '../inet/fib/flow-keys.ts'
 import { createSourceSelection } from '../inet/addr/source.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
@@ -88,6 +90,7 @@ type Icmpv6Deps = {
   Pick<Icmpv6Ratelimit, 'icmpv6Allows'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
+  Pick<FlowKeys, 'hashAbout'> &
   Pick<Ip6Output, 'ip6Send'>
 
 export type Icmpv6 = ReturnType<typeof createIcmpv6>
@@ -117,6 +120,7 @@ const NEXT_AND_LENGTH = 2
 export const createIcmpv6 = (deps: Icmpv6Deps) => {
   const { arena, skbs, drop, consume, protos, addrType, addrTypeOn } = deps
   const { icmpv6Allows, loadAddrs, routeOutput, updatePmtu, ip6Send, ndiscRcv, mldRcv } = deps
+  const { hashAbout } = deps
   const { select6 } = createSourceSelection(arena)
   const { headers } = deps
   const { i32, u8, f64, layout } = arena
@@ -177,6 +181,7 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     if (!isForUs) clearAddr(fl, FL_SADDR)
     // what says something about a packet is said by where it came in, which names the router to its sender
     if (isAnyAddr(fl, FL_SADDR) && iif !== 0) select6(fl, iif)
+    fl[FL_HASH] = hashAbout(about)
     if (routeOutput(fl) !== 0) return
     if (isForUs && addrTypeOn(received, FL_DADDR, iif) === RTN_ANYCAST)
       copyAddr(fl, FL_SADDR, received, FL_DADDR)

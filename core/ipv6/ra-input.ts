@@ -126,7 +126,7 @@ export const createRaInput = (deps: RaInputDeps) => {
     const mtu = hasMtu ? routerOptions.mtu(u8, mtuOption) | 0 : 0
     const seconds = router.lifetime(u8, at)
     const words = [...sourceWords(), seconds, pref, router.hopLimit(u8, at), mtu]
-    tell(Addrconf.RA_ROUTER, dev, ...words)
+    tell(Addrconf.RA_ROUTER, dev, ...words, router.reachable(u8, at), router.retrans(u8, at))
   }
   const tellOptions = (dev: number, at: number, end: number): void => {
     let left = MOST_PIECES
@@ -166,7 +166,7 @@ export const createRaInput = (deps: RaInputDeps) => {
   /** The address (words, at) was a router's, who has just said as a neighbour that he is none any more. */
   const routerGone = (dev: number, words: Int32Array, at: number): void => {
     const gone = [words[at], words[at + 1], words[at + 2], words[at + 3]]
-    if (acceptsRa(arena, dev)) tell(Addrconf.RA_ROUTER, dev, ...gone, 0, 0, 0, 0)
+    if (acceptsRa(arena, dev)) tell(Addrconf.RA_ROUTER, dev, ...gone, 0, 0, 0, 0, 0, 0)
   }
 
   return { raRcv, routerGone }

@@ -11,9 +11,9 @@ import { TIME_MS } from '../base/time.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
+import { Conf4, Conf6, confRow } from '../shm/devconf.ts'
 import type { IpiSystem } from '../shm/ipi.ts'
 import { Ipi } from '../shm/ipi.ts'
-import { Sysctl } from '../shm/sysctl.ts'
 import { Holder } from '../skb/budget.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
@@ -75,11 +75,14 @@ const P_WORDS = 13
 /** Worker 0 is asked again when it has not answered: its ring was full, or it was restarted. */
 const ASK_AGAIN_MS = 1000
 
+const QLEN4 = Conf4.unres_qlen_bytes
+const QLEN6 = Conf6.unres_qlen_bytes
+
 export const createNeighOutput = (deps: NeighOutputDeps) => {
   const { arena, skbs, drop, time, wheel, ipi, table, timer, key } = deps
   const { pushHh, popHeader, devQueueXmit, linkFailure } = deps
   const { i32, u8, f64, layout } = arena
-  const { neighbours, sysctl } = layout
+  const { neighbours } = layout
   const { index, mask, hash, isKey } = table
   const count = counterBank(arena, skbs.thread)
   const use = layout.neighUse + skbs.thread * layout.config.neighbours * NEIGH_USE_WORDS
@@ -205,8 +208,10 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
     }
   }
   const trueSize = (skb: number): number => i32[skb + SKB_END] - i32[skb + SKB_HEAD]
+  const isV4 = (p: number): boolean =>
+    pending[p + P_ADDR + 2] === V4_MAPPED && (pending[p + P_ADDR] | pending[p + P_ADDR + 1]) === 0
   const append = (p: number, skb: number): void => {
-    const limit = i32[sysctl + Sysctl.neigh_unres_qlen_bytes]
+    const limit = i32[confRow(arena, pending[p + P_DEV]) + (isV4(p) ? QLEN4 : QLEN6)]
     while (pending[p + P_HEAD] !== 0 && pending[p + P_BYTES] + trueSize(skb) > limit) {
       discardOne(shift(p))
     }

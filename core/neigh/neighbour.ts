@@ -13,6 +13,7 @@ import { TIMER_WORDS, type TimerWheel } from '../base/timer-wheel.ts'
 import { DEV_MAC } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
+import { Conf4, Conf6, confDefault, confRow } from '../shm/devconf.ts'
 import type { IpiSystem } from '../shm/ipi.ts'
 import { Ipi } from '../shm/ipi.ts'
 import { DEVICE_WORDS, NEIGH_WORDS } from '../shm/layout.ts'
@@ -108,9 +109,10 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   // source of the packet that waits for an entry (four words), and when the entry was made
   const source = new Int32Array(rows * 4)
   const created = new Int32Array(rows)
-  let reachableBase = 0
-  let reachableTime = 0
-  let reachableSince = 0
+  // [device][family] the base time that a reachable time was drawn from, and what was drawn
+  const reachableBases = new Int32Array(layout.config.devices * 2)
+  const reachableTimes = new Int32Array(layout.config.devices * 2)
+  let reachableSince = time[TIME_MS]
 
   const now = (): number => time[TIME_MS]
   const isAfter = (a: number, b: number): boolean => ((a - b) | 0) > 0
@@ -119,16 +121,30 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     i32[row + NEIGH_ADDR + 2] === V4_MAPPED
   const opsOf = (row: number): NeighOps | null => (isV4(row) ? ops.v4 : ops.v6)
   const stateOf = (row: number): number => i32[row + NEIGH_STATE]
-  const retransMs = (): number => Math.max(i32[sysctl + Sysctl.neigh_retrans_time_ms], LEAST_MS)
-  const delayMs = (): number => i32[sysctl + Sysctl.neigh_delay_first_probe_time] * 1000
-  const baseReachable = (): number => i32[sysctl + Sysctl.neigh_base_reachable_time_ms]
+  /** A setting of the entry's device, in its family (neigh->parms). */
+  const parm = (row: number, word4: number, word6: number): number =>
+    i32[confRow(arena, i32[row + NEIGH_IFINDEX]) + (isV4(row) ? word4 : word6)]
+  const retransMs = (row: number): number =>
+    Math.max(parm(row, Conf4.retrans_time_ms, Conf6.retrans_time_ms), LEAST_MS)
+  const delayMs = (row: number): number =>
+    parm(row, Conf4.delay_first_probe_time, Conf6.delay_first_probe_time) * 1000
+  const baseReachable = (row: number): number =>
+    parm(row, Conf4.base_reachable_time_ms, Conf6.base_reachable_time_ms)
+  const unicasts = (row: number): number => parm(row, Conf4.ucast_solicit, Conf6.ucast_solicit)
+  const multicasts = (row: number): number => parm(row, Conf4.mcast_solicit, Conf6.mcast_solicit)
 
-  /** Uniform in 0.5 to 1.5 times the base, so that hosts do not probe in step. */
-  const renewReachableTime = (): void => {
-    const base = baseReachable()
-    reachableBase = base
-    reachableTime = (base >> 1) + ((random() >>> 0) % base)
-    reachableSince = now()
+  /**
+   * Uniform in 0.5 to 1.5 times the base, so that hosts do not probe in step; a change of the sysctl holds at once
+   * (neigh_proc_base_reachable_time).
+   */
+  const reachableMs = (row: number): number => {
+    const base = baseReachable(row)
+    const k = i32[row + NEIGH_IFINDEX] * 2 + (isV4(row) ? 0 : 1)
+    if (reachableBases[k] !== base) {
+      reachableBases[k] = base
+      reachableTimes[k] = (base >> 1) + ((random() >>> 0) % base)
+    }
+    return reachableTimes[k]
   }
 
   // ---- writing rows
@@ -195,7 +211,7 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     i32[row + NEIGH_IFINDEX] = dev
     endWrite(row)
     i32[row + NEIGH_UPDATED] = i32[row + NEIGH_USED] = now()
-    i32[row + NEIGH_CONFIRMED] = (now() - 2 * baseReachable()) | 0
+    i32[row + NEIGH_CONFIRMED] = (now() - 2 * baseReachable(row)) | 0
     clearAddr(source, n * 4)
     created[n] = now()
     enterIndex(row)
@@ -256,20 +272,18 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     }
   }
   const maxProbes = (row: number): number => {
-    const unicast = i32[sysctl + Sysctl.neigh_ucast_solicit]
-    return stateOf(row) === NUD_PROBE ? unicast : unicast + i32[sysctl + Sysctl.neigh_mcast_solicit]
+    const asksAll =
+      stateOf(row) === NUD_PROBE
+        ? parm(row, Conf4.mcast_resolicit, Conf6.mcast_resolicit)
+        : multicasts(row)
+    return unicasts(row) + asksAll
   }
   /** The first ucast_solicit probes go to the known address; an INCOMPLETE entry starts behind them. */
   const probe = (row: number): void => {
     const sent = i32[row + NEIGH_PROBES]
     i32[row + NEIGH_PROBES] = sent + 1
     // filled by core/stack/neigh.ts: arpSolicit (ipv4/arp.ts), and core/stack/ipv6.ts
-    opsOf(row)?.solicit(
-      row,
-      sent < i32[sysctl + Sysctl.neigh_ucast_solicit],
-      source,
-      table.indexOf(row) * 4
-    )
+    opsOf(row)?.solicit(row, sent < unicasts(row), source, table.indexOf(row) * 4)
   }
   const fail = (row: number): void => {
     enterState(row, NUD_FAILED)
@@ -288,7 +302,7 @@ export const createNeighbour = (deps: NeighbourDeps) => {
         ? leaveReachable(row)
         : state === NUD_DELAY
           ? leaveDelay(row)
-          : retransMs()
+          : retransMs(row)
     if (
       (stateOf(row) & (NUD_INCOMPLETE | NUD_PROBE)) !== 0 &&
       i32[row + NEIGH_PROBES] >= maxProbes(row)
@@ -300,21 +314,21 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   })
   /** Confirmed lately: stays. Used lately: DELAY. Else STALE. Returns the time to the next look. */
   const leaveReachable = (row: number): number => {
-    const reachableUntil = (i32[row + NEIGH_CONFIRMED] + reachableTime) | 0
+    const reachableUntil = (i32[row + NEIGH_CONFIRMED] + reachableMs(row)) | 0
     if (!isAfter(now(), reachableUntil)) return (reachableUntil - now()) | 0
-    const isUsed = !isAfter(now(), (i32[row + NEIGH_USED] + delayMs()) | 0)
+    const isUsed = !isAfter(now(), (i32[row + NEIGH_USED] + delayMs(row)) | 0)
     enterState(row, isUsed ? NUD_DELAY : NUD_STALE)
     notify(row, false)
-    return delayMs()
+    return delayMs(row)
   }
   /** Confirmed meanwhile: REACHABLE. Else it is asked: PROBE. */
   const leaveDelay = (row: number): number => {
-    const isConfirmed = !isAfter(now(), (i32[row + NEIGH_CONFIRMED] + delayMs()) | 0)
+    const isConfirmed = !isAfter(now(), (i32[row + NEIGH_CONFIRMED] + delayMs(row)) | 0)
     enterState(row, isConfirmed ? NUD_REACHABLE : NUD_PROBE)
     notify(row, false)
-    if (isConfirmed) return (i32[row + NEIGH_CONFIRMED] + reachableTime - now()) | 0
+    if (isConfirmed) return (i32[row + NEIGH_CONFIRMED] + reachableMs(row) - now()) | 0
     i32[row + NEIGH_PROBES] = 0
-    return retransMs()
+    return retransMs(row)
   }
 
   /**
@@ -327,14 +341,14 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     i32[row + NEIGH_USED] = now()
     if (state === NUD_STALE) {
       enterState(row, NUD_DELAY)
-      wheel.arm(row + NEIGH_TIMER, delayMs(), onTimer)
+      wheel.arm(row + NEIGH_TIMER, delayMs(row), onTimer)
       return
     }
-    if (i32[sysctl + Sysctl.neigh_mcast_solicit] === 0) return fail(row)
+    if (multicasts(row) === 0) return fail(row)
     setSource(table.indexOf(row) * 4, s0, s1, s2, s3)
-    i32[row + NEIGH_PROBES] = i32[sysctl + Sysctl.neigh_ucast_solicit]
+    i32[row + NEIGH_PROBES] = unicasts(row)
     enterState(row, NUD_INCOMPLETE)
-    wheel.arm(row + NEIGH_TIMER, retransMs(), onTimer)
+    wheel.arm(row + NEIGH_TIMER, retransMs(row), onTimer)
     probe(row)
   }
 
@@ -375,7 +389,7 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     } else if (wasValid && isSame && wanted === NUD_STALE && !isAdmin) state = old
     if (changes) setLladdr(row, hi, lo)
     if (changes && (state & NUD_CONNECTED) === 0)
-      i32[row + NEIGH_CONFIRMED] = (now() - 2 * baseReachable()) | 0
+      i32[row + NEIGH_CONFIRMED] = (now() - 2 * baseReachable(row)) | 0
     if (changes) i32[row + NEIGH_UPDATED] = now()
     if (state !== old) enterUpdated(row, state)
     if (!wasValid) tellWorkers(row, true)
@@ -391,12 +405,10 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   }
   const enterUpdated = (row: number, state: number): void => {
     wheel.cancel(row + NEIGH_TIMER)
-    // a change of the sysctl holds at once (neigh_proc_base_reachable_time)
-    if (reachableBase !== baseReachable()) renewReachableTime()
     if (state === NUD_PROBE) i32[row + NEIGH_PROBES] = 0
     enterState(row, state)
     if ((state & NUD_IN_TIMER) !== 0)
-      wheel.arm(row + NEIGH_TIMER, state === NUD_REACHABLE ? reachableTime : LEAST_MS, onTimer)
+      wheel.arm(row + NEIGH_TIMER, state === NUD_REACHABLE ? reachableMs(row) : LEAST_MS, onTimer)
   }
 
   // ---- what others ask
@@ -470,16 +482,28 @@ export const createNeighbour = (deps: NeighbourDeps) => {
       surplus--
     }
   }
+  /** Half of the base time, as devices have it where nobody has set another. */
+  const gcMs = (): number => {
+    const row = confRow(arena, confDefault(arena))
+    const base = Math.min(
+      i32[row + Conf4.base_reachable_time_ms],
+      i32[row + Conf6.base_reachable_time_ms]
+    )
+    return Math.max(base >> 1, 1000)
+  }
   const periodicGc = (): void => {
-    if (((now() - reachableSince) | 0) >= REACHABLE_HOLDS_MS) renewReachableTime()
-    wheel.arm(timer, Math.max(baseReachable() >> 1, 1000), onGc)
+    if (((now() - reachableSince) | 0) >= REACHABLE_HOLDS_MS) {
+      reachableBases.fill(0)
+      reachableSince = now()
+    }
+    wheel.arm(timer, gcMs(), onGc)
     if (i32[neighbours + NEIGH_TABLE_COUNT] < i32[sysctl + Sysctl.neigh_gc_thresh1]) return
-    const staleMs = i32[sysctl + Sysctl.neigh_gc_stale_time] * 1000
     for (let n = 1; n < i32[neighbours + NEIGH_TABLE_HIGH]; n++) {
       const row = table.rowAt(n)
       if (i32[row + NEIGH_IFINDEX] === 0 || isKept(row) || (stateOf(row) & NUD_IN_TIMER) !== 0)
         continue
       gatherUse(row)
+      const staleMs = parm(row, Conf4.gc_stale_time, Conf6.gc_stale_time) * 1000
       const used = i32[row + NEIGH_USED]
       const last = isAfter(i32[row + NEIGH_CONFIRMED], used) ? i32[row + NEIGH_CONFIRMED] : used
       if (stateOf(row) === NUD_FAILED || ((now() - last) | 0) >= staleMs) destroy(row)
@@ -509,7 +533,7 @@ export const createNeighbour = (deps: NeighbourDeps) => {
       i32[row + NEIGH_HASH] = table.hash(i32[row + NEIGH_IFINDEX], row + NEIGH_ADDR)
       created[n] = i32[row + NEIGH_UPDATED]
       enterIndex(row)
-      if ((stateOf(row) & NUD_IN_TIMER) !== 0) wheel.arm(row + NEIGH_TIMER, retransMs(), onTimer)
+      if ((stateOf(row) & NUD_IN_TIMER) !== 0) wheel.arm(row + NEIGH_TIMER, retransMs(row), onTimer)
       live++
       if (high <= n) high = n + 1
     }
@@ -517,9 +541,8 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     i32[neighbours + NEIGH_TABLE_HIGH] = high
   }
 
-  renewReachableTime()
   rebuild()
-  wheel.arm(timer, Math.max(baseReachable() >> 1, 1000), onGc)
+  wheel.arm(timer, gcMs(), onGc)
 
   /** Gives the machine a family's way of asking; at boot. */
   const registerOps = (family: 'v4' | 'v6', familyOps: NeighOps): void => {

@@ -1,5 +1,5 @@
 /**
- * Settings of devices: net.ipv4.conf.* and net.ipv6.conf.*, and some of net.*.neigh.*, a row for each device, one for `all` and one for `default`, from
+ * Settings of devices: net.ipv4.conf.*, net.ipv6.conf.* and net.*.neigh.*, a row for each device, one for `all` and one for `default`, from
  * which new devices take theirs. Words in shared memory, written by control; any thread reads
  * `i32[confRow(arena, dev) + Conf4.rp_filter]` and joins it with the row of `all` as Linux does for that setting. To add one is
  * to write its row here, and to read it. Linux: struct ipv4_devconf, struct ipv6_devconf, include/linux/inetdevice.h.
@@ -29,12 +29,27 @@ const address = (): Setting => ({ all: 0, otherwise: 0, min: 0, max: 0, isAddres
 
 const MAX = 2147483647
 
+const neigh = (otherwise: number, max: number, min = 0) =>
+  ({ all: otherwise, otherwise, min, max, tree: 'neigh' }) as const
 /** Of neighbours: the device's alone counts, and there is no `all`. */
 const NEIGH = {
+  /** How long an answer is believed: half to one and a half times that. */
+  base_reachable_time_ms: neigh(30000, 0x3fffffff, 1),
+  /** From one question to the next. */
+  retrans_time_ms: neigh(1000, 0x3fffffff, 1),
+  /** Seconds that something above may say that it answers, before it is asked. */
+  delay_first_probe_time: neigh(5, 3600),
+  /** How often it is asked: at the address that it had, then all are, who had none or (resolicit) had that. */
+  ucast_solicit: neigh(3, 100),
+  mcast_solicit: neigh(3, 100),
+  mcast_resolicit: neigh(0, 100),
+  unres_qlen_bytes: neigh(212992, MAX),
+  /** Seconds that a STALE entry lives that nobody uses, when there are more than gc_thresh1. */
+  gc_stale_time: neigh(60, 2147483, 1),
   /** Hundredths of a second, at most, that questions about others wait for whom we answer; 0: none waits. */
-  proxy_delay: { ...number(80, 214748364), tree: 'neigh' },
+  proxy_delay: neigh(80, 214748364),
   /** More of them are not answered. */
-  proxy_qlen: { ...number(64, MAX), tree: 'neigh' },
+  proxy_qlen: neigh(64, MAX),
 } as const satisfies Record<string, Setting>
 
 /** In the comments how a device's is joined with that of `all`; without one the device's alone counts. */
@@ -91,6 +106,8 @@ const IPV4 = {
   igmpv2_unsolicited_report_interval: { all: 10000, otherwise: 10000, min: 1, max: MAX },
   igmpv3_unsolicited_report_interval: { all: 1000, otherwise: 1000, min: 1, max: MAX },
   ...NEIGH,
+  /** Hundredths of a second in which a second answer does not take the place of a first. */
+  locktime: neigh(100, 214748364),
 } as const satisfies Record<string, Setting>
 
 const IPV6 = {

@@ -3,7 +3,7 @@
  * admin-guide/sysctl/net.rst). Values are words in shared memory, written by control and read by any thread as
  * `i32[sysctl + Sysctl.ip_forward]`; where a word lies follows from the order of the rows. To add a sysctl is to write its
  * row, and to read it. Control and the configuration file take them from here (core/control/sysctls.ts). Settings of
- * devices (net.ipv4.conf.*) are in devconf.ts.
+ * devices (net.ipv4.conf.*, net.ipv4.neigh.*) are in devconf.ts.
  */
 import type { Arena } from './arena.ts'
 import { setConfDefaults } from './devconf.ts'
@@ -146,16 +146,7 @@ const TABLE = {
   icmp_msgs_per_sec: number('net.ipv4.icmp_msgs_per_sec', 10000),
   icmp_msgs_burst: number('net.ipv4.icmp_msgs_burst', 50),
 
-  // ---- net.ipv4.neigh.default
-  neigh_base_reachable_time_ms: number('net.ipv4.neigh.default.base_reachable_time_ms', 30000, 1),
-  neigh_retrans_time_ms: number('net.ipv4.neigh.default.retrans_time_ms', 1000, 1),
-  /** Seconds. */
-  neigh_delay_first_probe_time: number('net.ipv4.neigh.default.delay_first_probe_time', 5, 0, 3600),
-  neigh_mcast_solicit: number('net.ipv4.neigh.default.mcast_solicit', 3, 0, 100),
-  neigh_ucast_solicit: number('net.ipv4.neigh.default.ucast_solicit', 3, 0, 100),
-  neigh_unres_qlen_bytes: number('net.ipv4.neigh.default.unres_qlen_bytes', 212992),
-  /** Seconds that a STALE entry lives that nobody uses, when there are more than neigh_gc_thresh1. */
-  neigh_gc_stale_time: number('net.ipv4.neigh.default.gc_stale_time', 60, 1, 2147483),
+  // ---- net.ipv4.neigh.default: of the table, which both families share; what is of devices is in devconf.ts
   /** So many are kept. */
   neigh_gc_thresh1: number('net.ipv4.neigh.default.gc_thresh1', 128),
   /** To so many the table is cut down when it is full. */

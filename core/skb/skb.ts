@@ -95,7 +95,7 @@ export const SKB_QUEUE_MAPPING = 33
 /** Row of its tracked connection, or 0, and how it stands to it (IP_CT_*). */
 export const SKB_CT = 34
 export const SKB_CT_INFO = 35
-/** When it came in, or is to leave: microseconds, low and high word; zero is unknown. */
+/** When it came to a socket that asks for it: TIME_MS and TIME_US (base/time.ts); both zero: unknown. */
 export const SKB_TSTAMP = 36
 /** Workers that have looked for a received packet's socket (bits). */
 export const SKB_TRIED = 38

@@ -26,6 +26,7 @@ import type { ErrQueue } from './errqueue.ts'
 import type { Events } from './events.ts'
 import { createLongestQueue } from './longest-queue.ts'
 import type { SkFilter } from './sk-filter.ts'
+import type { Timestamp } from './timestamp.ts'
 import {
   newCookie,
   SK_CMSG,
@@ -85,6 +86,7 @@ type DatagramDeps = {
   filter: Pick<SkFilter, 'skFilter' | 'skTrim' | 'release'>
   errqueue: Pick<ErrQueue, 'isEmpty' | 'purge'>
   cmsg: Pick<Cmsg, 'putFlags' | 'putInt'>
+  timestamp: Pick<Timestamp, 'wantsTime' | 'stamp' | 'tellTime'>
 } & Pick<Events, 'sockEvents'>
 /** How many the socket had lost when the packet came; a word of who holds it. */
 const CB_DROPS = SKB_CB + SKB_CB_WORDS - 1
@@ -93,6 +95,7 @@ export type Datagram = ReturnType<typeof createDatagram>
 
 export const createDatagram = (deps: DatagramDeps) => {
   const { arena, skbs, consume, time, slab, filter, errqueue, cmsg, sockEvents } = deps
+  const { wantsTime, stamp, tellTime } = deps.timestamp
   const { i32, layout } = arena
   const { sysctl } = layout
   const { budget } = skbs
@@ -118,6 +121,7 @@ export const createDatagram = (deps: DatagramDeps) => {
     if (i32[skb + SKB_CHARGE] === 0) budget.hold(skb, holder)
     i32[sk + SK_RMEM] += budget.truesize(skb)
     if ((i32[sk + SK_CMSG] & CMSG_OVFL) !== 0) i32[skb + CB_DROPS] = i32[sk + SK_DROPS]
+    if (wantsTime(sk)) stamp(skb)
     i32[skb + SKB_SK] = sk
     i32[skb + SKB_NEXT] = 0
     if (i32[sk + SK_RCVQ_LEN] === 0) i32[sk + SK_RCVQ_HEAD] = skb
@@ -208,6 +212,7 @@ export const createDatagram = (deps: DatagramDeps) => {
   const tellOf = (sk: number, skb: number): void => {
     const wanted = i32[sk + SK_CMSG]
     const drops = i32[skb + CB_DROPS]
+    if (wantsTime(sk)) tellTime(sk, skb)
     if ((wanted & CMSG_OVFL) !== 0 && drops !== 0) cmsg.putInt(SOL_SOCKET, SO_RXQ_OVFL, drops)
     if ((wanted & CMSG_MARK) !== 0) cmsg.putInt(SOL_SOCKET, SO_MARK, i32[skb + SKB_MARK])
   }

@@ -42,8 +42,9 @@ import {
 type IpCmsgDeps = {
   arena: Arena
   cmsg: Cmsg
-  options: Pick<IpOptions, 'specDst'> & Pick<IpOptionsEcho, 'echo' | 'replyAt'>
+  options: PacketOptions
 }
+export type PacketOptions = Pick<IpOptions, 'specDst'> & Pick<IpOptionsEcho, 'echo' | 'replyAt'>
 export type IpCmsg = ReturnType<typeof createIpCmsg>
 
 const IN_PKTINFO = 12
@@ -57,16 +58,23 @@ export const createIpCmsg = ({ arena, cmsg, options }: IpCmsgDeps) => {
 
   /** Of a packet whose NETWORK and TRANSPORT are its headers. */
   const ipCmsgRecv = (sk: number, skb: number): void => {
-    const wanted = i32[sk + SK_CMSG]
     const at = i32[skb + SKB_NETWORK]
+    const is4 = ipv4.version(u8, at) === 4
+    const specDst = is4 && (i32[sk + SK_CMSG] & CMSG_PKTINFO) !== 0
+    tell(sk, skb, at, specDst ? options.specDst(skb, i32[skb + IPCB_TYPE]) : 0)
+  }
+  /** Of an ICMP message whose IP header is at `at`; nobody has asked which of our addresses it met. */
+  const ipCmsgOfError = (sk: number, skb: number, at: number): void => tell(sk, skb, at, 0)
+  const tell = (sk: number, skb: number, at: number, specDst: number): void => {
+    const wanted = i32[sk + SK_CMSG]
     const is4 = ipv4.version(u8, at) === 4
     if ((wanted & CMSG_PKTINFO6) !== 0 && i32[sk + SK_FAMILY] === AF_INET6)
       putPktinfo6(skb, at, is4)
-    if (is4) recv4(wanted, skb, at)
+    if (is4) recv4(wanted, skb, at, specDst)
     else recv6(wanted, skb, at)
   }
-  const recv4 = (wanted: number, skb: number, at: number): void => {
-    if ((wanted & CMSG_PKTINFO) !== 0) putPktinfo(skb, at)
+  const recv4 = (wanted: number, skb: number, at: number, specDst: number): void => {
+    if ((wanted & CMSG_PKTINFO) !== 0) putPktinfo(skb, at, specDst)
     if ((wanted & CMSG_TTL) !== 0) cmsg.putInt(IPPROTO_IP, IP_TTL, ipv4.ttl(u8, at))
     if ((wanted & CMSG_TOS) !== 0) octets[cmsg.put(IPPROTO_IP, IP_TOS, 1) << 2] = ipv4.tos(u8, at)
     const optionsLen = ipv4.headerLen(u8, at) - ipv4.MIN_HEADER
@@ -82,10 +90,10 @@ export const createIpCmsg = ({ arena, cmsg, options }: IpCmsgDeps) => {
   }
 
   /** struct in_pktinfo: the device, our address that it met, and its destination. */
-  const putPktinfo = (skb: number, at: number): void => {
+  const putPktinfo = (skb: number, at: number, specDst: number): void => {
     const word = cmsg.put(IPPROTO_IP, IP_PKTINFO, IN_PKTINFO)
     cmsg.words[word] = i32[skb + SKB_DEV]
-    bytes.putI32(octets, (word << 2) + 4, options.specDst(skb, i32[skb + IPCB_TYPE]))
+    bytes.putI32(octets, (word << 2) + 4, specDst)
     bytes.putI32(octets, (word << 2) + 8, ipv4.dst(u8, at))
   }
   /** struct in6_pktinfo: the destination, and the device. */
@@ -127,5 +135,5 @@ export const createIpCmsg = ({ arena, cmsg, options }: IpCmsgDeps) => {
     putDst6(at, to + 8)
     if (ipv6.isLinkLocalAddr(ipv6.dst0(u8, at))) cmsg.words[(to + 24) >> 2] = i32[skb + SKB_DEV]
   }
-  return { ipCmsgRecv }
+  return { ipCmsgRecv, ipCmsgOfError }
 }

@@ -13,7 +13,7 @@ import { l3mdevOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { mayBeAnothers } from './sock.ts'
 import { CMSG_HEADER } from './cmsg.ts'
-import { SK_BOUND_DEV, SK_FAMILY } from './sock.ts'
+import { SK_BOUND_DEV, SK_FAMILY, SK_TYPE, SOCK_STREAM } from './sock.ts'
 import {
   IP_PKTINFO,
   IP_TOS,
@@ -66,6 +66,8 @@ export const createIpcm = ({ arena, addrType }: IpcmDeps) => {
     const data = at + CMSG_HEADER
     const [level, type] = [control[at], control[at + 1]]
     if (level === SOL_SOCKET) return readSocket(type, control, data, length)
+    // a stream's segments are no one message's (tcp_sendmsg_locked: sock_cmsg_send alone)
+    if (i32[sk + SK_TYPE] === SOCK_STREAM) return 0
     const is4 = i32[sk + SK_FAMILY] === AF_INET
     if (level === IPPROTO_IP) return is4 ? readIp(type, control, data, length) : 0
     return level === IPPROTO_IPV6 && !is4 ? readIpv6(sk, type, control, data, length) : 0

@@ -8,7 +8,7 @@ import { AF_INET, AF_INET6, copyAddr, V4_MAPPED } from '../base/family.ts'
 import { IPCB_OUTER } from '../inet/inet-constants.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { ConsumeFn } from '../skb/drop.ts'
-import { SKB_DEV, SKB_LEN, SKB_NETWORK, type Skbs } from '../skb/skb.ts'
+import { SKB_DATA, SKB_DEV, SKB_LEN, SKB_NETWORK, SKB_TRANSPORT, type Skbs } from '../skb/skb.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import type { Cmsg } from './cmsg.ts'
@@ -22,11 +22,14 @@ import {
   EE_ORIGIN,
   EE_PACKET,
   EE_PORT,
+  EE_TIME_MS,
+  EE_TIME_US,
   EE_TYPE,
   EE_WORDS,
   type ErrQueue,
 } from './errqueue.ts'
-import { SK_FAMILY } from './sock.ts'
+import type { IpCmsg } from './ip-cmsg.ts'
+import { SK_CMSG, SK_FAMILY } from './sock.ts'
 import {
   IP_RECVERR,
   IPPROTO_IP,
@@ -38,6 +41,7 @@ import {
   PEER_PORT,
   PEER_WORDS,
 } from './socket-constants.ts'
+import type { Timestamp } from './timestamp.ts'
 
 type RecvErrorDeps = {
   arena: Arena
@@ -45,7 +49,8 @@ type RecvErrorDeps = {
   consume: ConsumeFn
   cmsg: Cmsg
   errqueue: Pick<ErrQueue, 'take'>
-}
+  timestamp: Pick<Timestamp, 'wantsTime' | 'tellTimeOf'>
+} & Pick<IpCmsg, 'ipCmsgOfError'>
 export type RecvError = ReturnType<typeof createRecvError>
 
 /** Octets of struct sock_extended_err, sockaddr_in and sockaddr_in6. */
@@ -53,7 +58,9 @@ const EXTENDED_ERR = 16
 const SOCKADDR_IN = 16
 const SOCKADDR_IN6 = 28
 
-export const createRecvError = ({ arena, skbs, consume, cmsg, errqueue }: RecvErrorDeps) => {
+export const createRecvError = (deps: RecvErrorDeps) => {
+  const { arena, skbs, consume, cmsg, errqueue, ipCmsgOfError } = deps
+  const { wantsTime, tellTimeOf } = deps.timestamp
   const { i32, u8 } = arena
   const entry = new Int32Array(EE_WORDS)
   const peer = new Int32Array(PEER_WORDS)
@@ -68,11 +75,20 @@ export const createRecvError = ({ arena, skbs, consume, cmsg, errqueue }: RecvEr
     if (n > 0) skbs.copyBits(packet, 0, to, n)
     copyAddr(peer, PEER_ADDR, entry, EE_ADDR)
     peer[PEER_PORT] = entry[EE_PORT]
+    if (wantsTime(sk)) tellTimeOf(sk, entry[EE_TIME_MS], entry[EE_TIME_US])
+    if (packet !== 0 && i32[sk + SK_CMSG] !== 0) tellOf(sk, packet)
     putError(sk, packet)
     cmsg.putFlags(MSG_ERRQUEUE | entry[EE_FLAGS] | (whole > len ? MSG_TRUNC : 0))
     if (packet !== 0) consume(packet)
     return n
   }
+  /** What the message itself says beside its data: its ports are taken to be where what it quotes begins (ip_icmp_error). */
+  const tellOf = (sk: number, packet: number): void => {
+    i32[packet + SKB_TRANSPORT] = i32[packet + SKB_DATA]
+    ipCmsgOfError(sk, packet, headerOf(packet))
+  }
+  /** The IP header of the message. */
+  const headerOf = (packet: number): number => i32[packet + IPCB_OUTER] || i32[packet + SKB_NETWORK]
   const putError = (sk: number, packet: number): void => {
     const is4 = i32[sk + SK_FAMILY] === AF_INET
     const at = is4
@@ -86,7 +102,7 @@ export const createRecvError = ({ arena, skbs, consume, cmsg, errqueue }: RecvEr
   }
   /** Who has sent the message (SO_EE_OFFENDER), in octets of the control message from `at` on. */
   const putOffender = (packet: number, at: number, is4: boolean): void => {
-    const header = i32[packet + IPCB_OUTER] || i32[packet + SKB_NETWORK]
+    const header = headerOf(packet)
     const { octets } = cmsg
     octets[at] = is4 ? AF_INET : AF_INET6
     if (is4) return bytes.putI32(octets, at + 4, ipv4.src(u8, header))

@@ -38,6 +38,11 @@ export const SO_ACCEPTCONN = 30
 export const SO_SNDBUFFORCE = 32
 export const SO_RCVBUFFORCE = 33
 export const SO_MARK = 36
+/** Beside each packet when it came, struct timeval or timespec; the numbers that are new change nothing where time_t has 64 bits. */
+export const SO_TIMESTAMP = 29
+export const SO_TIMESTAMPNS = 35
+export const SO_TIMESTAMP_NEW = 63
+export const SO_TIMESTAMPNS_NEW = 64
 /** SOF_TIMESTAMPING_* bits. */
 export const SO_TIMESTAMPING = 37
 export const SO_PROTOCOL = 38
@@ -254,6 +259,10 @@ export const CMSG_ORIGDST6 = 2048
 export const CMSG_OVFL = 0x10000
 export const CMSG_MARK = 0x20000
 export const CMSG_INQ = 0x40000
+/** SOCK_RCVTSTAMP, SOCK_RCVTSTAMPNS, SOCK_TSTAMP_NEW */
+export const CMSG_TIME = 0x80000
+export const CMSG_TIME_NS = 0x100000
+export const CMSG_TIME_NEW = 0x200000
 
 // Words of what the control messages of a call that sends ask for (socket/ipcm.ts).
 /** 1 while there is anything. */

@@ -23,6 +23,9 @@ import {
   BROADCAST,
   CMSG_MARK,
   CMSG_OVFL,
+  CMSG_TIME,
+  CMSG_TIME_NEW,
+  CMSG_TIME_NS,
   FILTER_LOCKED,
   FREEBIND,
   INET_NO_CHECK,
@@ -54,6 +57,10 @@ import {
   SO_SELECT_ERR_QUEUE,
   SO_SNDBUF,
   SO_SNDBUFFORCE,
+  SO_TIMESTAMP,
+  SO_TIMESTAMP_NEW,
+  SO_TIMESTAMPNS,
+  SO_TIMESTAMPNS_NEW,
   SO_TYPE,
   SOL_RAW,
   SOL_SOCKET,
@@ -152,8 +159,29 @@ export const createSockopt = ({
     return (i32[sk + SK_CMSG] & bit) === 0 ? 0 : 1
   }
 
+  /** __sock_set_timestamps(): one of the four is on, whichever was last; any of them turns it off. */
+  const setTimestamp = (sk: number, bits: number, on: number): number | null => {
+    if (i32[sk + SK_TYPE] === SOCK_STREAM) return null
+    const others = i32[sk + SK_CMSG] & ~(CMSG_TIME | CMSG_TIME_NS)
+    if (on === 0) return setWord(sk, SK_CMSG, others)
+    return setWord(sk, SK_CMSG, (others & ~CMSG_TIME_NEW) | CMSG_TIME | bits)
+  }
+  /** Are all `wanted` of these bits set, and no other of `mask`? */
+  const timestamp = (sk: number, mask: number, wanted: number): number | null => {
+    if (i32[sk + SK_TYPE] === SOCK_STREAM) return null
+    return (i32[sk + SK_CMSG] & mask) === wanted ? 1 : 0
+  }
+
   const setSocket = (sk: number, name: number, value: number): number | null => {
     switch (name) {
+      case SO_TIMESTAMP:
+        return setTimestamp(sk, 0, value)
+      case SO_TIMESTAMPNS:
+        return setTimestamp(sk, CMSG_TIME_NS, value)
+      case SO_TIMESTAMP_NEW:
+        return setTimestamp(sk, CMSG_TIME_NEW, value)
+      case SO_TIMESTAMPNS_NEW:
+        return setTimestamp(sk, CMSG_TIME_NS | CMSG_TIME_NEW, value)
       case SO_REUSEADDR:
         return setBit(sk, REUSE_ADDR, value)
       case SO_REUSEPORT:
@@ -240,6 +268,14 @@ export const createSockopt = ({
   }
   const getSocket = (sk: number, name: number): number | null => {
     switch (name) {
+      case SO_TIMESTAMP:
+        return timestamp(sk, CMSG_TIME | CMSG_TIME_NS | CMSG_TIME_NEW, CMSG_TIME)
+      case SO_TIMESTAMPNS:
+        return timestamp(sk, CMSG_TIME_NS | CMSG_TIME_NEW, CMSG_TIME_NS)
+      case SO_TIMESTAMP_NEW:
+        return timestamp(sk, CMSG_TIME | CMSG_TIME_NEW, CMSG_TIME | CMSG_TIME_NEW)
+      case SO_TIMESTAMPNS_NEW:
+        return timestamp(sk, CMSG_TIME_NS | CMSG_TIME_NEW, CMSG_TIME_NS | CMSG_TIME_NEW)
       case SO_REUSEADDR:
         return (i32[sk + SK_REUSE] & REUSE_ADDR) === 0 ? 0 : 1
       case SO_REUSEPORT:

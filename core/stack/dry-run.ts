@@ -35,7 +35,7 @@ import { createFlowDissector } from '../steering/flow-dissect.ts'
 import { createStack, type Stack } from '../stack.ts'
 import { type PacketEnds, packetEnds } from '../control/packet-ends.ts'
 
-type DryRunDeps = {
+export type DryRunDeps = {
   arena: Arena
   /** Those of the stacks. */
   kinds: readonly PathKind[]
@@ -50,7 +50,7 @@ export type DryRun = (
   ifindex: number,
   isTaken: (ends: PacketEnds) => boolean,
   take: (frame: CapturedFrame) => void
-) => boolean
+) => boolean | Promise<boolean>
 
 /** Devices whose frames come back to the stack; what others send has left. */
 const INSIDE = ['lo', 'veth']

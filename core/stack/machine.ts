@@ -15,6 +15,8 @@ import { createPacketThread, type PacketThread, type PacketThreadDeps } from './
 /** `thread` is the worker's number: this stack's CPU. */
 export type MachineDeps = PacketThreadDeps & {
   random: () => number
+  /** Microseconds since 1970; without it the monotonic ones are. */
+  realtimeUs?: () => number
   /** An earlier stack of this thread has died: what it left is freed first. */
   restarted?: boolean
 }
@@ -34,6 +36,7 @@ export const createMachine = (deps: MachineDeps) => {
     ...own,
     worker: thread,
     nowUs: deps.nowUs,
+    realtimeUs: deps.realtimeUs ?? deps.nowUs,
     random,
     words,
     wheel,

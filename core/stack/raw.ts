@@ -10,7 +10,6 @@ import { createRawInput } from '../transport/raw/raw-input.ts'
 import { createRawOutput } from '../transport/raw/raw-output.ts'
 import { createRawSock } from '../transport/raw/raw-sock.ts'
 import { IPPROTO_ICMP, IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
-import { createIpCmsg } from '../socket/ip-cmsg.ts'
 import { createDgramErr } from '../transport/dgram-err.ts'
 import { createDgramFlow } from '../transport/dgram-flow.ts'
 import type { Inet } from './inet.ts'
@@ -23,8 +22,7 @@ export const createRaw = (machine: Machine, inet: Inet, layer: SocketLayer): voi
   const { sockEvents } = sockets
   const { icmpError, tooLong } = createDgramErr({ ...machine, ...inet, ...layer, sockEvents })
   const dgramFlow = createDgramFlow({ ...inet, arena, mc, tooLong, ipcm: layer.ipcm.words })
-  const { ipCmsgRecv } = createIpCmsg({ ...machine, ...layer, options: inet.ipOptions })
-  const common = { ...machine, ...inet, ...layer, dgramFlow, icmpError, ipCmsgRecv }
+  const common = { ...machine, ...inet, ...layer, dgramFlow, icmpError }
   const families = [
     { protos: inet.protos, family: AF_INET_INFO },
     { protos: inet.protos6, family: AF_INET6_INFO },

@@ -19,12 +19,13 @@ export const createRouting = (machine: Machine) => {
   const { stateOf: neighState } = createNeighTable(arena)
   const { routeInput, routeOutput, flowHash } = createRoute({ ...machine, fib, neighState })
   const keys = createPacketKeys(arena)
+  const { loadAddrs } = createPacketAddrs(arena)
   return {
     ...createAddrType(arena, fib),
     ...createDoRedirect(arena, fib),
-    ...createPacketAddrs(arena),
+    loadAddrs,
     routeInput,
-    ...createFlowKeys({ ...machine, net: INIT_NET, flowHash, keys }),
+    ...createFlowKeys({ ...machine, net: INIT_NET, flowHash, keys, loadAddrs }),
     ...createDst(machine, routeOutput),
   }
 }

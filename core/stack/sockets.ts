@@ -19,18 +19,21 @@ import { createBpf } from '../bpf/bpf.ts'
 import { createMcMembers } from '../inet/mc/mc-members.ts'
 import { createIpOptionsSock } from '../ipv4/ip-options-sock.ts'
 import { createInetSockopt } from '../socket/inet-sockopt.ts'
+import { createIpCmsg, type PacketOptions } from '../socket/ip-cmsg.ts'
 import { createIpcm } from '../socket/ipcm.ts'
+import { createTimestamp } from '../socket/timestamp.ts'
 import { createMcSockopt } from '../socket/mc-sockopt.ts'
 import type { Inet } from './inet.ts'
 import type { Machine } from './machine.ts'
 
 /** What sockets ask of the layer below: which groups they are in, and by which device a group is reached. */
-type Routes = Pick<Inet, 'members' | 'routeOutput' | 'addrType'>
+type Routes = Pick<Inet, 'members' | 'routeOutput' | 'addrType'> & { ipOptions: PacketOptions }
 /** Of sockets without that layer: those of a transport alone, in tests and benches. */
 export const noRoutes = (machine: Machine): Routes => ({
   members: createMcMembers(machine),
   routeOutput: () => -Errno.ENETUNREACH,
   addrType: () => RTN_UNICAST,
+  ipOptions: { specDst: () => 0, echo: () => 0, replyAt: 0 },
 })
 
 export type SocketLayer = ReturnType<typeof createSocketLayer>
@@ -38,7 +41,7 @@ export type SocketLayer = ReturnType<typeof createSocketLayer>
 /** `wake` rings the doorbell of a sleeping thread. */
 export const createSocketLayer = (
   machine: Machine,
-  { members, routeOutput, addrType }: Routes,
+  { members, routeOutput, addrType, ipOptions: options }: Routes,
   wake: (thread: number) => void
 ) => {
   const { arena, thread, steer } = machine
@@ -54,15 +57,18 @@ export const createSocketLayer = (
   const firstSock = slab.first
   const cmsg = createCmsg()
   const ipcm = createIpcm({ arena, addrType })
-  const recvError = createRecvError({ ...machine, cmsg, errqueue })
-  const options = { mc, inet, filter, ipOptions }
-  const sockets = createSockets({ arena, firstSock, recordFlow, cmsg, ipcm, recvError, ...options })
+  const timestamp = createTimestamp({ ...machine, cmsg })
+  const { ipCmsgRecv, ipCmsgOfError } = createIpCmsg({ arena, cmsg, options })
+  const recvError = createRecvError({ ...machine, cmsg, errqueue, timestamp, ipCmsgOfError })
+  const parts = { mc, inet, filter, ipOptions }
+  const sockets = createSockets({ arena, firstSock, recordFlow, cmsg, ipcm, recvError, ...parts })
   const owned = createOwnedFlows(machine)
   const services = createServices({ ...machine, sockets })
   const wakeApp = (app: number): void => wake(arena.layout.appThread + app)
   const appPort = createAppPort({ ...machine, sockets, wakeApp })
   const { sockEvents } = sockets
-  const datagram = createDatagram({ ...machine, slab, filter, errqueue, cmsg, sockEvents })
-  const told = { errqueue, cmsg, ipcm }
+  const queues = { slab, filter, errqueue, cmsg, timestamp, sockEvents }
+  const datagram = createDatagram({ ...machine, ...queues })
+  const told = { errqueue, cmsg, ipcm, ipCmsgRecv }
   return { slab, sockets, mc, owned, services, appPort, filter, datagram, ...told }
 }

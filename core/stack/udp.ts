@@ -11,7 +11,6 @@ import {
   FL_SPORT,
 } from '../base/flowi.ts'
 import { SOCK_DGRAM } from '../socket/sock.ts'
-import { createIpCmsg } from '../socket/ip-cmsg.ts'
 import { createDgramErr } from '../transport/dgram-err.ts'
 import { createDgramFlow } from '../transport/dgram-flow.ts'
 import { createPorts } from '../transport/ports.ts'
@@ -46,7 +45,7 @@ export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: Socke
   const udp = createUdpSock({
     ...machine,
     ...inet,
-    ...createIpCmsg({ arena, cmsg: layer.cmsg, options: inet.ipOptions }),
+    ipCmsgRecv: layer.ipCmsgRecv,
     datagram,
     ports,
     table,

@@ -127,7 +127,7 @@ describeE2e(import.meta.path, 'the daemon', () => {
   })
 
   test(
-    'idle, wakes seldom, and takes 150 MB',
+    'idle, wakes seldom, and takes 140 MB',
     async () => {
       const daemon = await startDaemon({ workers: 2 })
       try {
@@ -137,7 +137,7 @@ describeE2e(import.meta.path, 'the daemon', () => {
         console.log(`  idle: ${wakes} wake-ups and ${cpuMs} ms a second, ${rssMb.toFixed(0)} MB`)
         expect(wakes).toBeLessThan(MOST_AT_REST.wakes)
         expect(cpuMs).toBeLessThan(MOST_AT_REST.cpuMs)
-        expect(rssMb).toBeLessThan(150)
+        expect(rssMb).toBeLessThan(140)
       } finally {
         await daemon.stop()
       }

@@ -105,7 +105,7 @@ test.each([1, 2, 3])(
       const frame = spoil(base, random)
       const hex = frame.toHex()
       if (frame.length < 14) continue
-      const told = r.control.traceDry({ dev: 'eth1', packet: hex })
+      const told = await r.control.traceDry({ dev: 'eth1', packet: hex })
       if ('error' in told) throw new Error(told.message)
       verdicts.set(told.verdict, (verdicts.get(told.verdict) ?? 0) + 1)
       const isKept = told.verdict.startsWith('kept')

@@ -268,13 +268,34 @@ describe('IPv4 options', () => {
       ttl: 1,
       options: [7, 11, 4, ...new Array(9).fill(0)],
     }
-    const [error] = send(udpFrame({ dst: ROUTER, src: HOST }, fields, { sport: 1, dport: 2 }))
+    const frame = udpFrame({ dst: ROUTER, src: HOST }, fields, { sport: 1, dport: 2 })
+    const sum = ipv4.checksum(frame, 14)
+    const [error] = send(frame)
     expect(optionsOf(error!)).toEqual([7, 11, 12, 10, 1, 0, 254, 10, 1, 0, 254, 0])
     expect(icmp.type(error!, 46)).toBe(icmp.ICMP_TIME_EXCEEDED)
     expect(icmp.isChecksumOk(error!, 46, error!.length - 46)).toBe(true)
-    // what is quoted shows that it was here
+    // what is quoted shows that it was here, and has the checksum that it came with (ip_options_compile)
     expect([...error!.subarray(74, 82)]).toEqual([7, 11, 8, 10, 1, 0, 254, 0])
-    expect(ipv4.isChecksumOk(error!, 54)).toBe(true)
+    expect(ipv4.checksum(error!, 54)).toBe(sum)
+  })
+  test('what waited for a neighbour in vain is quoted with our address twice (ipv4_send_dest_unreach)', async () => {
+    const { sim, send, near } = await network()
+    const fields = {
+      saddr: '10.1.0.77',
+      daddr: '10.2.0.99',
+      options: [7, 15, 4, ...new Array(13).fill(0)],
+    }
+    send(udpFrame({ dst: ROUTER, src: HOST }, fields, { sport: 1, dport: 2 }))
+    sim.run(3000)
+    const [error] = near.received
+    const [out, back] = [
+      [10, 2, 0, 254],
+      [10, 1, 0, 254],
+    ]
+    expect(icmp.type(error!, 50)).toBe(icmp.ICMP_DEST_UNREACH)
+    expect(icmp.code(error!, 50)).toBe(icmp.ICMP_HOST_UNREACH)
+    expect(optionsOf(error!)).toEqual([7, 15, 16, ...out!, ...back!, ...back!, 0])
+    expect([...error!.subarray(78, 94)]).toEqual([7, 15, 12, ...out!, ...back!, 0, 0, 0, 0, 0])
   })
   test('a reset carries them too, and the TOS of what it answers, but for ECN', async () => {
     const { send } = await network()

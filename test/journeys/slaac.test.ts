@@ -187,6 +187,24 @@ describe('a host', () => {
     for (const mtu of [1279, 1501]) hear({ hopLimit: 0, options: mtuOption(mtu) })
     expect([await get('hop_limit'), await get('mtu')]).toEqual([33, 1400])
   })
+  test('takes the times of neighbours from routers, for that link alone', async () => {
+    const { hear, h } = await host()
+    const times = (dev: string): unknown[] => {
+      const names = ['base_reachable_time_ms', 'retrans_time_ms', 'gc_stale_time']
+      const found = dumped(h.control, { type: 'SYSCTL' }) as { name: string; value: unknown }[]
+      const of = new Map(found.map(({ name, value }) => [name, value]))
+      return names.map((name) => of.get(`net.ipv6.neigh.${dev}.${name}`))
+    }
+    hear({ reachable: 20_000, retrans: 500 })
+    expect(times('eth0')).toEqual([20_000, 500, 60])
+    hear({ reachable: 7, retrans: 1 })
+    expect(times('eth0')).toEqual([100, 10, 1])
+    // what is not said stays, and what nobody can mean is not believed
+    hear()
+    hear({ reachable: 0xffffffff, retrans: 0xffffffff })
+    expect(times('eth0')).toEqual([100, 10, 1])
+    expect(times('default')).toEqual([30_000, 1000, 60])
+  })
   test('leaves a router that says so, or that has had its time', async () => {
     const { sim, hear, routes } = await host()
     hear({ lifetime: 30, options: sll })

@@ -253,7 +253,7 @@ const tally = (words: readonly string[]): Record<string, number> => {
 describe('a packet is traced as it goes', () => {
   test.each(ALL)('%s', async (_kind, packet, verdict) => {
     const { r, send, dry, trace } = await network()
-    const expected = dry(packet)
+    const expected = await dry(packet)
     expect(expected.verdict).toBe(verdict)
     const seen: (Pick<CaptureItem, 'dev' | 'direction' | 'drop'> & { frame: string })[] = []
     const capture = r.control.capture({ drops: true }, ({ dev, direction, drop, bytes }) => {

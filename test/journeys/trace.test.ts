@@ -10,7 +10,7 @@ import { FAR, HOST, KINDS, lines, made, network, ROUTER } from '../support/trace
 describe('a dry run', () => {
   test('says at each stage what was decided', async () => {
     const { dry } = await network()
-    expect(lines(dry('tcp 10.1.0.77:4000 > 10.9.3.4:80'))).toEqual([
+    expect(lines(await dry('tcp 10.1.0.77:4000 > 10.9.3.4:80'))).toEqual([
       expect.stringMatching(
         /^receive: eth1: hash 0x[0-9a-f]{8}, rss\[\d+] = queue 0 -> cpu 0; host, 54 octets$/
       ),
@@ -25,7 +25,7 @@ describe('a dry run', () => {
   })
   test('has what each stage decided as words of JSON too', async () => {
     const { dry } = await network()
-    const { stages } = dry('tcp 10.1.0.77:4000 > 10.9.3.4:80')
+    const { stages } = await dry('tcp 10.1.0.77:4000 > 10.9.3.4:80')
     const of = (name: string) => stages.find(({ stage }) => stage === name)
     expect(of('receive')).toMatchObject({ dev: 'eth1', pkt_type: 'host', length: 54, segments: 1 })
     expect(of('route')).toMatchObject({
@@ -44,7 +44,7 @@ describe('a dry run', () => {
   })
   test('says of a drop where it is, what would let it pass, and what the sender is told', async () => {
     const { dry } = await network()
-    const { stages } = dry('udp 10.1.0.77:4000 > 10.2.0.77:9 ttl 1')
+    const { stages } = await dry('udp 10.1.0.77:4000 > 10.2.0.77:9 ttl 1')
     expect(stages.at(-1)).toMatchObject({
       stage: 'drop',
       reason: 'TTL_EXCEEDED',
@@ -68,18 +68,18 @@ describe('a dry run', () => {
     ['10.68.0.1', 'an unreachable route to 10.68.0.1', 'another route'],
   ])('says why no route leads to %s', async (dst, why, takes) => {
     const { dry } = await network()
-    const { stages } = dry(`udp 10.1.0.77:1 > ${dst}:9`)
+    const { stages } = await dry(`udp 10.1.0.77:1 > ${dst}:9`)
     expect(stages.at(-1)).toMatchObject({ stage: 'drop', why, would_pass: takes })
   })
   test('says that a device does not forward, and which socket is missing', async () => {
     const { r, dry } = await network()
     await r.must({ type: 'SYSCTL_SET', name: 'net.ipv4.ip_forward', value: 0 })
-    expect(dry('udp 10.1.0.77:1 > 10.2.0.77:9').stages.at(-1)).toMatchObject({
+    expect((await dry('udp 10.1.0.77:1 > 10.2.0.77:9')).stages.at(-1)).toMatchObject({
       reason: 'IP_INADDRERRORS',
       why: 'eth1 does not forward',
       would_pass: 'forwarding 1 on eth1',
     })
-    expect(dry('tcp 10.1.0.77:1 > 10.1.0.254:80').stages.at(-1)).toMatchObject({
+    expect((await dry('tcp 10.1.0.77:1 > 10.1.0.254:80')).stages.at(-1)).toMatchObject({
       reason: 'NO_SOCKET',
       would_pass: 'a socket on tcp port 80 of 10.1.0.254',
     })
@@ -87,7 +87,7 @@ describe('a dry run', () => {
   test('asks for a neighbour that nobody knows, from CPU 0', async () => {
     const { dry } = await network({ workers: 2 })
     for (const port of [1, 2, 3, 4]) {
-      const said = lines(dry(`udp 10.1.0.77:${port} > 10.2.0.5:9`))
+      const said = lines(await dry(`udp 10.1.0.77:${port} > 10.2.0.5:9`))
       expect(said.slice(-4)).toEqual([
         'neigh: 10.2.0.5 dev eth2: nobody knows it yet',
         'hold: waits: neigh',
@@ -99,7 +99,7 @@ describe('a dry run', () => {
   test('ends before the socket that would take the packet, and names it', async () => {
     const { r, dry } = await network()
     const udp = openUdp(r, 99)
-    const traced = dry('udp 10.1.0.77:4000 > 10.1.0.254:99')
+    const traced = await dry('udp 10.1.0.77:4000 > 10.1.0.254:99')
     expect(traced.verdict).toStartWith('delivered: udp socket UNCONN')
     expect(traced.stages.at(-1)).toMatchObject({ stage: 'input', socket: { worker: 0 } })
     expect(udp.heard).toEqual([])
@@ -108,7 +108,7 @@ describe('a dry run', () => {
     const { r, dry } = await network({ workers: 4 })
     const cpus = new Set<number>()
     for (let port = 1; port <= 32; port++) {
-      const { stages } = dry(`udp 10.1.0.77:${port} > 10.2.0.77:9`)
+      const { stages } = await dry(`udp 10.1.0.77:${port} > 10.2.0.77:9`)
       expect(new Set(stages.map(({ cpu }) => cpu)).size).toBe(1)
       expect(stages[0]).toMatchObject({ rss: { queue: stages[0]!.cpu } })
       cpus.add(stages[0]!.cpu)
@@ -119,33 +119,35 @@ describe('a dry run', () => {
   test('is the same however many there were before', async () => {
     const { dry } = await network()
     const packet = 'udp 10.1.0.77:1 > 10.2.0.5:9'
-    const before = dry(packet)
-    for (let k = 0; k < 100; k++) dry(`udp 10.1.0.77:${k} > 10.2.0.${k + 1}:9`)
-    expect(lines(dry(packet))).toEqual(lines(before))
+    const before = await dry(packet)
+    for (let k = 0; k < 100; k++) await dry(`udp 10.1.0.77:${k} > 10.2.0.${k + 1}:9`)
+    expect(lines(await dry(packet))).toEqual(lines(before))
   })
   test('sends, counts and changes nothing', async () => {
     const { r, sim, dry } = await network({ workers: 2 })
     sim.run(5000)
     const { i32, layout } = r.arena
     const before = i32.slice()
-    for (const [packet] of KINDS) dry(packet)
-    dry('udp 10.1.0.77:1 > 10.2.0.5:9')
+    for (const [packet] of KINDS) await dry(packet)
+    await dry('udp 10.1.0.77:1 > 10.2.0.5:9')
     expect(Bun.deepEquals(i32, before)).toBe(true)
     expect(i32[layout.devices]).toBe(before[layout.devices]!)
   })
   test('of a frame in hex is of that frame, whatever it is', async () => {
     const { dry } = await network()
     const frame = made('udp 10.1.0.77:4000 > 10.2.0.77:9')
-    expect(dry(frame.toHex()).verdict).toBe('sent by eth2')
+    expect((await dry(frame.toHex())).verdict).toBe('sent by eth2')
     frame[24]! ^= 1
-    expect(dry(frame.toHex()).verdict).toBe('dropped: IP_CSUM')
-    expect(dry(`${ROUTER}${HOST}88b5`.replaceAll(':', '')).verdict).toBe('dropped: UNHANDLED_PROTO')
-    expect(dry(frame.subarray(0, 20).toHex()).verdict).toBe('dropped: PKT_TOO_SMALL')
+    expect((await dry(frame.toHex())).verdict).toBe('dropped: IP_CSUM')
+    expect((await dry(`${ROUTER}${HOST}88b5`.replaceAll(':', ''))).verdict).toBe(
+      'dropped: UNHANDLED_PROTO'
+    )
+    expect((await dry(frame.subarray(0, 20).toHex())).verdict).toBe('dropped: PKT_TOO_SMALL')
   })
   test('is refused for what is no packet, in words', async () => {
     const { r } = await network()
     const refused = (packet: string, dev = 'eth1') => r.control.traceDry({ dev, packet })
-    expect(refused('tcp 10.1.0.1 > 10.1.0.2', 'eth9')).toMatchObject({
+    expect(await refused('tcp 10.1.0.1 > 10.1.0.2', 'eth9')).toMatchObject({
       message: 'Cannot find device "eth9"',
     })
     for (const [packet, message] of [
@@ -159,7 +161,7 @@ describe('a dry run', () => {
       ['tcp 10.1.0.1 > 10.1.0.2 why', '"why" is no word of a packet'],
       ['ff'.repeat(80_000), 'the frame is too long'],
     ] as const)
-      expect(refused(packet)).toMatchObject({
+      expect(await refused(packet)).toMatchObject({
         field: 'packet',
         message: expect.stringContaining(message),
       })
@@ -170,7 +172,7 @@ describe('a live trace', () => {
   test('follows a packet while it waits for its neighbour, to its end', async () => {
     const { r, send, dry, trace } = await network()
     const packet = 'udp 10.1.0.77:1 > 10.2.0.5:9'
-    const expected = lines(dry(packet)).slice(0, -1)
+    const expected = lines(await dry(packet)).slice(0, -1)
     const { look, close } = await trace({ filter: 'udp' })
     send(packet)
     expect(look()).toEqual([])

@@ -92,6 +92,9 @@ export type RaFields = Partial<Ip6Fields> & {
   pref?: number
   /** Seconds. */
   lifetime?: number
+  /** Milliseconds. */
+  reachable?: number
+  retrans?: number
   options?: readonly number[]
   /** The message is cut to so many octets. */
   cut?: number
@@ -103,7 +106,8 @@ export const raFrame = (fields: RaFields = {}): Uint8Array => {
   const { src = ROUTER_MAC, saddr = ROUTER, code = 0, hops = 255, cut } = fields
   const { hopLimit = 64, pref = 0, lifetime = 1800, options = llOption(SLLA, src) } = fields
   const word = (hopLimit << 24) | (pref << 19) | lifetime
-  const data = Uint8Array.from([...octets32(0), ...octets32(0), ...options])
+  const { reachable = 0, retrans = 0 } = fields
+  const data = Uint8Array.from([...octets32(reachable), ...octets32(retrans), ...options])
   const link = { src, dst: '33:33:00:00:00:01' }
   const about = { ...fields, saddr, daddr: fields.daddr ?? 'ff02::1', hops }
   return icmpv6Frame(link, about, RA, code, word, cut === undefined ? data : data.subarray(0, cut))

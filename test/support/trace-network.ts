@@ -49,8 +49,8 @@ export const network = async ({ workers = 1, captureRing = 1 << 15 } = {}) => {
     near.send(made(text))
     sim.run(5)
   }
-  const dry = (packet: string, dev = 'eth1'): TracedPacket => {
-    const traced = r.control.traceDry({ dev, packet })
+  const dry = async (packet: string, dev = 'eth1'): Promise<TracedPacket> => {
+    const traced = await r.control.traceDry({ dev, packet })
     if ('error' in traced) throw new Error(traced.message)
     return traced
   }

@@ -21,6 +21,7 @@ import { MSG_MORE, SHUT_WR } from '../../core/socket/socket-constants.ts'
 import { SOCK_STREAM } from '../../core/socket/sock.ts'
 import { addressAt, type AddressInfo } from './address.ts'
 import type { Endpoint, Engine } from './engine.ts'
+import { writeLatin1, writeUtf8 } from './text.ts'
 
 /** Bytes a connection may have on the way to its worker, and the worker on the way to it. */
 const SEND_WINDOW = 256 * 1024
@@ -262,9 +263,9 @@ export class AppConnection implements Endpoint {
     }
     const { skbs, bytes } = this.#engine
     const to = skbs.put(skb, length)
-    bytes.write(head, to, head.length, 'latin1')
+    writeLatin1(bytes, head, to)
     if (typeof body !== 'string') bytes.set(body, to + head.length)
-    else if (bodyBytes > 0) bytes.write(body, to + head.length, bodyBytes)
+    else if (bodyBytes > 0) writeUtf8(bytes, body, to + head.length, bodyBytes)
     this.#send(skb, length, isLast ? MSG_MORE : 0)
   }
   /** An skb with room for all of `length` bytes, or 0. */

@@ -3,6 +3,7 @@
  * headers stay text until somebody asks (http-request.ts). Strict where leniency has led servers and proxies to disagree:
  * lines end in CR LF, no folding, no space before a colon. Application thread only. RFC 9112 2-3, 6.
  */
+import { latin1Of } from './text.ts'
 
 /** What a head said. One is filled over and over. */
 export type RequestHead = {
@@ -60,6 +61,17 @@ const [HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT] = [
   codes('transfer-encoding'),
   codes('expect'),
 ]
+/** One text for each of the usual methods: what looks things up by it need not make and hash one for each request. */
+const METHODS = ['GET', 'POST', 'HEAD', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']
+const methodOf = (bytes: Uint8Array, from: number, to: number): string | null => {
+  for (const method of METHODS) if (isText(bytes, from, to, method)) return method
+  return null
+}
+const isText = (bytes: Uint8Array, from: number, to: number, text: string): boolean => {
+  if (to - from !== text.length) return false
+  for (let k = 0; k < text.length; k++) if (bytes[from + k] !== text.charCodeAt(k)) return false
+  return true
+}
 /** True when the name at `at` is `name`, which is in small letters; lengths are equal. */
 const isNamed = (bytes: Uint8Array, at: number, name: Uint8Array): boolean => {
   for (let k = 0; k < name.length; k++) if ((bytes[at + k] | 32) !== name[k]) return false
@@ -108,11 +120,14 @@ export const readHead = (bytes: Buffer, from: number, to: number, head: RequestH
   const end = readLines(bytes, lines, to, head)
   if (end <= 0) return end
   // one text, of which the others are parts: a call costs more than its bytes
-  const text = bytes.toString('latin1', methodAt, end - 2)
-  head.method = text.slice(0, targetAt - 1 - methodAt)
+  const text = latin1Of(bytes, methodAt, end - 2)
+  head.method = methodOf(bytes, methodAt, targetAt - 1) ?? text.slice(0, targetAt - 1 - methodAt)
   head.target = text.slice(targetAt - methodAt, targetEnd - methodAt)
   head.headers = text.slice(lines - methodAt)
-  if (hostAt !== 0) head.host = text.slice(hostAt - methodAt, hostEnd - methodAt)
+  if (hostAt !== 0) {
+    if (!isText(bytes, hostAt, hostEnd, lastHost)) lastHost = latin1Of(bytes, hostAt, hostEnd)
+    head.host = lastHost
+  }
   return checkFraming(head) ?? end
 }
 
@@ -168,7 +183,7 @@ const readLines = (bytes: Buffer, at: number, to: number, head: RequestHead): nu
 /** A value without the white space around it. */
 const textOf = (bytes: Buffer, from: number, to: number): string => {
   trim(bytes, from, to)
-  return bytes.toString('latin1', trimmedFrom, trimmedTo)
+  return latin1Of(bytes, trimmedFrom, trimmedTo)
 }
 let trimmedFrom = 0
 let trimmedTo = 0
@@ -183,6 +198,8 @@ const trim = (bytes: Buffer, from: number, to: number): void => {
 // Where the value of the Host header lies; 0 where there is none yet.
 let hostAt = 0
 let hostEnd = 0
+/** Most requests name the host that the one before did: one text for all of them, which is hashed once. */
+let lastHost = ''
 
 /** 0, or -status. */
 const noteFraming = (name: Uint8Array, value: string, head: RequestHead): number => {

@@ -72,27 +72,28 @@ const headersOf = (lines: string): Headers => {
 /** What the URL parser leaves as it is: nothing to encode, no fragment, no dot segments. */
 const PLAIN_TARGET = /^\/[\w~!$&()*+,;=:@/?%.-]*$/
 const DOTS = /\/(?:\.|%2e)/i
-const authorities = new Map<string, string | null>()
-const MOST_AUTHORITIES = 64
+/** What URLs begin with, by the host that was asked for. */
+const origins = new Map<string, string | null>()
+const MOST_ORIGINS = 64
 
-/** The Host header as a URL has it; null when it is none. */
-const authorityOf = (host: string): string | null => {
-  const known = authorities.get(host)
+/** `http://` and the Host header as a URL has it; null when it is none. */
+const originOf = (host: string): string | null => {
+  const known = origins.get(host)
   if (known !== undefined) return known
   const isOne = !/[/?#@\\\s]/.test(host) && URL.canParse(`http://${host}/`)
-  const authority = isOne ? new URL(`http://${host}/`).host : null
-  if (authorities.size >= MOST_AUTHORITIES) authorities.clear()
-  authorities.set(host, authority)
-  return authority
+  const origin = isOne ? `http://${new URL(`http://${host}/`).host}` : null
+  if (origins.size >= MOST_ORIGINS) origins.clear()
+  origins.set(host, origin)
+  return origin
 }
 
 /** RFC 9112 3.2: the target may be a whole URL. Null when it makes none. */
 export const urlOf = ({ target, host }: RequestHead): string | null => {
-  const authority = authorityOf(host || 'localhost')
-  if (authority === null) return null
-  if (PLAIN_TARGET.test(target) && !DOTS.test(target)) return `http://${authority}${target}`
+  const origin = originOf(host || 'localhost')
+  if (origin === null) return null
+  if (PLAIN_TARGET.test(target) && !DOTS.test(target)) return origin + target
   const text = /^https?:\/\//i.test(target)
     ? target
-    : `http://${authority}${target.startsWith('/') ? target : '/'}`
+    : origin + (target.startsWith('/') ? target : '/')
   return URL.canParse(text) ? new URL(text).href : null
 }

@@ -12,34 +12,56 @@ const NativeRequest = globalThis.Request
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** Header values that need no trimming and no check. */
 const VALUE = /^(?:[!-~](?:[ -~]*[!-~])?)?$/
-const TEXT_TYPE = ['content-type', 'text/plain;charset=UTF-8']
 /** RFC 9110 6.4.1: what has no body. */
 export const isBodiless = (status: number): boolean =>
   status === 204 || status === 304 || status === 205 || status < 200
 
-/** Names (in small letters) and values by turns; null for what the runtime is to judge. */
-const plainHeaders = (init: HeadersInit | undefined): string[] | null => {
-  const list: string[] = []
-  if (init === undefined) return list
-  if (init instanceof Headers || Symbol.iterator in init) return null
+/** Names (in small letters) and values by turns. */
+export type Fields = readonly string[]
+const NO_FIELDS: Fields = []
+const TEXT_FIELDS: Fields = ['content-type', 'text/plain;charset=UTF-8']
+
+/** What was given last, and its fields: most answers have those of the one before, and its list with what is known of it. */
+let given: string[] = []
+let givenFields: Fields = NO_FIELDS
+let givenIsText = false
+const isGiven = (init: Record<string, unknown>, isText: boolean): boolean => {
+  let k = 0
   for (const name in init) {
-    const value = (init as Record<string, unknown>)[name]
-    if (typeof value !== 'string' || !NAME.test(name) || !VALUE.test(value)) return null
-    list.push(name.toLowerCase(), value)
+    if (given[k] !== name || given[k + 1] !== init[name]) return false
+    k += 2
   }
-  return list
+  return k === given.length && isText === givenIsText
+}
+/** Null for what the runtime is to judge. */
+const plainFields = (init: HeadersInit | undefined, isText: boolean): Fields | null => {
+  if (init === undefined) return isText ? TEXT_FIELDS : NO_FIELDS
+  if (init instanceof Headers || Symbol.iterator in init) return null
+  if (isGiven(init, isText)) return givenFields
+  const all: string[] = []
+  const fields: string[] = []
+  for (const name in init) {
+    const value: unknown = init[name]
+    if (typeof value !== 'string' || !NAME.test(name) || !VALUE.test(value)) return null
+    all.push(name, value)
+    fields.push(name.toLowerCase(), value)
+  }
+  given = all
+  givenIsText = isText
+  givenFields = isText && !fields.includes('content-type') ? [...fields, ...TEXT_FIELDS] : fields
+  return givenFields
 }
 
 type PlainResponse = {
   readonly status: number
   readonly statusText: string
-  readonly headers: readonly string[]
+  readonly headers: Fields
   readonly text: string | null
 }
 
 export class HttpResponse {
   readonly #text: string | null = null
-  readonly #list: string[] = []
+  readonly #fields: Fields = NO_FIELDS
   readonly #status: number = 200
   #native: Response | undefined
   /** Its body is all there: a text, bytes, a file or a form, and no stream. */
@@ -50,26 +72,26 @@ export class HttpResponse {
     // hono's html makes String objects
     const text = typeof body === 'string' || body instanceof String ? String(body) : null
     const isText = text !== null
-    const list = isText || body == null ? plainHeaders(headers) : null
+    const fields = isText || body == null ? plainFields(headers, isText) : null
     const isPlain = status === 200 || (status > 200 && status < 600 && Number.isInteger(status))
-    if (list === null || !isPlain || statusText !== '' || (isText && isBodiless(status))) {
+    if (fields === null || !isPlain || statusText !== '' || (isText && isBodiless(status))) {
       this.#native = new NativeResponse(body, init)
       this.isWhole = !isStream(body)
       return
     }
     this.#text = text
     this.#status = status
-    this.#list = isText && !list.includes('content-type') ? [...list, ...TEXT_TYPE] : list
+    this.#fields = fields
   }
   /** What is to be sent, when nobody has asked for a native one. */
   get plain(): PlainResponse | null {
     if (this.#native !== undefined) return null
-    return { status: this.#status, statusText: '', headers: this.#list, text: this.#text }
+    return { status: this.#status, statusText: '', headers: this.#fields, text: this.#text }
   }
   get native(): Response {
     return (this.#native ??= new NativeResponse(this.#text, {
       status: this.#status,
-      headers: pairs(this.#list),
+      headers: pairs(this.#fields),
     }))
   }
   get status(): number {
@@ -87,7 +109,7 @@ export class HttpResponse {
   }
 }
 
-const pairs = (list: readonly string[]): [string, string][] =>
+const pairs = (list: Fields): [string, string][] =>
   Array.from({ length: list.length / 2 }, (_, k) => [list[2 * k], list[2 * k + 1]])
 
 /** A body that comes by and by. */

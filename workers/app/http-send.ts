@@ -4,7 +4,7 @@
  */
 import { STATUS_CODES } from 'node:http'
 import type { AppConnection } from './connection.ts'
-import { HttpResponse, isBodiless } from './http-response.ts'
+import { type Fields, HttpResponse, isBodiless } from './http-response.ts'
 
 /** What of the request and its connection has to do with the answer. */
 export type Answering = {
@@ -23,49 +23,62 @@ type Length = number | 'chunked' | 'close' | null
 const NOT_THEIRS = new Set(['connection', 'keep-alive', 'transfer-encoding', 'content-length'])
 
 let dateSecond = 0
-let dateLine = ''
-/** RFC 9110 6.6.1. */
-const date = (): string => {
+let dateTimeout = 0
+let goesOn = ''
+let ends = ''
+/** The last lines of a head, the same for a second: RFC 9110 6.6.1, RFC 9112 9.3. */
+const lastLines = ({ keepAlive, keepAliveSeconds }: Answering): string => {
   const second = Math.floor(Date.now() / 1000)
-  if (second !== dateSecond) {
+  if (second !== dateSecond || keepAliveSeconds !== dateTimeout) {
     dateSecond = second
-    dateLine = `date: ${new Date(second * 1000).toUTCString()}\r\n`
+    dateTimeout = keepAliveSeconds
+    const date = `date: ${new Date(second * 1000).toUTCString()}\r\n`
+    goesOn = `${date}connection: keep-alive\r\nkeep-alive: timeout=${keepAliveSeconds}\r\n\r\n`
+    ends = `${date}connection: close\r\n\r\n`
   }
-  return dateLine
+  return keepAlive ? goesOn : ends
 }
 
-/** The length that the headers (names and values by turns) promise, or null. */
-const promised = (headers: readonly string[]): number | null => {
+/** The first lines of the answer before: where its fields are the same list, they are those of this one. */
+const first = { status: 0, text: '', fields: [] as Fields, lines: '', closes: false }
+/** The status line, and the fields that are theirs to say; whether these end the connection. */
+const firstLines = (status: number, text: string, fields: Fields): typeof first => {
+  if (fields === first.fields && status === first.status && text === first.text) return first
+  let lines = `HTTP/1.1 ${status} ${text || (STATUS_CODES[status] ?? '')}\r\n`
+  first.closes = false
+  for (let k = 0; k < fields.length; k += 2) {
+    const [name, value] = [fields[k], fields[k + 1]]
+    if (!NOT_THEIRS.has(name)) lines += `${name}: ${value}\r\n`
+    else if (name === 'connection' && value.toLowerCase() === 'close') first.closes = true
+  }
+  return Object.assign(first, { status, text, fields, lines })
+}
+
+/** The length that the headers promise, or null. */
+const promised = (headers: Fields): number | null => {
   const at = headers.indexOf('content-length')
   return at >= 0 && /^\d{1,15}$/.test(headers[at + 1]) ? Number(headers[at + 1]) : null
 }
 const headOf = (
   status: number,
   text: string,
-  headers: readonly string[],
+  headers: Fields,
   length: Length,
   answering: Answering
 ): string => {
-  let lines = `HTTP/1.1 ${status} ${text || (STATUS_CODES[status] ?? '')}\r\n`
-  for (let k = 0; k < headers.length; k += 2) {
-    const name = headers[k]
-    if (!NOT_THEIRS.has(name)) lines += `${name}: ${headers[k + 1]}\r\n`
-    else if (name === 'connection' && headers[k + 1].toLowerCase() === 'close')
-      answering.keepAlive = false
-  }
-  if (length === 'close') answering.keepAlive = false
-  else if (length === 'chunked') lines += 'transfer-encoding: chunked\r\n'
-  else if (length !== null && !isBodiless(status)) lines += `content-length: ${length}\r\n`
-  return answering.keepAlive
-    ? `${lines}${date()}connection: keep-alive\r\nkeep-alive: timeout=${answering.keepAliveSeconds}\r\n\r\n`
-    : `${lines}${date()}connection: close\r\n\r\n`
+  const { lines, closes } = firstLines(status, text, headers)
+  if (closes || length === 'close') answering.keepAlive = false
+  const last = lastLines(answering)
+  if (length === 'chunked') return `${lines}transfer-encoding: chunked\r\n${last}`
+  if (length === 'close' || length === null || isBodiless(status)) return lines + last
+  return `${lines}content-length: ${length}\r\n${last}`
 }
 
 /** Writes an answer whose body, if it has one, is at hand. */
 const sendWhole = (
   connection: AppConnection,
   { status, statusText }: { status: number; statusText: string },
-  headers: readonly string[],
+  headers: Fields,
   body: string | Uint8Array | null,
   answering: Answering
 ): void => {
@@ -128,7 +141,7 @@ const nextTurn = (): Promise<null> => new Promise((resolve) => setImmediate(() =
 const sendStream = async (
   connection: AppConnection,
   response: Response,
-  headers: readonly string[],
+  headers: Fields,
   reader: Reader,
   answering: Answering,
   drained: () => Promise<void>

@@ -4,11 +4,12 @@
  */
 import type { AppConnection } from './connection.ts'
 import { HttpConnection, type HttpRules } from './http-connection.ts'
-import type { AppListener } from './listener.ts'
-import type { AppNet } from './net.ts'
+import type { AppListener, ListenerOptions } from './listener.ts'
 
+/** What of an application's network (net.ts) it is served over. */
+type HttpNet = { createListener: (options: ListenerOptions) => AppListener; bytes: Buffer }
 export type HttpOptions = Pick<HttpRules, 'fetch'> &
-  Partial<HttpRules> & { net: AppNet['net']; port: number; host?: string }
+  Partial<HttpRules> & { net: HttpNet; port: number; host?: string }
 type HttpServer = { server: AppListener; close: () => Promise<void> }
 
 const CHECKS_PER_TIMEOUT = 8

@@ -7,9 +7,10 @@ import { attachArena } from '../../core/shm/arena.ts'
 import { announce, announceReady, textOf } from '../thread-data.ts'
 import { createWake } from '../wake.ts'
 import { createBell } from './doorbell.ts'
+import { createEngine } from './engine.ts'
 import { type HttpOptions, serveHttp } from './http.ts'
 import { installWeb } from './http-response.ts'
-import { createAppNet } from './net.ts'
+import { AppListener, type ListenerOptions } from './listener.ts'
 import { type AppThreadData, STOP } from './thread-data.ts'
 
 /** What /sink takes. */
@@ -17,7 +18,8 @@ const MAX_BODY_BYTES = 10_000_000_000
 
 const { config, buffer, id, thread, port, module, factory, options } = workerData as AppThreadData
 const arena = attachArena(config, buffer)
-const app = createAppNet({
+// not all of net.ts: sockets in Node's shapes take two megabytes of their own
+const engine = createEngine({
   arena,
   thread,
   wake: createWake(arena, id),
@@ -28,7 +30,10 @@ const tell = (error: unknown): void => announce({ error: textOf(error) })
 
 const made = (await import(module))[factory](options) as { fetch: HttpOptions['fetch'] }
 const http = serveHttp({
-  net: app.net,
+  net: {
+    createListener: (options: ListenerOptions) => new AppListener(engine, options),
+    bytes: engine.bytes,
+  },
   port,
   fetch: (request, connection) => made.fetch(request, connection),
   maxBodyBytes: MAX_BODY_BYTES,
@@ -42,7 +47,7 @@ process.on('unhandledRejection', tell)
 
 parentPort?.on('message', (message) => {
   if (message !== STOP) return
-  app.close()
+  engine.close()
   announce('stopped')
   parentPort?.close()
 })

@@ -25,6 +25,7 @@ import { createLoopStack } from './loop-stack.ts'
 type HostDeps = {
   name: string
   nowUs: () => number
+  realtimeUs?: () => number
   random: () => number
   /** Asks the loop for another turn. */
   schedule: () => void
@@ -48,7 +49,7 @@ export type Host = ReturnType<typeof createHost>
 
 export const createHost = (deps: HostDeps) => {
   const { name, nowUs, random, schedule, transmit, carrier, services, farNets, rtnl, memory } = deps
-  const { onError } = deps
+  const { onError, realtimeUs } = deps
   const arena = createArena({ ...SMALL_ARENA, ...memory, apps: 1 })
   const { i32, layout } = arena
   let ring: () => void = () => {}
@@ -101,7 +102,9 @@ export const createHost = (deps: HostDeps) => {
   let listening: ServicesConfig | null = null
   const secret = new Int32Array([random(), random()])
   const make = (restarted: boolean): Stack => {
-    const stack = createStack({ arena, thread: 0, nowUs, random, secret, wake, kinds, restarted })
+    const clocks = { nowUs, ...(realtimeUs && { realtimeUs }) }
+    const own = { arena, thread: 0, ...clocks, random, secret }
+    const stack = createStack({ ...own, wake, kinds, restarted })
     // what came before is freed with all that was held
     inbox = []
     stack.napiAdd((weight) => {

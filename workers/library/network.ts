@@ -23,7 +23,7 @@ const IDLE_TURNS = 3
 const LONGEST_SLEEP_MS = 100
 
 export const createNetwork = ({ time = realTime() }: NetworkOptions = {}) => {
-  const { nowUs, random, sleep, wake } = time
+  const { nowUs, realtimeUs, random, sleep, wake } = time
   const hosts = new Map<string, Host>()
   /** The other end of each link, by host and number. */
   const peers = new Map<Host, (End | undefined)[]>()
@@ -76,6 +76,7 @@ export const createNetwork = ({ time = realTime() }: NetworkOptions = {}) => {
     const made: Host = createHost({
       name,
       nowUs,
+      ...(realtimeUs && { realtimeUs }),
       random,
       schedule: disturb,
       transmit: (skb, ifindex) => carry(made, skb, ifindex),

@@ -3,6 +3,7 @@
  * it, on the main thread, and its control plane.
  */
 import type { StackConfig } from '../../core/control/text/messages.ts'
+import { createAppNet } from '../app/net.ts'
 import { startDaemon } from '../daemon.ts'
 import { createLog } from '../log.ts'
 
@@ -32,7 +33,7 @@ export const startStack = async (options: StackOptions = {}) => {
     hostApp: null,
     hostApi: null,
   })
-  const { net, dgram, raw, message, close: leave } = attach()
+  const { net, dgram, raw, message, close: leave } = createAppNet(attach())
   const close = async (): Promise<void> => {
     leave()
     await stop()

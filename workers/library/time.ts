@@ -3,12 +3,14 @@
  * due next, so that a minute passes in the time that its events take. Application thread.
  */
 import { seeded } from '../../core/base/random.ts'
-import { monotonicUs } from '../os/clock.ts'
+import { monotonicUs, realtimeUs } from '../os/clock.ts'
 import { random } from '../random.ts'
 
 export type NetworkTime = {
   /** Monotonic microseconds. */
   nowUs: () => number
+  /** Microseconds since 1970; left out, the monotonic ones are. */
+  realtimeUs?: () => number
   /** A uniform int32. */
   random: () => number
   /** Nothing is due for `delayMs`: calls `again` when that has passed; a later call takes the place of an earlier one. */
@@ -24,7 +26,7 @@ export const realTime = (): NetworkTime => {
     wake()
     timer = setTimeout(again, delayMs)
   }
-  return { nowUs: monotonicUs, random, sleep, wake }
+  return { nowUs: monotonicUs, realtimeUs, random, sleep, wake }
 }
 
 const START_US = 1_000_000_000

@@ -16,7 +16,7 @@ import type { ServicesConfig } from '../../core/socket/services/services.ts'
 import { serveHttp } from '../app/http.ts'
 import type { HttpOptions } from '../app/http.ts'
 import { createHost, type Host } from '../library/host.ts'
-import { monotonicUs } from '../os/clock.ts'
+import { monotonicUs, realtimeUs } from '../os/clock.ts'
 import { random } from '../random.ts'
 import { createNsids } from './nsids.ts'
 import type { Pairs } from './pairs.ts'
@@ -98,6 +98,7 @@ export const createNets = (deps: NetsDeps) => {
     const host: Host = createHost({
       name,
       nowUs: monotonicUs,
+      realtimeUs,
       random,
       schedule,
       rtnl,

@@ -5,6 +5,7 @@
 
 import { block, libc } from './libc.ts'
 
+const CLOCK_REALTIME = 0
 const CLOCK_MONOTONIC = 1
 const timespec = block(16)
 const words = new Int32Array(timespec.bytes.buffer)
@@ -14,4 +15,9 @@ const at = timespec.at
 export const monotonicUs = (): number => {
   libc.clock_gettime(CLOCK_MONOTONIC, at)
   return words[0] * 1e6 + words[2] / 1e3
+}
+/** Microseconds since 1970, as the machine's clock of the day has it; asked when a socket is told when a packet came. */
+export const realtimeUs = (): number => {
+  libc.clock_gettime(CLOCK_REALTIME, at)
+  return (words[0] >>> 0) * 1e6 + words[2] / 1e3
 }

@@ -269,7 +269,7 @@ export type Control = {
   /** Shows `take` the packets that somebody asks for, when their ways have come to an end. */
   trace(spec: TraceSpec, take: (packet: TracedPacket) => void): Tracing | Refused
   /** The way of a made-up packet: the real code, on a copy; nothing is sent, counted or changed. */
-  traceDry(spec: DrySpec): TracedPacket | Refused
+  traceDry(spec: DrySpec): Promise<TracedPacket | Refused>
   /** The last revision. */
   revision(): number
   /** What `ip link add ... type NAME` can make, and the words of `data` that each takes. */

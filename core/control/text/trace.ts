@@ -71,7 +71,7 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
     }
   }
 
-  const traceDry = ({ dev, packet }: DrySpec): TracedPacket | Refused => {
+  const traceDry = async ({ dev, packet }: DrySpec): Promise<TracedPacket | Refused> => {
     if (plane.dryRun === undefined) return refuseAs(Errno.EOPNOTSUPP, 'Error: no dry run here.')
     const ifindex = ifindexOf(dev)
     if (ifindex === 0) return noSuchDevice(dev)
@@ -82,7 +82,7 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
     forget()
     const open = newOpen(nowUs())
     const isTaken = (ends: PacketEnds): boolean => takerOf(ends) !== undefined
-    if (!plane.dryRun(frame, ifindex, isTaken, (note) => add(open, note)))
+    if (!(await plane.dryRun(frame, ifindex, isTaken, (note) => add(open, note))))
       return refuseAs(Errno.EMSGSIZE, 'Error: the frame is too long.', 'packet')
     open.packet.dev = dev
     open.packet.frame = dumped(frame)

@@ -37,7 +37,7 @@ type DadDeps = {
   /** What tells our question from another's: two words, zero for none. */
   drawNonce: (ifindex: number) => readonly [number, number]
   /** From one question to the next, or to the end when none is left. */
-  waitMs: (left: number) => number
+  waitMs: (ifindex: number, left: number) => number
   ask: (row: number, nonceHi: number, nonceLo: number) => void
   /** An address of this device is ours now, which was tried: the first word of it may be said. */
   onOurs: (ifindex: number, row: number) => void
@@ -119,7 +119,7 @@ export const createDad = (deps: DadDeps) => {
     if (one.outcome !== 'open') return settle(one, one.outcome)
     if (one.probesLeft === 0) return settle(one, 'completed')
     one.probesLeft--
-    one.at = (now() + waitMs(one.probesLeft)) | 0
+    one.at = (now() + waitMs(one.ifindex, one.probesLeft)) | 0
     ask(one.row, one.nonceHi, one.nonceLo)
   }
   const fn = wheel.register(() => {

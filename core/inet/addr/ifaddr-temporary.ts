@@ -8,7 +8,6 @@ import { AF_INET6 } from '../../base/family.ts'
 import { Errno } from '../../base/errno.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { Conf6, confRow } from '../../shm/devconf.ts'
-import { Sysctl } from '../../shm/sysctl.ts'
 import type { Words } from '../../wire/text.ts'
 import {
   IFA_F_DEPRECATED,
@@ -37,7 +36,7 @@ const LEAST_RETRANS_MS = 10
 export const createTemporaryAddrs = (deps: TemporaryDeps) => {
   const { arena, nowMs, random, onChanged, enter, drop } = deps
   const { list, secondsTo, setFlags, setLifetimes } = deps
-  const { i32, layout } = arena
+  const { i32 } = arena
   const made = new Map<Held, Temporary>()
   /** How many have been tried for an address since one was good (TEMP_IDGEN_RETRIES). */
   const tries = new WeakMap<Held, number>()
@@ -47,7 +46,7 @@ export const createTemporaryAddrs = (deps: TemporaryDeps) => {
   const conf = (ifindex: number, word: number): number => i32[confRow(arena, ifindex) + word]
   /** Seconds that the next one needs until it is ours (REGEN_ADVANCE). */
   const regenAdvance = (ifindex: number): number => {
-    const probeMs = Math.max(LEAST_RETRANS_MS, i32[layout.sysctl + Sysctl.neigh_retrans_time_ms])
+    const probeMs = Math.max(LEAST_RETRANS_MS, conf(ifindex, Conf6.retrans_time_ms))
     const probes = conf(ifindex, Conf6.regen_max_retry) * conf(ifindex, Conf6.dad_transmits)
     return conf(ifindex, Conf6.regen_min_advance) + Math.floor((probes * probeMs) / 1000)
   }

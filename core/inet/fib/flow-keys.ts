@@ -5,8 +5,9 @@
  * fib_multipath_custom_hash_skb() (net/ipv4/route.c) and their like in net/ipv6/route.c.
  */
 import { AF_INET, AF_INET6 } from '../../base/family.ts'
-import type { Flowi } from '../../base/flowi.ts'
 import {
+  createFlowi,
+  type Flowi,
   FL_DADDR,
   FL_DPORT,
   FL_FAMILY,
@@ -27,10 +28,13 @@ import {
   SKB_TAIL,
   type Skbs,
 } from '../../skb/skb.ts'
+import { ETH_P_IP, ETH_P_IPV6 } from '../../wire/ethernet.ts'
 import { IPPROTO_ICMP, IPPROTO_ICMPV6 } from '../../wire/ipproto.ts'
 import * as icmp from '../../wire/icmp.ts'
+import * as ipv4 from '../../wire/ipv4.ts'
 import * as ipv6 from '../../wire/ipv6.ts'
 import { byFamily } from '../af-ops.ts'
+import type { PacketAddrs } from '../packet-addrs.ts'
 import type { FlowHash } from './flow-hash.ts'
 import {
   FIELDS_INNER_SHIFT,
@@ -72,23 +76,28 @@ type FlowKeysDeps = {
   flowHash: FlowHash
   /** By core/stack/packet-keys.ts. */
   keys: PacketKeys
-}
+} & Pick<PacketAddrs, 'loadAddrs'>
 
 /** So far from the network header on ports, and inner packets' headers, are looked for. */
 const LOOK = 192
 
-export const createFlowKeys = ({ arena, skbs, net, flowHash, keys }: FlowKeysDeps) => {
+export const createFlowKeys = (deps: FlowKeysDeps) => {
+  const { arena, skbs, net, flowHash, keys, loadAddrs } = deps
   const { i32, u8 } = arena
   const { view, src, dst } = keys
   const comparing = byFamily(
     ruleHead(arena, net, AF_INET) + FR_HEAD_PORTS,
     ruleHead(arena, net, AF_INET6) + FR_HEAD_PORTS
   )
+  const answered = createFlowi()
   let end = 0
   const read = (skb: number): boolean => {
     if (i32[skb + SKB_FRAGS] !== 0) skbs.mayPull(skb, Math.min(LOOK, i32[skb + SKB_LEN]))
+    return readHere(skb, i32[skb + SKB_PROTOCOL])
+  }
+  const readHere = (skb: number, protocol: number): boolean => {
     end = i32[skb + SKB_TAIL]
-    return keys.read(i32[skb + SKB_PROTOCOL], i32[skb + SKB_NETWORK], end)
+    return keys.read(protocol, i32[skb + SKB_NETWORK], end)
   }
   const setAddrs = (is4: boolean): void => {
     if (is4) flowHash.setAddrs4(view[src + 3], view[dst + 3])
@@ -176,20 +185,42 @@ export const createFlowKeys = ({ arena, skbs, net, flowHash, keys }: FlowKeysDep
     fl[FL_HASH] = 0
     if (!isChosen && i32[comparing(family)] === 0) return
     const at = i32[skb + SKB_NETWORK]
-    if (family === AF_INET6) {
-      fl[FL_FLOWLABEL] = ipv6.flowLabel(u8, at)
-      fl[FL_NEXTHDR] = ipv6.nextHeader(u8, at)
-    }
+    if (family === AF_INET6) setHeader6(fl, at)
     const policy = isChosen ? flowHash.policyOf(family) : HASH_POLICY_L3
     const isPlain = policy === HASH_POLICY_L3 && fl[FL_PROTO] !== isIcmp(family)
     if (i32[comparing(family)] === 0 && isPlain) return
     const isRead = read(skb)
+    setPorts(fl, isRead)
+    if (!isChosen) return
+    const hash = hashOf(fl, policy, isRead)
+    if (hash !== 0) fl[FL_HASH] = asWord(hash)
+  }
+  const setHeader6 = (fl: Flowi, at: number): void => {
+    fl[FL_FLOWLABEL] = ipv6.flowLabel(u8, at)
+    fl[FL_NEXTHDR] = ipv6.nextHeader(u8, at)
+  }
+  const setPorts = (fl: Flowi, isRead: boolean): void => {
     const hasPorts = isRead && !keys.isError()
     fl[FL_SPORT] = hasPorts ? keys.sport() : 0
     fl[FL_DPORT] = hasPorts ? keys.dport() : 0
-    if (!isChosen) return
-    const hash = hashOf(fl, policy, isRead)
-    if (hash !== 0) fl[FL_HASH] = (hash >>> 1) | (1 << 31)
   }
-  return { flowPorts }
+  /** 31 bits, and that there are some. */
+  const asWord = (hash: number): number => (hash >>> 1) | (1 << 31)
+  /**
+   * FL_HASH of an ICMP error about a packet, which is that of the packet itself: the error goes the way of its flow
+   * (icmp_route_lookup, icmp6_send). Headers are read where they lie; nothing moves.
+   */
+  const hashAbout = (skb: number): number => {
+    if (!flowHash.isUsed()) return 0
+    const at = i32[skb + SKB_NETWORK]
+    loadAddrs(skb, answered)
+    const is4 = answered[FL_FAMILY] === AF_INET
+    answered[FL_PROTO] = is4 ? ipv4.protocol(u8, at) : ipv6.nextHeader(u8, at)
+    if (!is4) setHeader6(answered, at)
+    const policy = flowHash.policyOf(answered[FL_FAMILY])
+    const isRead = policy !== HASH_POLICY_L3 && readHere(skb, is4 ? ETH_P_IP : ETH_P_IPV6)
+    setPorts(answered, isRead)
+    return asWord(hashOf(answered, policy, isRead) || flowHash.ofFlow(answered))
+  }
+  return { flowPorts, hashAbout }
 }

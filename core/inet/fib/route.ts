@@ -62,6 +62,7 @@ import { createMultipath } from './multipath.ts'
 import { onlinkRow } from './nexthop.ts'
 import {
   LOOPBACK_IFINDEX,
+  NH_BY_ID,
   NH_DEV,
   NH_GATEWAY,
   NH_MTU,
@@ -69,6 +70,7 @@ import {
   NH_PREFSRC,
   NH_SCOPE,
   NH_TYPE,
+  NH_UPPER_BOUND,
   RT_SCOPE_LINK,
   RT_SCOPE_UNIVERSE,
 } from './nexthop-constants.ts'
@@ -477,6 +479,17 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
     if (ops.isLoopbackSource(fl, dev) && (flagsOf(dev) & IFF_LOOPBACK) === 0) return -Errno.EINVAL
     return found(fl, row, type, dev)
   }
+  /**
+   * What goes by a nexthop object is from an address by its first next hop's device, whichever it leaves by
+   * (ip6_route_get_saddr, nexthop_fib6_nh).
+   */
+  const selectOutput6 = (row: number, fl: Flowi): number => {
+    const hop = selectPath(row, fl)
+    const isOpen = isZero(fl, FL_SADDR) && isAnyAddr(i32, row + NH_PREFSRC)
+    if (i32[row + NH_UPPER_BOUND] === NH_BY_ID && isOpen)
+      select6(fl, i32[i32[row + NH_NEXT] + NH_DEV])
+    return hop
+  }
   /** What a destination is by itself: RTN_UNICAST, RTN_MULTICAST or RTN_BROADCAST. */
   const kindOf4 = (fl: Flowi): number => {
     const daddr = fl[FL_DADDR + 3]
@@ -522,7 +535,7 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
       toOdd: toOdd6,
       hasAnycast: true,
       chooseLocalSource: select6,
-      selectOutput: selectPath,
+      selectOutput: selectOutput6,
       rowOfSource: (fl, l3mdev) => local6(l3mdev, fl, FL_SADDR),
       sourceError: () => -Errno.EINVAL,
       unroutedRow: () => -Errno.ENETUNREACH,

@@ -1,4 +1,6 @@
-import { expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { run as runLine } from '../../../api/cli/run.ts'
 import type { SockItem } from '../../../core/control/text/messages.ts'
 import { parseSsFilter } from '../../../api/cli/ss-filter.ts'
@@ -163,13 +165,24 @@ test.each([
   ['src 10.0.0.0/8', false],
   ['sport != :7777', false],
   ['sport = :7777 dport = :1', false],
+  ['sport = :1 | dport = :49496', true],
+  ['src :7777', true],
+  ['dst :7777', false],
+  ['dport leq :49496', true],
+  ['dev eth1', true],
+  ['dev != eth1', false],
+  ['fwmark = 0x12', true],
+  ['fwmark 0x2/0xf', true],
+  ['fwmark = 2', false],
+  ['fwmark != 0/0xf0', true],
   ['', true],
 ])('the filter "%s" is %p', (filter, isWanted) => {
-  expect(parseSsFilter(filter.split(' ').filter((word) => word !== ''))(makeSock())).toBe(isWanted)
+  const sock = makeSock({ dev: 'eth1', mark: 0x12 })
+  expect(parseSsFilter(filter.split(' ').filter((word) => word !== ''))(sock)).toBe(isWanted)
 })
 
 test.each([
-  'ss -Z',
+  'ss -q',
   'ss sport',
   'ss sport = :x',
   'ss ( sport = :1',
@@ -178,5 +191,52 @@ test.each([
 ])('%s is a usage error', async (line) => {
   const { status, err } = await createSoftnet().cli(line)
   expect([status, err.split('\n').length]).toEqual([2, 2])
-  expect(err).toStartWith('ss: ')
+  expect(err).toMatch(/^(ss|Error): /)
+})
+
+describe('what ss refuses', () => {
+  const answer = async (line: string): Promise<string> => {
+    let out = ''
+    const say = (text: string): void => {
+      out += text
+    }
+    const status = await runLine(line.split(' '), {
+      fetch: async () => Response.json({ items: [], next: null, revision: 1 }),
+      endpoint: '',
+      env: {},
+      json: false,
+      err: say,
+      out: say,
+    })
+    return `${status}: ${out.trim()}`
+  }
+  test.each([
+    ['ss -q', "2: ss: invalid option -- 'q'"],
+    ['ss -tE', "2: ss: invalid option -- 'E'"],
+    ['ss --tos', "2: ss: unrecognized option '--tos'"],
+    ['ss --ti', "2: ss: option '--ti' is ambiguous; possibilities: '--tipc' '--tipcinfo'"],
+    ['ss --tcp=1', "2: ss: option '--tcp' doesn't allow an argument"],
+    ['ss -A', "2: ss: option requires an argument -- 'A'"],
+    ['ss -A tcp,foo', '2: ss: "foo" is illegal socket table id'],
+    ['ss -A !tcp', '0: ss: no socket tables to show with such filter.'],
+    ['ss --fam foo', '2: ss: "foo" is invalid family'],
+    ['ss -tZ', '1: ss: SELinux is not enabled.'],
+    ['ss -F /nowhere', '2: fopen filter file: No such file or directory'],
+    ['ss -F /dev/null -F /dev/null', '2: More than one filter file'],
+    ['ss -t state', '2: Command line is not complete. Try option "help"'],
+    ['ss -t sport = ssh', '2: Error: "ssh" does not look like a port.'],
+    ['ss -t src 1.2.3.4/33', '2: Error: an inet prefix is expected rather than "1.2.3.4/33".'],
+    ['ss -t fwmark = x', '2: Cannot parse mark x.'],
+  ])('%s', async (line, said) => {
+    expect(await answer(line)).toBe(said)
+  })
+  test('a filter may lie in a file', async () => {
+    const folder = mkdtempSync(`${tmpdir()}/softnet-ss-`)
+    try {
+      writeFileSync(`${folder}/filter`, 'sport = :7000 or\n dport = foo\n')
+      expect(await answer(`ss -t -F ${folder}/filter`)).toContain('"foo" does not look like a port')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
 })

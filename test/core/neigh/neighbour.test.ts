@@ -19,6 +19,7 @@ import { createNeighbour } from '../../../core/neigh/neighbour.ts'
 import { createTimerWheel } from '../../../core/base/timer-wheel.ts'
 import { createIpi, Ipi } from '../../../core/shm/ipi.ts'
 import { Softnet } from '../../../core/shm/counters.ts'
+import { Conf4, Conf6 } from '../../../core/shm/devconf.ts'
 import { Sysctl } from '../../../core/shm/sysctl.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import { MAX_HEADER } from '../../../core/skb/skb.ts'
@@ -31,7 +32,7 @@ import * as ipv4 from '../../../core/wire/ipv4.ts'
 import { createRouter, SERVER_MAC, toRouter, type PathHost } from '../../../sim/net/path-host.ts'
 import { V4 } from '../../../sim/net/path-tables.ts'
 import { seeded } from '../../support/random.ts'
-import { arpFrame, BROADCAST_MAC, ip, macText, udpFrame } from '../../../sim/net/packets.ts'
+import { arpFrame, BROADCAST_MAC, ip, ipText, macText, udpFrame } from '../../../sim/net/packets.ts'
 
 const ports = { sport: 4000, dport: 9 }
 /** A transport of the test's own. */
@@ -109,7 +110,7 @@ describe('resolution', () => {
   })
   test('keeps so many bytes of packets, the oldest go', () => {
     const path = router()
-    path.setSysctl(Sysctl.neigh_unres_qlen_bytes, 2048 * 3)
+    path.setConf(3, Conf4.unres_qlen_bytes, 2048 * 3)
     for (let id = 1; id <= 5; id++) forward(path, id)
     expect(path.drops(Drop.NEIGH_QUEUEFULL)).toBe(2)
     expect(path.counter(Softnet.neigh_unres_discards)).toBe(2)
@@ -209,7 +210,7 @@ describe('the state machine', () => {
   })
   test('a base time that is changed holds for the next confirmation', () => {
     const path = router()
-    path.arena.i32[path.arena.layout.sysctl + Sysctl.neigh_base_reachable_time_ms] = 1000
+    path.setConf(3, Conf4.base_reachable_time_ms, 1000)
     forward(path)
     answer(path)
     path.advance(2000)
@@ -282,6 +283,45 @@ describe('the state machine', () => {
     expect(path.neighMac(3, '10.0.3.9')).toBe('02:00:00:00:03:77')
     forward(path)
     expect(macText(packets(path)[0]!, 0)).toBe('02:00:00:00:03:77')
+  })
+  test('keeps it no longer than locktime', () => {
+    const path = reachable()
+    path.setConf(3, Conf4.locktime, 0)
+    path.advance(1)
+    answer(path, '02:00:00:00:03:77')
+    expect(path.neighMac(3, '10.0.3.9')).toBe('02:00:00:00:03:77')
+  })
+  test('PROBE asks all as well, mcast_resolicit times', () => {
+    const path = stale()
+    path.setConf(3, Conf4.mcast_resolicit, 2)
+    path.setConf(3, Conf4.ucast_solicit, 1)
+    forward(path)
+    path.advance(5001)
+    path.advance(3001)
+    expect(requests(path).map((frame) => macText(frame, 0))).toEqual([
+      SERVER_MAC,
+      BROADCAST_MAC,
+      BROADCAST_MAC,
+    ])
+    expect(path.neighState(3, '10.0.3.9')).toBe(NUD_FAILED)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('a device has its own times', () => {
+    const path = router()
+    path.setConf(3, Conf4.retrans_time_ms, 100)
+    path.setConf(3, Conf4.mcast_solicit, 5)
+    // of the other family
+    path.setConf(3, Conf6.mcast_solicit, 1)
+    forward(path)
+    path.receive(udpFrame(toRouter, { ...fields, daddr: '10.0.2.77' }, ports), 2)
+    path.advance(501)
+    const asked = requests(path).map((frame) => ipText(arp.targetIp(frame, 14)))
+    expect(asked.filter((addr) => addr === '10.0.3.9')).toHaveLength(5)
+    expect(asked.filter((addr) => addr === '10.0.2.77')).toHaveLength(1)
+    expect(path.neighState(3, '10.0.3.9')).toBe(NUD_FAILED)
+    expect(path.neighState(2, '10.0.2.77')).toBe(NUD_INCOMPLETE)
+    path.advance(2500)
+    expect(path.isAllReturned()).toBe(true)
   })
   test('believes an announcement at once', () => {
     const path = reachable()
@@ -383,7 +423,7 @@ describe('the table', () => {
     path.advance(120_000)
     expect(path.neighState(3, '10.0.3.10')).toBe(NUD_STALE)
     path.setSysctl(Sysctl.neigh_gc_thresh1, 0)
-    path.setSysctl(Sysctl.neigh_gc_stale_time, 300)
+    path.setConf(3, Conf4.gc_stale_time, 300)
     path.advance(120_000)
     expect(path.neighState(3, '10.0.3.10')).toBe(NUD_STALE)
     path.advance(120_000)

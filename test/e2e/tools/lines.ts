@@ -167,6 +167,7 @@ export const IP_LINES: string[] = ip([
   'route get 2001:db8:73::1',
 ])
 
+/** The kernel's host has unix sockets, but none in states that only connections of TCP have. */
 const FLAGS = [
   '-tuanoemi',
   '-tan',
@@ -194,6 +195,26 @@ const FLAGS = [
   '-wan',
   '-w -a',
   '-0an',
+  '-0',
+  '-x state bucket',
+  '-xa state bucket',
+  '-xH state bucket',
+  '-xt state bucket',
+  '-x state syn-sent',
+  '-M',
+  '-S',
+  '--tipc',
+  '--vsock',
+  '--xdp',
+  '-A tcp,udp -an',
+  '-A packet',
+  '-A all,!netlink,!dccp,!packet,!unix -an',
+  '-A !tcp',
+  '-nf inet -t',
+  '-f link',
+  '-n4u',
+  '-nuw',
+  '-ux state bucket',
 ]
 export const SS_LINES = [
   ...FLAGS.map((flags) => `ss ${flags}`),
@@ -205,6 +226,12 @@ export const SS_LINES = [
   'ss -tan src 10.0.0.254',
   'ss -tan dst 10.0.0.0/24',
   'ss -tuan sport = :7 or sport = :9',
+  'ss -tan not sport = :7 or dst 10.0.0.0/24',
+  'ss -tan src :7',
+  'ss -tan dport geq :40000',
+  'ss -tan dev lan0',
+  'ss -tan fwmark = 0',
+  'ss -tan fwmark != 0/0xff',
 ]
 /** In their order: names, numbers of those that a link leads to, and what is refused. */
 export const NETNS_LINES = `

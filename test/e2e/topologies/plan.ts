@@ -70,8 +70,10 @@ export const BEFORE = [
   'sysctl net.ipv6.icmp.ratelimit=0',
 ]
 export const AS_ROUTER = ['sysctl net.ipv4.ip_forward=1', 'sysctl net.ipv6.conf.all.forwarding=1']
-/** Routers do not wait for long; softnet has one time for both families, and not everybody may set the kernel's by sysctl. */
-export const QUICKLY = [`sysctl net.ipv4.neigh.default.retrans_time_ms=30`]
+/** Routers do not wait for long; not everybody may set the kernel's by sysctl. */
+export const QUICKLY = ['ipv4', 'ipv6'].map(
+  (family) => `sysctl net.${family}.neigh.default.retrans_time_ms=30`
+)
 /** Hosts wait until a router of a busy program has had its turn. */
 export const quicklyIn = ({ node, dev }: Member): string[] =>
   ['arp_cache', 'ndisc_cache'].map(

@@ -53,7 +53,7 @@ export type Side = Calls & {
 export const LO_MTU = 2000
 /** A received control message as text: level, type, and its octets; of a time there is only that there is one. */
 export const shownCmsg = (level: number, type: number, octets: Uint8Array): string => {
-  const isTime = level === 1 && [29, 35, 37].includes(type)
+  const isTime = level === 1 && [29, 35, 37, 63, 64].includes(type)
   return `${level}.${type}=${isTime ? 'time' : Buffer.from(octets).toString('hex')}`
 }
 /** MSG_* that calls answer, as text. */

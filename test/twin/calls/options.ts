@@ -6,6 +6,7 @@ const INET = 2
 const [STREAM, DGRAM, RAW] = [1, 2, 3]
 const [ICMP, TCP, UDP, ICMPV6, OTHER] = [1, 6, 17, 58, 253]
 const [IP, SOL_SOCKET, IPV6] = [0, 1, 41]
+const TIMES = [29, 35, 63, 64]
 const [SO_ERROR, SO_MARK, SO_RXQ_OVFL, SO_RCVMARK] = [4, 36, 40, 75]
 const PEEK = 2
 const [IP_BIND_ADDRESS_NO_PORT, IP_LOCAL_PORT_RANGE] = [24, 51]
@@ -291,6 +292,63 @@ const control = (af: number, lo: string): Program[] => {
         ['bind', 's', elsewhere, 7206],
         ['listen', 's', 1],
         ['getsockname', 's'],
+      ],
+    },
+    {
+      name: 'when datagrams came',
+      rows: [
+        ['socket', 'to', af, DGRAM, 0],
+        ['bind', 'to', lo, 7207],
+        ['socket', 'd', af, DGRAM, 0],
+        ['setsockopt', 'to', level, is4 ? IP_RECVERR : IPV6_RECVERR, 1],
+        ['sendto', 'd', 5, lo, 7207],
+        ...TIMES.flatMap((name): Row[] => [
+          ['setsockopt', 'to', SOL_SOCKET, name, 7],
+          ...TIMES.map((each): Row => ['getsockopt', 'to', SOL_SOCKET, each]),
+          ['sendto', 'd', 5, lo, 7207],
+          ['recvcmsg', 'to', 9, PEEK],
+          ['recvcmsg', 'to', 9],
+          ['sendto', 'to', 20, lo, 9],
+          ['recvcmsg', 'to', 9, ERRQUEUE],
+        ]),
+        ['setsockopt', 'to', SOL_SOCKET, TIMES[0]!, 0],
+        ...TIMES.map((each): Row => ['getsockopt', 'to', SOL_SOCKET, each]),
+        ['recvcmsg', 'to', 9],
+        ['recvcmsg', 'to', 9],
+      ],
+    },
+    {
+      name: 'what errors say beside what they quote',
+      rows: [
+        ['socket', 'd', af, DGRAM, 0],
+        ['setsockopt', 'd', level, is4 ? IP_RECVERR : IPV6_RECVERR, 1],
+        ...(is4 ? [8, 12, 13] : [49, 51, 66]).map(
+          (name): Row => ['setsockopt', 'd', level, name, 1]
+        ),
+        ['sendto', 'd', 20, lo, 9],
+        ['recvcmsg', 'd', 90, ERRQUEUE],
+        ['setsockopt', 'd', level, is4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, DO],
+        ['sendto', 'd', LO_MTU, lo, 9],
+        ['recvcmsg', 'd', 90, ERRQUEUE],
+      ],
+    },
+    {
+      name: 'what a stream is sent with',
+      rows: [
+        ['socket', 'l', af, STREAM, 0],
+        ['bind', 'l', lo, 7208],
+        ['listen', 'l', 1],
+        ['socket', 'c', af, STREAM, 0],
+        ['connect', 'c', lo, 7208],
+        ['accept', 'l', 's'],
+        ['sendcmsg', 'c', 5, lo, 7208, [level, ttl, int(9)]],
+        ['sendcmsg', 'c', 5, lo, 7208, [level, ttl, int(999)]],
+        ['sendcmsg', 'c', 5, lo, 7208, [level, 99, int(9)]],
+        ['sendcmsg', 'c', 5, lo, 7208, [77, 1, int(9)]],
+        ['sendcmsg', 'c', 5, lo, 7208, [SOL_SOCKET, SO_MARK, int(9)]],
+        ['sendcmsg', 'c', 5, lo, 7208, [SOL_SOCKET, SO_MARK, '00']],
+        ['sendcmsg', 'c', 5, lo, 7208, [SOL_SOCKET, 99, int(9)]],
+        ['recvcmsg', 's', 90],
       ],
     },
     {

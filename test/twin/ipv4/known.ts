@@ -141,17 +141,6 @@ export const KNOWN_IPV4: readonly Known[] = [
   },
   {
     reason:
-      'When a neighbour does not answer, the kernel fills the options of what waited for it in a second time before it quotes them (ipv4_send_dest_unreach)',
-    isIt: (steps, { kernel, softnet }) =>
-      hasOptions(steps) &&
-      ([...kernel, ...softnet].every((line) =>
-        /ICMP, unreachable, code 1|^ARP, Request/.test(line)
-      ) ||
-        softnet.some((line) => /^Icmp(In|Out)DestUnreachs/.test(line)) ||
-        [...kernel, ...softnet].every((line) => /^IpExt(In|Out)Octets/.test(line))),
-  },
-  {
-    reason:
       'A whole datagram has no DF: nobody sends it on. The kernel gives it DF when its largest fragments had',
     isIt: (steps) =>
       packets(steps).some((packet) => ipv4.isFragment(packet, 0)) &&

@@ -29,6 +29,26 @@ test('says what framing depends on, and where the head ends', () => {
   expect([...headers.keys()]).toHaveLength(5)
 })
 
+test('a method and a host are read anew, however like those before', () => {
+  for (const method of [
+    'GET',
+    'GOT',
+    'get',
+    'PUT',
+    'POST',
+    'HEAD',
+    'PATCH',
+    'DELETE',
+    'OPTIONS',
+    'MOVE',
+  ])
+    for (const host of ['a.example', 'a.example', 'b.example', 'b.exampl', ''])
+      expect(read(`${method} / HTTP/1.1\r\nHost: ${host}\r\n\r\n`).head).toMatchObject({
+        method,
+        host,
+      })
+})
+
 test('waits for the rest, wherever it is cut, and remembers nothing of the one before', () => {
   const text = '\r\nGET / HTTP/1.0\r\nAccept: */*\r\nConnection: x, Keep-Alive\r\n\r\n'
   for (let n = 0; n < text.length; n++) expect(read(text.slice(0, n)).end).toBe(INCOMPLETE)

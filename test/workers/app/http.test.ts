@@ -346,6 +346,44 @@ test('a light response is written as a native one is', async () => {
   expect(b).toEndWith('\r\n\r\n')
 })
 
+test('each answer has its own status and fields, whatever the one before had', async () => {
+  const answers: [string, number, Record<string, string>][] = [
+    ['one', 200, { 'X-A': '1' }],
+    ['two', 200, { 'X-A': '1' }],
+    ['three', 404, { 'X-A': '1' }],
+    ['four', 404, { 'X-A': '2' }],
+    ['five', 404, { 'X-A': '2', 'X-B': '3' }],
+    ['six', 404, {}],
+    ['seven', 404, { 'x-a': '1', connection: 'close' }],
+  ]
+  let k = 0
+  const { client } = await setUp({
+    fetch: () => {
+      const [text, status, headers] = answers[k++]!
+      return new HttpResponse(text, { status, headers }) as unknown as Response
+    },
+  })
+  const c = client()
+  await c.say(answers.map(() => GET('/')).join(''))
+  const heard = (await c.closed()).split(/(?=HTTP\/1.1 )/)
+  expect(heard).toHaveLength(answers.length)
+  for (const [at, [text, status, headers]] of answers.entries()) {
+    const [head, body] = heard[at]!.split('\r\n\r\n')
+    expect(body).toBe(text)
+    const isLast = at === answers.length - 1
+    const wanted = [
+      `HTTP/1.1 ${status} ${status === 200 ? 'OK' : 'Not Found'}`,
+      ...Object.entries(headers).flatMap(([name, value]) =>
+        name === 'connection' ? [] : [`${name.toLowerCase()}: ${value}`]
+      ),
+      'content-type: text/plain;charset=UTF-8',
+      `content-length: ${text.length}`,
+      ...(isLast ? ['connection: close'] : ['connection: keep-alive', 'keep-alive: timeout=5']),
+    ]
+    expect(head!.split('\r\n').filter((line) => !line.startsWith('date: '))).toEqual(wanted)
+  }
+})
+
 test('a body that is not as long as it promised ends the connection', async () => {
   const short = (): ReadableStream =>
     new ReadableStream({

@@ -9,6 +9,9 @@ import {
   IPPROTO_IP,
   MSG_DONTWAIT,
   MSG_ERRQUEUE,
+  SO_TIMESTAMP,
+  SO_TIMESTAMPNS,
+  SOL_SOCKET,
 } from '../../../core/socket/socket-constants.ts'
 import type { AppMessageSocket } from '../../../workers/app/message-socket.ts'
 import { createNetwork } from '../../../workers/library/network.ts'
@@ -27,9 +30,12 @@ describe('between hosts', () => {
   afterEach(async () => {
     for (const close of closers.splice(0)) await close()
   })
+  /** The clock of the day, of virtual time. */
+  const DAY_US = 1_700_000_000_250_000
   const twoHosts = async () => {
     const time = virtualTime()
-    const network = createNetwork({ time })
+    const realtimeUs = (): number => DAY_US + time.nowUs()
+    const network = createNetwork({ time: { ...time, realtimeUs } })
     closers.push(network.close)
     const link = (n: number) => ({ link: [{ ifname: 'eth0', addresses: [`10.0.0.${n}/24`] }] })
     const a = await network.host('a', link(1))
@@ -56,6 +62,27 @@ describe('between hosts', () => {
     // MSG_TRUNC: it did not fit
     expect([String(second!.data), second!.length, second!.flags]).toEqual(['aga', 3, 0x20])
     expect(second!.control[0]!.data[0]).toBe(64)
+  })
+  test.each([
+    ['SO_TIMESTAMP', SO_TIMESTAMP, 1, 20],
+    // longer than differences of the stack's microseconds are right
+    ['SO_TIMESTAMPNS', SO_TIMESTAMPNS, 1000, 2_200_000],
+  ])('%s tells when a datagram came, however late it is read', async (_, option, scale, lateMs) => {
+    const { time, from, to } = await twoHosts()
+    await to.bind('0.0.0.0', 53)
+    await to.setOption(SOL_SOCKET, option, 1)
+    const sent = time.nowUs()
+    await from.sendmsg(text('now'), { to: { address: '10.0.0.2', port: 53 } })
+    await time.run(20)
+    const come = time.nowUs()
+    await time.run(lateMs)
+    const { control } = await to.recvmsg(9)
+    const [{ level, type, data }] = control as [(typeof control)[0]]
+    expect([level, type, data.length]).toEqual([SOL_SOCKET, option, 16])
+    const told = Buffer.from(data)
+    const us = Number(told.readBigInt64LE(0)) * 1e6 + Number(told.readBigInt64LE(8)) / scale
+    expect(us - DAY_US).toBeGreaterThan(sent - 1000)
+    expect(us - DAY_US).toBeLessThan(come + 1000)
   })
   test('an error of ICMP ends a wait, and is told in full by the error queue', async () => {
     const { time, from } = await twoHosts()

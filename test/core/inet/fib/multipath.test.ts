@@ -249,6 +249,61 @@ describe('next hops that do not answer', () => {
   })
 })
 
+test.each([
+  ['from the start', [1, 2]],
+  ['later', [1]],
+])('a group has several next hops %s, and its flows are told apart', async (_, members) => {
+  const { ip, router, control } = makeControl({ devices: 16 })
+  for (const [k, dev] of (['a', 'b'] as const).entries()) {
+    await ip.veth(dev)
+    await ip.addr(`10.0.${k}.1/24`, dev)
+  }
+  const put = async (nexthop: NexthopObjectSpec): Promise<void> =>
+    expect((await control.request({ type: 'RTM_NEWNEXTHOP', flags: 0x500, nexthop })).error).toBe(0)
+  const group = (ids: readonly number[]) => ({ id: 10, group: ids.map((id) => ({ id })) })
+  await put({ id: 1, gateway: '10.0.0.2', dev: 'a' })
+  await put({ id: 2, gateway: '10.0.1.2', dev: 'b' })
+  await put(group(members))
+  const route = { dst: '203.0.113.0/24', nhid: 10 }
+  await control.request({ type: 'RTM_NEWROUTE', flags: 0x400, route })
+  expect(router.flowHash.isUsed()).toBe(members.length > 1)
+  await put(group([1, 2]))
+  expect(router.flowHash.isUsed()).toBe(true)
+})
+
+// ip6_route_get_saddr asks the object of a route for its device, which is that of its first member (nexthop_fib6_nh)
+test.each([
+  ['IPv4', FAMILIES[0]!, (k: number) => `10.0.${k}.1`],
+  ['IPv6', FAMILIES[1]!, () => 'fd00:0::1'],
+] as const)(
+  'what goes by a group is sent from an address of its next hop, and of IPv6 by the first one (%s)',
+  async (_, of, sourceBy) => {
+    const { control, router } = await network(of)
+    const put = (nexthop: NexthopObjectSpec) =>
+      control.request({ type: 'RTM_NEWNEXTHOP', flags: 0x500, nexthop })
+    for (const [k, dev] of DEVICES.entries()) await put({ id: k + 1, gateway: of.gateway(k), dev })
+    await put({ id: 10, group: [1, 2, 3, 4].map((id) => ({ id })) })
+    await control.request({ type: 'RTM_DELROUTE', route: { dst: of.net } })
+    await control.request({ type: 'RTM_NEWROUTE', flags: 0x400, route: { dst: of.net, nhid: 10 } })
+    const index = [...control.dump({ type: 'RTM_GETLINK' })].flat()
+    const fl = createFlowi()
+    const ways = new Set<string>()
+    for (let k = 0; k < 64; k++) {
+      fl.fill(0)
+      fl[FL_FAMILY] = of.family
+      if (of.family === 2) fl[FL_SADDR + 2] = 0xffff
+      fl.set(parseAddr(of.to)!.words, FL_DADDR)
+      fl[FL_DADDR + 3]! += k
+      expect(router.routeOutput(fl)).toBe(0)
+      const { ifname } = index.find(({ ifindex }) => ifindex === fl[FL_DEV])!
+      const { words } = parseAddr(sourceBy(DEVICES.indexOf(ifname as Device)))!
+      expect([...fl.subarray(FL_SADDR, FL_SADDR + 4)]).toEqual([...words])
+      ways.add(ifname)
+    }
+    expect(ways.size).toBe(4)
+  }
+)
+
 describe.each(FAMILIES)('a resilient group of $name', (of) => {
   const equal: Record<Device, number> = { a: 1, b: 1, c: 1, d: 1 }
   const groupOf = (...members: number[]) => ({
@@ -488,6 +543,58 @@ describe('datagrams in fragments', () => {
         for (const frame of frames) path.receive(frame, 2)
         expect(path.sent).toHaveLength(frames.length)
         expect(new Set(path.sent.map(({ dev }) => dev)).size).toBe(1)
+        ways.add(path.sent[0]!.dev)
+      }
+      expect([...ways].sort()).toEqual([3, 4])
+      expect(path.isAllReturned()).toBe(true)
+    }
+  )
+})
+
+// icmp_route_lookup and icmp6_send have the hash of the packet, not one of the addresses that the error has
+describe.each([0, 1])('what is said of a packet, by policy %i', (policy) => {
+  test.each([
+    ['IPv4', createRouter, '10.0.4.1/24', ['10.0.3.9', '10.0.4.9'], '10.9.0.0/16', '10.9.0.'],
+    [
+      'IPv6',
+      createRouter6,
+      '2001:db8:4::1/64',
+      ['2001:db8:3::9', '2001:db8:4::9'],
+      '2001:db8:9::/48',
+      '2001:db8:9::',
+    ],
+  ] as const)(
+    'goes back by the next hop of its flow (%s)',
+    (name, create, own, [three, four], net, sender) => {
+      const path = create()
+      path.addDevice(4)
+      path.addAddress(4, own)
+      path.setNeigh(3, three, '02:00:00:00:03:09')
+      path.setNeigh(4, four, '02:00:00:00:04:09')
+      path.setSysctl(Sysctl.icmp_ratemask, 0)
+      path.setSysctl(Sysctl.icmp6_ratelimit, 0)
+      path.setSysctl(Sysctl.fib_multipath_hash_policy, policy)
+      path.setSysctl(Sysctl.fib_multipath_hash_policy6, policy)
+      const hops = [
+        { dev: 3, via: three },
+        { dev: 4, via: four },
+      ]
+      path.addRoute(net, 0, { hops })
+      const far = name === 'IPv4' ? '10.0.2.9' : '2001:db8:2::9'
+      const frame = (saddr: string, daddr: string, ttl: number, sport: number, dport: number) => {
+        const fields = { saddr, daddr, ttl, hops: ttl, protocol: IPPROTO_UDP }
+        const data = new Uint8Array(8)
+        return name === 'IPv4'
+          ? ipFrame(toRouter, fields, udpDatagram(fields, { sport, dport }, data))
+          : ip6Frame(toRouter, fields, udpDatagram6(fields, { sport, dport }, data))
+      }
+      const ways = new Set<number>()
+      for (let k = 1; k <= 48; k++) {
+        path.sent.length = 0
+        path.receive(frame(`${sender}${k}`, far, 1, k, 53), 2)
+        path.receive(frame(far, `${sender}${k}`, 64, 53, k), 2)
+        expect(path.sent).toHaveLength(2)
+        expect([k, path.sent[0]!.dev]).toEqual([k, path.sent[1]!.dev])
         ways.add(path.sent[0]!.dev)
       }
       expect([...ways].sort()).toEqual([3, 4])

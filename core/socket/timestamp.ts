@@ -1,0 +1,74 @@
+/**
+ * When packets came (SO_TIMESTAMP, SO_TIMESTAMPNS): a packet is stamped by the stack's clock as it goes into the queue of a socket that
+ * asks for it, and told by the clock of the day as it is read. Worker only. Linux: __net_timestamp(), __sock_recv_timestamp().
+ */
+import type { Time } from '../base/time.ts'
+import { TIME_MS, TIME_US } from '../base/time.ts'
+import type { Arena } from '../shm/arena.ts'
+import { SKB_TSTAMP } from '../skb/skb.ts'
+import type { Cmsg } from './cmsg.ts'
+import { SK_CMSG } from './sock.ts'
+import {
+  CMSG_TIME,
+  CMSG_TIME_NEW,
+  CMSG_TIME_NS,
+  SO_TIMESTAMP,
+  SO_TIMESTAMP_NEW,
+  SO_TIMESTAMPNS,
+  SO_TIMESTAMPNS_NEW,
+  SOL_SOCKET,
+} from './socket-constants.ts'
+
+type TimestampDeps = {
+  arena: Arena
+  time: Time
+  cmsg: Pick<Cmsg, 'put' | 'words'>
+  nowUs: () => number
+  /** Microseconds since 1970. */
+  realtimeUs: () => number
+}
+export type Timestamp = ReturnType<typeof createTimestamp>
+
+/** struct timeval and timespec, of 64 bits each, whichever number asks for them. */
+const TIMEVAL = 16
+/** So long differences of TIME_US are sure to be right. */
+const FINE_MS = 1_000_000
+
+export const createTimestamp = ({ arena, time, cmsg, nowUs, realtimeUs }: TimestampDeps) => {
+  const { i32 } = arena
+  const wantsTime = (sk: number): boolean => (i32[sk + SK_CMSG] & CMSG_TIME) !== 0
+
+  const stamp = (skb: number): void => {
+    i32[skb + SKB_TSTAMP] = time[TIME_MS]
+    i32[skb + SKB_TSTAMP + 1] = time[TIME_US]
+  }
+  /** How long ago the stack's clock stood so. */
+  const ageUs = (ms: number, us: number): number => {
+    const now = nowUs()
+    const coarse = ((Math.floor(now / 1000) | 0) - ms) | 0
+    return coarse < FINE_MS ? ((now | 0) - us) | 0 : coarse * 1000
+  }
+  /** Of a packet that came before anybody asked it is now. */
+  const tellTime = (sk: number, skb: number): void => {
+    const [ms, us] = [i32[skb + SKB_TSTAMP], i32[skb + SKB_TSTAMP + 1]]
+    put(sk, (ms | us) === 0 ? 0 : ageUs(ms, us))
+  }
+  /** Of what was noted when the stack's clock stood so. */
+  const tellTimeOf = (sk: number, ms: number, us: number): void => put(sk, ageUs(ms, us))
+  const put = (sk: number, age: number): void => {
+    const wanted = i32[sk + SK_CMSG]
+    const us = realtimeUs() - age
+    const isNew = (wanted & CMSG_TIME_NEW) !== 0
+    if ((wanted & CMSG_TIME_NS) !== 0)
+      putTime(isNew ? SO_TIMESTAMPNS_NEW : SO_TIMESTAMPNS, us, 1000)
+    else putTime(isNew ? SO_TIMESTAMP_NEW : SO_TIMESTAMP, us, 1)
+  }
+  const putTime = (type: number, us: number, scale: number): void => {
+    const at = cmsg.put(SOL_SOCKET, type, TIMEVAL)
+    const seconds = Math.floor(us / 1e6)
+    cmsg.words[at] = seconds | 0
+    cmsg.words[at + 1] = Math.floor(seconds / 2 ** 32)
+    cmsg.words[at + 2] = Math.floor((us - seconds * 1e6) * scale)
+  }
+  return { wantsTime, stamp, tellTime, tellTimeOf }
+}
