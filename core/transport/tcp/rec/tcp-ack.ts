@@ -210,20 +210,20 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     tsecr !== 0 &&
     (flags & CBF_EVER_RETRANS) !== 0 &&
     ((tsecr - i32[sk + TP_TS_OFFSET] - ((i32[skb + CB_TIME] / 1000) | 0)) | 0) < 0
-  /** Counts n acknowledged segments of an skb with these marks; whole: nothing of it is left. */
-  const ackSegments = (sk: number, skb: number, n: number, end: number): void => {
+  /** Counts n acknowledged segments of an skb with these marks, from `seq` to `end`. */
+  const ackSegments = (sk: number, skb: number, n: number, seq: number, end: number): void => {
     const flags = i32[skb + CB_FLAGS]
     if ((flags & CBF_RETRANS) !== 0) i32[sk + TP_RETRANS_OUT] -= n
     if ((flags & CBF_EVER_RETRANS) !== 0) retransAcked = true
     else if ((flags & CBF_SACKED) === 0) {
       lastRttUs = (time[TIME_US] - i32[skb + CB_TIME]) | 0
       if (seqRttUs < 0) seqRttUs = lastRttUs
-      if (((i32[skb + CB_SEQ] - reord) | 0) < 0) reord = i32[skb + CB_SEQ]
+      if (((seq - reord) | 0) < 0) reord = seq
       if (((end - i32[sk + TP_HIGH_SEQ]) | 0) <= 0) origAcked = ACK_ORIG
     }
     if ((flags & CBF_SACKED) !== 0) {
       i32[sk + TP_SACKED_OUT] -= n
-      knownBytes += (end - i32[skb + CB_SEQ]) | 0
+      knownBytes += (end - seq) | 0
     } else if (isSack(sk)) {
       i32[sk + TP_DELIVERED] += n
       f64[bank + Mib.TcpExtTCPDelivered] += n
@@ -246,7 +246,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     lastRttUs = -1
     knownBytes = 0
     origAcked = 0
-    reord = i32[sk + TP_SND_UNA]
+    reord = i32[sk + TP_SND_NXT]
     const una = i32[sk + TP_SND_UNA]
     for (;;) {
       const skb = i32[sk + TP_WQ_HEAD]
@@ -255,7 +255,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
         ackPart(sk, skb, una)
         break
       }
-      ackSegments(sk, skb, pcount(skb), i32[skb + CB_END_SEQ])
+      ackSegments(sk, skb, pcount(skb), i32[skb + CB_SEQ], i32[skb + CB_END_SEQ])
       queue.remove(sk, skb)
     }
     if (ackedPackets === 0) return
@@ -270,10 +270,11 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   }
   /** A super-frame acknowledged in part loses its front. */
   const ackPart = (sk: number, skb: number, una: number): void => {
-    const acked = (una - i32[skb + CB_SEQ]) | 0
+    const seq = i32[skb + CB_SEQ]
+    const acked = (una - seq) | 0
     if (acked <= 0 || i32[skb + SKB_GSO_SEGS] <= 1) return
     const n = queue.trimHead(sk, skb, acked, mss.currentMss(sk))
-    if (n > 0) ackSegments(sk, skb, n, una)
+    if (n > 0) ackSegments(sk, skb, n, seq, una)
   }
 
   /**
