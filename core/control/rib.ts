@@ -421,7 +421,7 @@ export const createRib = (deps: RibDeps) => {
         []
       )
     }
-    fib.refresh(net)
+    fib.refresh()
   }
 
   /** Deletes all routes of which `dead` says so, whatever their address; how many. Linux: fib_flush. */
@@ -539,7 +539,7 @@ export const createRib = (deps: RibDeps) => {
         i32[row + NH_HOPS_LEFT] + 1,
         typeBy(nhid, i32[first + NH_OWN_TYPE])
       )
-    fib.refresh(net)
+    fib.refresh()
     return true
   }
   /** Tells of all routes by these objects. */
