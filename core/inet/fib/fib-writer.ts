@@ -629,6 +629,16 @@ export const createFibWriter = (deps: FibWriterDeps) => {
     }
   }
 
+  /** Rows that prefixes lead to, each once, and the addresses of those that lead to one: of all tables, as a row is of one. */
+  function* rowsInUse(): Generator<{ of: number; row: number }> {
+    for (const of of [AF_INET, AF_INET6])
+      for (const row of prefixesOf(of).rowsInUse()) yield { of, row }
+  }
+  const addressesBy = (of: number, row: number): Words[] => {
+    const { entriesOf, wordsOf } = prefixesOf(of)
+    return Array.from(entriesOf(row), wordsOf)
+  }
+
   /** What tries and prefixes take. */
   const usage = () => {
     const ofFamily = (one: number) => {
@@ -655,6 +665,8 @@ export const createFibWriter = (deps: FibWriterDeps) => {
     size,
     tableIds,
     walk,
+    rowsInUse,
+    addressesBy,
     /** Pages that are free now. */
     available: pool.available,
     usage,
