@@ -54,6 +54,8 @@ export type KindEnv = {
   ports: PortNumbers
   /** The two devices of a pair are each by itself from now on. */
   part: (ifindex: number) => void
+  /** Two devices are a pair from now on: neither is without the other. */
+  pair: (ifindex: number, other: number) => void
   /** The row of a second device of this kind, by its ifindex: it appears with the first. 0: there is none left. */
   reserve: (name: string) => number
   /** The row of a device that is the L3 master of others is filled: its table, and the rule that leads there (VRFs). */
