@@ -296,8 +296,11 @@ describeE2e(import.meta.path, 'network namespaces', () => {
     expect(await softnet('ip -br link show to-west')).toMatch(/^to-west@y +UP /)
     await must('ip link del y')
     expect(await softnet('ip link show to-west')).toBe('Device "to-west" does not exist.\n')
+    // where it is it stays
+    await must('ip link set p1 netns 1 mtu 1300')
+    expect(await softnet('ip link show p1')).toContain(' mtu 1300 ')
     // and back
-    await must('ip link set p1 netns east')
+    await must('ip link set p1 netns east', 'ip -n east link set p1 netns east')
     expect(await softnet('ip -n east -br link show p1')).toMatch(/^p1@p0 +DOWN /)
   })
 

@@ -99,7 +99,10 @@ export const createFar = ({ call, isNet, thread }: FarDeps) => {
         forget(ifindex)
       },
       async move(ifindex, to) {
-        if (!isNet(to.netns)) return noSuchNet(to.netns, 'netns')
+        if (!isNet(to.netns))
+          return to.netns === DEFAULT_NETNS
+            ? { error: 0, isHere: true }
+            : noSuchNet(to.netns, 'netns')
         const near = nears.get(ifindex)
         if (near !== undefined) {
           const refused = await call('move', near.port, to)

@@ -136,6 +136,7 @@ export const createPairs = ({ wires, find, tell }: PairsDeps) => {
           await endOthers(wire)
         },
         async move(ifindex, to) {
+          if (to.netns === self().name) return { error: 0, isHere: true }
           if (to.netns === DEFAULT_NETNS) return noDefault('netns')
           const { wire: known, end, port } = otherOf(ifindex)
           const peer = i32[rowOf(ifindex) + DEV_PEER]

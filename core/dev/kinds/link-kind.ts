@@ -89,8 +89,11 @@ export type LinkOps = {
   failed?(ifindex: number, errno: number): void
   /** The other end of the device where that is in another net. */
   otherEnd?(ifindex: number): OtherEnd | undefined
-  /** Makes it in another net, in the place of this one, which goes away behind it; a kind without it stays where it is. */
-  move?(ifindex: number, to: Moved): Promise<LinkRefusal | { error: 0 }>
+  /**
+   * Makes it in another net, in the place of this one, which goes away behind it; `isHere`: that net is this one. A kind without it
+   * stays where it is.
+   */
+  move?(ifindex: number, to: Moved): Promise<MoveAnswer>
   /** What else there is to say of the device: info_xstats. */
   xstats?(ifindex: number): Record<string, unknown> | undefined
 }
@@ -106,6 +109,7 @@ export type LinkRefusal = {
   message?: string
   field?: string
 }
+export type MoveAnswer = LinkRefusal | { error: 0; isHere?: true }
 export type LinkAnswer =
   | LinkRefusal
   | {
