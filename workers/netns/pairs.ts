@@ -12,7 +12,7 @@ import type { KindEnv, LinkRefusal } from '../../core/dev/kinds/link-kind.ts'
 import { type FarNets, type FarPeer, noSuchNet, VETH_FAR } from '../../core/dev/kinds/veth.ts'
 import { DEV_PEER, deviceRow } from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
-import type { FarState } from './far.ts'
+import type { Coming, FarState } from './far.ts'
 import type { Net } from './nets.ts'
 import type { Wire, Wires } from './wires.ts'
 
@@ -250,7 +250,7 @@ export const createPairs = ({ wires, find, tell }: PairsDeps) => {
    * The device has left for the default net: what it was joined to is joined to the port there, or (null) is there as well.
    */
   const hand = async (
-    { netns, ifname }: { netns: string; ifname: string },
+    { netns, ifname }: Coming,
     to: { number: number; near: { ifindex: number; name: string } } | null
   ): Promise<null> => {
     const net = find(netns)!
