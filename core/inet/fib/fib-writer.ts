@@ -59,6 +59,8 @@ const PREFIXES_A_PAGE = 16
 const MOST_PAGES = 6
 /** A node with so few prefixes is made a bucket, if they all show. */
 const FEW = 4
+/** Pages that there is room for at first. */
+const FIRST_PAGES = 64
 /** Place of a link among the values of a bucket: before all prefixes, which come by length. */
 const LINK_RANK = -1
 
@@ -78,10 +80,19 @@ export const createFibWriter = (deps: FibWriterDeps) => {
   const { fibRoots, fibNodes } = layout
   const { fibTables, fibNodes: pages } = layout.config
   const rootWords = fibTables * FIB_ROOT_WORDS
-  const pool = createFibPool(arena, retire)
+  const pool = createFibPool(arena, retire, (used) => growLens(used))
   const { nameOf, blockOf } = pool
-  /** Length of the prefix that each word comes from: roots, then the pool. */
-  const lens = new Uint8Array(rootWords + pages * FIB_NODE_WORDS)
+  /**
+   * Length of the prefix that each word comes from: roots, then what of the pool has been used. Room for all of it at once was
+   * 34 MB, which the runtime at some starts fills with zeros, so that they are taken.
+   */
+  let lens = new Uint8Array(rootWords + FIRST_PAGES * FIB_NODE_WORDS)
+  const growLens = (used: number): void => {
+    if (rootWords + used * FIB_NODE_WORDS <= lens.length) return
+    const more = new Uint8Array(rootWords + Math.min(pages, used * 2) * FIB_NODE_WORDS)
+    more.set(lens)
+    lens = more
+  }
   /** Prefixes in each node. */
   const users = new Int32Array(pages)
   const map = createFibTables(arena, retire, onTable)
