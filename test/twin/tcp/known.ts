@@ -137,6 +137,20 @@ const isOfHole = (line: string): boolean | null => {
   const [, ack, start] = / ack (\d+) .*sack (-?\d+) /.exec(line) ?? []
   return ack === undefined ? null : Number(start) > Number(ack)
 }
+const windowOf = (line: string): number => Number(/ win (\d+)/.exec(line)?.[1] ?? 0)
+/** What lies behind a hole takes room, and one window is up to twice the other. */
+const isRoomOfHole = (run: Run): boolean => {
+  const { kernel, softnet } = run.difference!
+  const bare = (lines: readonly string[]): string => without(lines, WINDOW)
+  return (
+    bare(kernel) === bare(softnet) &&
+    run.answers.some((lines) => lines.some((line) => isOfHole(line) === true)) &&
+    kernel.every((line, k) => {
+      const [a, b] = [windowOf(line), windowOf(softnet[k]!)]
+      return a <= 2 * b && b <= 2 * a
+    })
+  )
+}
 const RCV_MSS = INFO.findIndex(([name]) => name === 'rcv_mss')
 const AFTER = / after \d+ ms$/
 const isAck = (line: string): boolean => /^> \. \d+:\d+\(0\) /.test(line)
@@ -327,8 +341,8 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
-      'windows go by memory, which is each one’s own: the segment lies in the one’s and not in the other’s',
-    isIt: isAtEdge,
+      'windows go by memory, which is each one’s own: the segment lies in the one’s and not in the other’s, or what is behind a hole takes more room of the one’s',
+    isIt: (run) => isAtEdge(run) || isRoomOfHole(run),
   },
   {
     reason:
