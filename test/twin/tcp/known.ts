@@ -283,6 +283,12 @@ const isLimitedTransmit = (run: Run): boolean => {
     less.every((line, k) => isSameText(run, bareOfPush(line), bareOfPush(both[k]!)))
   )
 }
+const RETRANS = / retrans (\d+)/
+const retransOf = (lines: readonly string[]): number =>
+  Math.max(0, ...lines.map((line) => Number(RETRANS.exec(line)?.[1] ?? 0)))
+/** They differ in how much of what was sent again is under way, of which the kernel has more. */
+const isCountedTwice = (run: Run): boolean =>
+  isOnly(run, RETRANS) && retransOf(run.difference!.kernel) > retransOf(run.difference!.softnet)
 /** Only one remembers an error of ICMP's that is no fatal one, after which text has come. */
 const isErrorForgotten = ({ steps, difference }: Run): boolean => {
   const { at, kernel, softnet } = difference!
@@ -353,6 +359,11 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'a super-frame of which part is reported is cut in two by the kernel, and into segments where large buffers are dear; a super-frame that goes again has PSH at its end (tcp_match_skb_to_sack, __tcp_transmit_skb)',
     isIt: isCutForReports,
+  },
+  {
+    reason:
+      'what was sent again, is thought lost no more, and then goes once more is one segment; the kernel counts it twice (tcp_try_undo_loss, tcp_mark_skb_lost)',
+    isIt: isCountedTwice,
   },
   {
     reason:
