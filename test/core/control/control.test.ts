@@ -362,7 +362,7 @@ describe('ethtool', () => {
     expect(await set({ 'tcp-segmentation-offload': true })).toMatchObject({
       item: { 'tx-tcp-segmentation': { active: true } },
     })
-    expect((await set({ 'tx-udp-segmentation': true })).error).toBe(Errno.EOPNOTSUPP)
+    expect((await set({ 'rx-udp-gro-forwarding': true })).error).toBe(Errno.EOPNOTSUPP)
   })
 
   test('-N chooses the hashed fields; rps_cpus takes a mask of workers', async () => {
