@@ -1,7 +1,7 @@
 // Differences that stay, each with its reason: the kernel is wrong by an RFC, or it is deliberate.
 
 import { INFO } from './end.ts'
-import { isSameText, type Run } from './play.ts'
+import { isSameText, type Run, stateOfLoss, TCP_CA_DISORDER } from './play.ts'
 import { encodeStep, type Segment, type Step } from './script.ts'
 
 export type Known = {
@@ -25,6 +25,16 @@ const isOnly = (run: Run, words: RegExp): boolean => {
   return (
     kernel.length === softnet.length &&
     kernel.every((line, k) => isSameText(run, bare(line), bare(softnet[k])))
+  )
+}
+
+/** They did the same but for these lines. */
+const isSameBut = (run: Run, lines: RegExp): boolean => {
+  const others = (all: readonly string[]): string[] => all.filter((line) => !lines.test(line))
+  const [kernel, softnet] = [others(run.difference!.kernel), others(run.difference!.softnet)]
+  return (
+    kernel.length === softnet.length &&
+    kernel.every((line, k) => isSameText(run, line, softnet[k]!))
   )
 }
 
@@ -85,12 +95,12 @@ const isBoundInTimeWait = (run: Run): boolean => {
 /** Only the kernel echoes a stamp, in a state that nothing is read in any more, of a peer whose SYN had none. */
 const isForeignStamp = (run: Run): boolean => {
   const { before, kernel, softnet } = run.difference!
-  const syn = run.steps.find((step) => isSegment(step, /^S/))
   const hasStamp = ({ options }: Segment): boolean => options.some((one) => one.startsWith('ts '))
   return (
     /^$|^0 LISTEN(, 1 UNCONN[^,]*)?$/.test(before) &&
-    syn?.do === 'segment' &&
-    !hasStamp(syn.segment) &&
+    run.steps.some(
+      (step) => step.do === 'segment' && isSegment(step, /^S/) && !hasStamp(step.segment)
+    ) &&
     / ts ecr [1-9]/.test(kernel.join()) &&
     !softnet.join().includes(' ts ecr ') &&
     isOnly(run, OPTIONS)
@@ -104,7 +114,8 @@ const hasTextBehindFin = ({ steps, difference }: Run): boolean => {
   const segments = steps.flatMap((step) => (step.do === 'segment' ? [step.segment] : []))
   const ends = segments.filter(({ flags }) => flags.includes('F')).map(({ seq, len }) => seq + len)
   return (
-    kernel.filter(isClosed).join() !== softnet.filter(isClosed).join() &&
+    (kernel.filter(isClosed).join() !== softnet.filter(isClosed).join() ||
+      ackOf(kernel) > ackOf(softnet)) &&
     segments.some(({ seq, len }) => ends.some((end) => seq <= end + 1 && seq + len > end))
   )
 }
@@ -125,6 +136,20 @@ const isAtEdge = ({ steps, edges, difference }: Run): boolean => {
 const isOfHole = (line: string): boolean | null => {
   const [, ack, start] = / ack (\d+) .*sack (-?\d+) /.exec(line) ?? []
   return ack === undefined ? null : Number(start) > Number(ack)
+}
+const windowOf = (line: string): number => Number(/ win (\d+)/.exec(line)?.[1] ?? 0)
+/** What lies behind a hole takes room, and one window is up to twice the other. */
+const isRoomOfHole = (run: Run): boolean => {
+  const { kernel, softnet } = run.difference!
+  const bare = (lines: readonly string[]): string => without(lines, WINDOW)
+  return (
+    bare(kernel) === bare(softnet) &&
+    run.answers.some((lines) => lines.some((line) => isOfHole(line) === true)) &&
+    kernel.every((line, k) => {
+      const [a, b] = [windowOf(line), windowOf(softnet[k]!)]
+      return a <= 2 * b && b <= 2 * a
+    })
+  )
 }
 const RCV_MSS = INFO.findIndex(([name]) => name === 'rcv_mss')
 const AFTER = / after \d+ ms$/
@@ -157,6 +182,7 @@ const isReportForgotten = (run: Run): boolean => {
   return softnet.some(isReport) && !kernel.some(isReport) && isOnly(run, OPTIONS)
 }
 
+const FILE = /^file \d+ [A-Z]/
 const MOST_HEADER = 60
 /** Only the kernel has an urgent octet, and there is a segment so little behind the pointer that it would lie in its header. */
 const isMarkInHeader = (run: Run): boolean => {
@@ -165,11 +191,9 @@ const isMarkInHeader = (run: Run): boolean => {
     .filter(({ flags }) => flags.includes('U'))
     .map(({ seq, urg }) => seq + Math.max(0, urg - 1))
   const { kernel, softnet } = run.difference!
-  const others = (lines: readonly string[]): string =>
-    lines.filter((line) => !/^file \d+ [A-Z]/.test(line)).join()
   const isMarked = (lines: readonly string[]): boolean => lines.some((line) => / PRI/.test(line))
   return (
-    ((others(kernel) === others(softnet) && isMarked(kernel) && !isMarked(softnet)) ||
+    ((isSameBut(run, FILE) && isMarked(kernel) && !isMarked(softnet)) ||
       / recv \d+ .*oob/.test(encodeStep(stepOf(run)))) &&
     segments.some(({ seq }) => marks.some((mark) => seq > mark && seq <= mark + MOST_HEADER))
   )
@@ -201,6 +225,7 @@ const isNotsentOfNothing = ({ steps, difference }: Run): boolean => {
     / UNCONN (?!.*OUT)/.test(line)
   )
 }
+const bareOfPush = (line: string): string => line.replace(/^> P?/, '> ')
 const SACK = /, nop, nop, sack [^\]]*/
 /** Where text begins that a line has, or null. */
 const textAt = (line: string): number | null => {
@@ -219,7 +244,7 @@ const isPace = (run: Run): boolean => {
   const isKernelMore = kernel.length > softnet.length
   const [more, less] = isKernelMore ? [kernel, softnet] : [softnet, kernel]
   // what is reported by SACK goes in each segment of a super-frame
-  const bare = (line: string): string => line.replace(/^> P?/, '> ').replace(SACK, '')
+  const bare = (line: string): string => bareOfPush(line).replace(SACK, '')
   const { sent } = run.halves[isKernelMore ? 1 : 0].flow
   return (
     kernel.join() !== softnet.join() &&
@@ -232,33 +257,38 @@ const isPace = (run: Run): boolean => {
 const isCutForReports = (run: Run): boolean => {
   const { kernel, softnet } = run.difference!
   const { sent } = run.halves[0].flow
-  const bare = (line: string): string => line.replace(/^> P?/, '> ')
   return (
     kernel.length === softnet.length &&
     kernel.every((line, k) => {
       const other = softnet[k]!
       if (isSameText(run, line, other)) return true
-      return (textAt(line) ?? sent) < sent && isSameText(run, bare(line), bare(other))
+      const isAgain = (textAt(line) ?? sent) < sent
+      return isAgain && isSameText(run, bareOfPush(line), bareOfPush(other))
     })
   )
 }
-const CA_STATE = INFO.findIndex(([name]) => name === 'ca_state')
-const TCP_CA_DISORDER = 1
-/** Only softnet sends, in Disorder and at once, text that goes for the first time. */
+/** Only softnet sends, in Disorder and at once, text that goes for the first time; all else is the same. */
 const isLimitedTransmit = (run: Run): boolean => {
   const [kernel, softnet] = run.halves
-  const states = [...kernel.shown.values()].map(({ info }) => info[CA_STATE])
   const lines = (all: readonly string[]): string[] => all.filter((line) => line.startsWith('> '))
   const [less, more] = [lines(run.difference!.kernel), lines(run.difference!.softnet)]
+  const both = more.filter((line) => (textAt(line) ?? -1) < kernel.flow.sent)
   return (
-    states.includes(TCP_CA_DISORDER) &&
+    // Recovery may follow at once, and of what is closed nothing is shown
+    (IS_HIDDEN.test(run.difference!.before) ||
+      (!kernel.hadLost && stateOfLoss(kernel) >= TCP_CA_DISORDER)) &&
     stepOf(run).do !== 'wait' &&
-    more.length > less.length &&
-    less.every((line, k) => isSameText(run, line, more[k]!)) &&
-    more.slice(less.length).every((line) => (textAt(line) ?? -1) >= kernel.flow.sent) &&
-    softnet.flow.sent > kernel.flow.sent
+    softnet.flow.sent > kernel.flow.sent &&
+    less.length === both.length &&
+    less.every((line, k) => isSameText(run, bareOfPush(line), bareOfPush(both[k]!)))
   )
 }
+const RETRANS = / retrans (\d+)/
+const retransOf = (lines: readonly string[]): number =>
+  Math.max(0, ...lines.map((line) => Number(RETRANS.exec(line)?.[1] ?? 0)))
+/** They differ in how much of what was sent again is under way, of which the kernel has more. */
+const isCountedTwice = (run: Run): boolean =>
+  isOnly(run, RETRANS) && retransOf(run.difference!.kernel) > retransOf(run.difference!.softnet)
 /** Only one remembers an error of ICMP's that is no fatal one, after which text has come. */
 const isErrorForgotten = ({ steps, difference }: Run): boolean => {
   const { at, kernel, softnet } = difference!
@@ -317,8 +347,8 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
-      'windows go by memory, which is each one’s own: the segment lies in the one’s and not in the other’s',
-    isIt: isAtEdge,
+      'windows go by memory, which is each one’s own: the segment lies in the one’s and not in the other’s, or what is behind a hole takes more room of the one’s',
+    isIt: (run) => isAtEdge(run) || isRoomOfHole(run),
   },
   {
     reason:
@@ -329,6 +359,11 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'a super-frame of which part is reported is cut in two by the kernel, and into segments where large buffers are dear; a super-frame that goes again has PSH at its end (tcp_match_skb_to_sack, __tcp_transmit_skb)',
     isIt: isCutForReports,
+  },
+  {
+    reason:
+      'what was sent again, is thought lost no more, and then goes once more is one segment; the kernel counts it twice (tcp_try_undo_loss, tcp_mark_skb_lost)',
+    isIt: isCountedTwice,
   },
   {
     reason:

@@ -36,8 +36,9 @@ export type Half = {
   shown: Map<number, Shown>
   /** End.pace of each connection. */
   paces: Map<number, number>
-  /** What it had acknowledged before the step. */
+  /** What it had acknowledged before the step, and whether a connection had lost something by then. */
   acked: number
+  hadLost: boolean
 }
 /** Where the two went apart: the step, what the case showed before it, and what only one of them did. */
 export type Difference = {
@@ -79,6 +80,7 @@ const makeHalf = (family: 'ipv4' | 'ipv6', id: number, isn: number): Half => ({
   shown: new Map(),
   paces: new Map(),
   acked: 0,
+  hadLost: false,
 })
 export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: Next): Run => ({
   id,
@@ -111,6 +113,12 @@ const infoAt = (name: string): number => INFO.findIndex(([one]) => one === name)
 const RCV_MSS = infoAt('rcv_mss')
 const SND_MSS = infoAt('snd_mss')
 const SND_CWND = infoAt('snd_cwnd')
+
+const CA_STATE = infoAt('ca_state')
+export const TCP_CA_DISORDER = 1
+/** The ca_state of its connection. */
+export const stateOfLoss = ({ shown }: Half): number =>
+  Math.max(0, ...[...shown.values()].map(({ info }) => info[CA_STATE] ?? 0))
 
 // ---- a step on one host
 
@@ -406,6 +414,7 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
         const half = run.halves[side]!
         half.lines = []
         half.acked = half.flow.acked
+        half.hadLost = stateOfLoss(half) > TCP_CA_DISORDER
         doStep(host, half, run, step)
       }
       collect()

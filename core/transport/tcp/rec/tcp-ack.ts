@@ -172,6 +172,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   // Results of cleanRtxQueue.
   let ackedPackets = 0
   let retransAcked = false
+  /** More than a SYN was. */
+  let textAcked = false
   let seqRttUs = -1
   /** Of what was sent last of it. */
   let lastRttUs = -1
@@ -232,7 +234,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     if ((flags & CBF_SACKED) === 0) rate.rateArrived(sk, skb)
     if ((flags & CBF_LOST) !== 0) i32[sk + TP_LOST_OUT] -= n
     if ((flags & CBF_TX_ACK) !== 0) tstamp.acked(sk, skb)
-    if ((flags & TCP_SYN) !== 0) i32[sk + TP_RETRANS_STAMP] = 0
+    if ((flags & TCP_SYN) === 0) textAcked = true
+    else i32[sk + TP_RETRANS_STAMP] = 0
     i32[sk + TP_PACKETS_OUT] -= n
     ackedPackets += n
   }
@@ -242,6 +245,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   const cleanRtxQueue = (sk: number, fack: number): void => {
     ackedPackets = 0
     retransAcked = false
+    textAcked = false
     seqRttUs = -1
     lastRttUs = -1
     knownBytes = 0
@@ -330,10 +334,10 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     }
     updatePacingRate(i32, sysctl, sk)
   }
-  /** Where reordering is usual, reports alone are progress. */
+  /** Where reordering is usual, reports alone are progress, as is that of a SYN (tcp_may_raise_cwnd). */
   const mayRaiseCwnd = (sk: number, flags: number): boolean => {
-    const isPatient = i32[sk + TP_REORDERING] > i32[sysctl + Sysctl.tcp_reordering]
-    return ackedPackets !== 0 || (isPatient && (flags & SACK_NEW) !== 0)
+    if (i32[sk + TP_REORDERING] <= i32[sysctl + Sysctl.tcp_reordering]) return textAcked
+    return ackedPackets !== 0 || (flags & SACK_NEW) !== 0
   }
   /** One segment that is not full, alone in flight: nobody has asked for an acknowledgement of it (FLAG_ACK_MAYBE_DELAYED). */
   const isMaybeDelayed = (sk: number, una: number): boolean =>

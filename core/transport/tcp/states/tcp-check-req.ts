@@ -29,6 +29,9 @@ import {
   TP_OPTS,
   TP_RCV_ISN,
   TP_RCV_NXT,
+  TP_REORDERING,
+  TP_SND_SSTHRESH,
+  TCP_INFINITE_SSTHRESH,
   TP_REQ_ACKED,
   TP_REQ_YOUNG,
   TP_RETRANSMITS,
@@ -220,6 +223,9 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
     // the acknowledgement may say how many segments came twice (tcp_v4_syn_recv_sock)
     mss.syncMss(child)
     i32[child + TP_LRCVTIME] = time[TIME_MS]
+    // it may be accepted before it is one, when what ends the handshake is not taken
+    i32[child + TP_SND_SSTHRESH] = TCP_INFINITE_SSTHRESH
+    i32[child + TP_REORDERING] = i32[sysctl + Sysctl.tcp_reordering]
     states.rcvStateProcess(child, skb)
   }
 

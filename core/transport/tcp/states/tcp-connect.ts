@@ -91,6 +91,7 @@ import {
   TP_MD5,
   TP_MIN_HOPCOUNT,
   TP_MIN_TTL,
+  TP_MSS_CACHE,
   TP_NONAGLE,
   TP_MAX_PACING_RATE,
   TP_NOTSENT_LOWAT,
@@ -171,6 +172,8 @@ const USER_WORDS = [
   TP_ZCKEY,
   TP_RTO_MIN,
   TP_RTO_MAX,
+  // as it was last, it is told (TCP_MAXSEG)
+  TP_MSS_CACHE,
 ]
 
 type TcpConnectDeps = {

@@ -9,11 +9,10 @@ import { usual } from './segments.ts'
 const MOST_BEHIND = 12
 
 type Bounds = readonly number[]
-/** From where one segment begins to where another does, mostly. */
+/** From where one segment begins to where another does. */
 const block = (draw: Draw, bounds: Bounds, at: number): [number, number] => {
   const place = (k: number): number => bounds[Math.min(Math.max(k, 0), bounds.length - 1)]!
-  const odd = (): number => (draw.chance(98) ? 0 : draw.pick([-1, 1, -10]))
-  return [place(at) + odd(), place(at + draw.pick([1, 1, 1, 2, 3])) + odd()]
+  return [place(at), place(at + draw.pick([1, 1, 1, 2, 3]))]
 }
 /** A duplicate is below what is acknowledged, across it, or within what is reported next. */
 const reports = (draw: Draw, bounds: Bounds, at: number): string[] => {

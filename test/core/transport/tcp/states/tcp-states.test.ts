@@ -188,7 +188,10 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       take()
       inject('R. 0:0(0) ack 1 win 0')
       host.sockets.setsockopt(sk, 6, 1, 1)
+      const size = host.sockets.getsockopt(sk, 6, 2)
       expect(host.tcp.connect(sk, address(family, 2), 0, 81)).toBe(-111)
+      // the size of segments is still that of the attempt (TCP_MAXSEG)
+      expect(host.sockets.getsockopt(sk, 6, 2)).toBe(size)
       expect(host.tcp.connect(sk, address(family, 2), 0, 81)).toBe(-115)
       peer.port = 81
       peer.toPort = portOf(sk)
