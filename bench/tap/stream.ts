@@ -6,6 +6,7 @@
 import { dlopen } from 'bun:ffi'
 import { DEV_KIND, deviceRow } from '../../core/netdev/netdev.ts'
 import { fillFdRow } from '../../workers/devices/fd-device.ts'
+import { closeRing } from '../../workers/drivers/fd.ts'
 import { createQueueReader } from '../../workers/drivers/queues.ts'
 import { DevKind, KINDS } from '../../workers/kinds.ts'
 import { ipBytes } from '../../workers/os/address.ts'
@@ -89,6 +90,7 @@ const softnetRouter = async (): Promise<Router> => {
     while (stack.poll() !== 0);
   }
   const close = async (): Promise<void> => {
+    closeRing()
     for (const namespace of [a, b]) await namespace.close()
   }
   return { a, b, turn, close }

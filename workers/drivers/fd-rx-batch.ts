@@ -1,7 +1,6 @@
 /**
- * A batch of reads from one descriptor through io_uring, each into a large buffer of its own. How many are tried follows
- * from how many frames came last: a read of an empty queue costs half of one that finds a frame. One alone is a read(2),
- * which costs less than a batch of one, or a readv of a small buffer and a large one: most of these find nothing.
+ * Reads from one descriptor, each into a large buffer of its own: a few one by one, more in a batch through io_uring. How many
+ * are tried follows from how many frames came last: a read of an empty queue costs half of one that finds a frame.
  */
 import type { Arena } from '../../core/shm/arena.ts'
 import type { Skbs } from '../../core/skb/skb.ts'
@@ -10,8 +9,12 @@ import * as vnet from '../../core/wire/virtio-net-hdr.ts'
 import { RING_ENTRIES, type Ring } from '../os/io-uring.ts'
 import { addressOf, Errno, errno as lastErrno, libc } from '../os/libc.ts'
 
-/** Super-frames that are read before the first is handed on: more would push one another out of the cache. */
-const MOST_LARGE = 8
+/**
+ * So many are read one by one, each by a read(2), which costs less than a readv of a small buffer and a large one: the first that
+ * finds nothing is the last, where the rest of a batch would find nothing too (bench/tap/driver.ts). So are all
+ * super-frames: what a batch saves is little beside the copy of one.
+ */
+const ALONE = 3
 /** Of a pool's large buffers one in sixteen may be armed: half of what nobody may hold (skb/budget.ts). */
 const SHARE_SHIFT = 4
 /** Frames up to this length are copied to a small buffer at once; longer ones may be put together before (gro.ts). */
@@ -33,10 +36,10 @@ export const createRxBatch = ({ u8, layout }: Arena, skbs: Skbs, ring: Ring) => 
   const wanted = new Uint8Array(FD_MASK + 1).fill(1)
   const isLarge = new Uint8Array(FD_MASK + 1)
 
-  /** Frames to try to read from `fd` now, at most `limit`; for each of several there is a buffer and a row. */
+  /** Frames to try to read from `fd` at once, at most `limit`; for each of several there is a buffer and a row. */
   const arm = (fd: number, limit: number): number => {
     const n = Math.min(wanted[fd & FD_MASK], limit, most)
-    if (n <= 1) return n
+    if (n <= ALONE) return Math.min(n, 1)
     for (let rows = skbs.freeRows(); armed < n && armed < rows; armed++) {
       const buf = skbs.arm()
       if (buf < 0) break
@@ -49,9 +52,9 @@ export const createRxBatch = ({ u8, layout }: Arena, skbs: Skbs, ring: Ring) => 
   /** `got` of `tried` reads found a frame. */
   const learn = (fd: number, got: number, tried: number): void => {
     const at = fd & FD_MASK
-    const cap = isLarge[at] === 0 ? most : MOST_LARGE
+    const cap = isLarge[at] === 0 ? most : ALONE
     // where all were found there may be more; that only few were tried at the end of a turn says nothing
-    const next = got < tried ? got + 1 : Math.max(wanted[at], 2 * got)
+    const next = got < tried ? got + 1 : Math.max(wanted[at] + 1, 2 * got)
     wanted[at] = Math.min(next, cap)
   }
 
