@@ -28,8 +28,8 @@ const path = tree.filter(
 
 /** What control does by itself, of which the path knows nothing. */
 const OF_CONTROL = ['nexthop_compat_mode']
-/** Bounds the range of local ports, where control looks; it binds nobody who has all capabilities. */
-const BOUNDS = ['ip_unprivileged_port_start']
+/** They bound others, where control looks: the range of local ports, and what fragments hold. */
+const BOUNDS = ['ip_unprivileged_port_start', 'ipfrag_low_thresh', 'ip6frag_low_thresh']
 const control = tree.filter((file) => file.path.startsWith('core/control/'))
 
 /** Words of rows that hold a place for what is to come, so that no row has to be laid out again. */

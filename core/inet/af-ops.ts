@@ -6,6 +6,7 @@
  */
 import { AF_INET, AF_INET6 } from '../base/family.ts'
 import type { Flowi } from '../base/flowi.ts'
+import type { Arena } from '../shm/arena.ts'
 import { Mib } from '../shm/counters.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import { GSO_TCPV4, GSO_TCPV6 } from '../skb/skb.ts'
@@ -57,8 +58,11 @@ export type AfInfo = Readonly<{
    * The least that an ICMP error makes of a path's MTU. A path said to be narrower is then either left to fragment what
    * is that large (IPv4: mtu locked, no DF any more), or not believed.
    */
-  minPmtu: number
+  minPmtu: (arena: Arena) => number
   locksMtu: boolean
+  /** Sysctls: seconds that what was learned of a path's MTU is believed; the least MSS that is announced. */
+  mtuExpires: number
+  minAdvMss: number
   /** GSO_* of a TCP super-frame. */
   tsoType: number
   /** The values of the peer's MSS that a SYN cookie can say, rising (msstab of net/ipv4/syncookies.c and net/ipv6). */
@@ -131,8 +135,10 @@ export const AF_INET_INFO: AfInfo = {
   maxPayload: 65515,
   minMtu: 68,
   defaultMtu: 576,
-  minPmtu: 552,
+  minPmtu: ({ i32, layout }) => i32[layout.sysctl + Sysctl.route_min_pmtu],
   locksMtu: true,
+  mtuExpires: Sysctl.route_mtu_expires,
+  minAdvMss: Sysctl.route_min_adv_mss,
   tsoType: GSO_TCPV4,
   syncookieMss: [536, 1300, 1440, 1460],
   needsUdpChecksum: false,
@@ -153,8 +159,10 @@ export const AF_INET6_INFO: AfInfo = {
   maxPayload: 65535,
   minMtu: 1280,
   defaultMtu: 1280,
-  minPmtu: 1280,
+  minPmtu: () => ipv6.MIN_MTU,
   locksMtu: false,
+  mtuExpires: Sysctl.route6_mtu_expires,
+  minAdvMss: Sysctl.route6_min_adv_mss,
   tsoType: GSO_TCPV6,
   syncookieMss: [1220, 1420, 1440, 8940],
   needsUdpChecksum: true,

@@ -10,6 +10,7 @@ import { TIME_MS } from '../base/time.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import { mix32, mixIn } from '../base/u32.ts'
 import type { Arena } from '../shm/arena.ts'
+import { FRAG_FAMILIES } from '../shm/layout.ts'
 import { counterBank } from '../shm/counters.ts'
 import { Holder } from '../skb/budget.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
@@ -47,8 +48,9 @@ type InetFragDeps = {
 
 /** What a family does its own way; counters are indices of the bank. */
 type FragFamily = Readonly<{
-  /** Word of the seconds that a datagram's fragments wait. */
+  /** Words of the seconds that a datagram's fragments wait, and of what all may hold. */
   timeout: number
+  highThresh: number
   fails: number
   timeouts: number
   /** Tells the sender that a datagram whose first fragment this is was given up. */
@@ -81,7 +83,11 @@ const Q_OLDER = 18
 const Q_NEWER = 19
 const Q_COUNT = 20
 const Q_ECN = 21
-const Q_WORDS = 22
+/** Packet memory that its fragments hold. */
+const Q_MEMORY = 22
+/** How many fragments its sender's host had sent when the last one of it came (qp->rid). */
+const Q_RID = 23
+const Q_WORDS = 24
 const FIRST_IN = 1
 const LAST_IN = 2
 /** Offset of a waiting fragment's bytes in its datagram (a word of the control block that IP does not use). */
@@ -91,14 +97,20 @@ const CB_OFFSET = SKB_CB + 3
 const ECN_NOT_ECT = 1
 const ECN_CE = 8
 
+/** What a queue knows by its fragments. */
+const OF_FRAGMENTS = [Q_HEAD, Q_TAIL, Q_LEN, Q_MEAT, Q_FLAGS, Q_COUNT, Q_ECN, Q_MEMORY] as const
+
 const DUPLICATE = 1
 const OVERLAP = 2
 
 export const createInetFrag = (deps: InetFragDeps) => {
   const { arena, skbs, drop, consume, time, wheel, random, timer } = deps
-  const { i32, u8, f64 } = arena
+  const { i32, u8, f64, layout } = arena
   const count = counterBank(arena, skbs.thread)
   const { budget } = skbs
+  const { workers } = layout.config
+  const memory = layout.fragMemory + skbs.thread * FRAG_FAMILIES
+  i32.fill(0, memory, memory + FRAG_FAMILIES)
   const q = new Int32Array((QUEUES + 1) * Q_WORDS)
   const buckets = new Int32Array(BUCKETS)
   const seed = random()
@@ -125,8 +137,17 @@ export const createInetFrag = (deps: InetFragDeps) => {
     for (let w = 0; w < FRAG_KEY_WORDS; w++) if (q[queue + w] !== key[w]) return false
     return true
   }
-  /** The datagram's queue, a new one when it has none yet. */
+  /** All workers hold more than they may (inet_frag_find). */
+  const isOverThresh = (family: number): boolean => {
+    const most = i32[families[family].highThresh]
+    let held = 0
+    for (let worker = 0; worker < workers; worker++)
+      held += i32[layout.fragMemory + worker * FRAG_FAMILIES + family]
+    return most === 0 || held > most
+  }
+  /** The datagram's queue, a new one when it has none yet; 0: nothing more is taken. */
   const find = (family: number, key: Int32Array): number => {
+    if (isOverThresh(family)) return 0
     const bucket = bucketOf(key, 0, family)
     for (let queue = buckets[bucket]; queue !== 0; queue = q[queue + Q_NEXT])
       if (q[queue + Q_FAMILY] === family && isKey(queue, key)) return queue
@@ -145,9 +166,13 @@ export const createInetFrag = (deps: InetFragDeps) => {
     if (newest !== 0) q[newest + Q_NEWER] = queue
     else oldest = queue
     newest = queue
-    q[queue + Q_EXPIRES] = (time[TIME_MS] + i32[families[family].timeout] * 1000) | 0
-    armBy(q[queue + Q_EXPIRES])
+    wait(queue)
     return queue
+  }
+  const wait = (queue: number): void => {
+    const seconds = i32[families[q[queue + Q_FAMILY]].timeout]
+    q[queue + Q_EXPIRES] = (time[TIME_MS] + seconds * 1000) | 0
+    armBy(q[queue + Q_EXPIRES])
   }
   /** Families wait for different times, so the oldest is not always the first that has waited long enough. */
   const armBy = (expires: number): void => {
@@ -173,16 +198,37 @@ export const createInetFrag = (deps: InetFragDeps) => {
     else oldest = newer
     if (newer !== 0) q[newer + Q_OLDER] = older
     else newest = older
-    held -= q[queue + Q_COUNT]
+    uncharge(queue)
     q[queue + Q_NEXT] = free
     free = queue
+  }
+  const uncharge = (queue: number): void => {
+    held -= q[queue + Q_COUNT]
+    i32[memory + q[queue + Q_FAMILY]] -= q[queue + Q_MEMORY]
   }
   /** Gives a datagram up. */
   const end = (queue: number, reason: Drop): void => {
     f64[count + families[q[queue + Q_FAMILY]].fails]++
-    let skb = q[queue + Q_HEAD]
+    const first = q[queue + Q_HEAD]
     close(queue)
-    while (skb !== 0) {
+    dropAll(first, reason)
+  }
+  /**
+   * The sender's host has sent its `rid`th fragment, which is of this datagram. After more than `most` others the identification
+   * may be another datagram's: it begins anew (ip_frag_too_far, ip_frag_reinit).
+   */
+  const reached = (queue: number, rid: number, most: number): void => {
+    const isTooFar = q[queue + Q_HEAD] !== 0 && rid - q[queue + Q_RID] > most
+    q[queue + Q_RID] = rid
+    if (!isTooFar) return
+    f64[count + families[q[queue + Q_FAMILY]].fails]++
+    uncharge(queue)
+    dropAll(q[queue + Q_HEAD], Drop.FRAG_TOO_FAR)
+    for (const word of OF_FRAGMENTS) q[queue + word] = 0
+    wait(queue)
+  }
+  const dropAll = (first: number, reason: Drop): void => {
+    for (let skb = first; skb !== 0; ) {
       const next = i32[skb + SKB_NEXT]
       i32[skb + SKB_NEXT] = 0
       drop(skb, reason)
@@ -253,6 +299,9 @@ export const createInetFrag = (deps: InetFragDeps) => {
       return false
     }
     budget.hold(skb, Holder.reasm)
+    const truesize = budget.truesize(skb)
+    q[queue + Q_MEMORY] += truesize
+    i32[memory + q[queue + Q_FAMILY]] += truesize
     if (offset === 0) q[queue + Q_FLAGS] |= FIRST_IN
     q[queue + Q_MEAT] += len
     q[queue + Q_COUNT]++
@@ -355,6 +404,7 @@ export const createInetFrag = (deps: InetFragDeps) => {
     isCongested,
     assemble,
     end,
+    reached,
     fragmentsHeld,
   }
 }

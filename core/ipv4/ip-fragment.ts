@@ -18,6 +18,7 @@ import {
   FRAG_SADDR,
   type InetFrag,
 } from '../inet/inet-fragment.ts'
+import { type InetPeers, PEER_FRAGMENTS } from '../inet/dst/inet-peer.ts'
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import type { Icmp } from './icmp.ts'
@@ -28,19 +29,21 @@ type IpDefragDeps = {
   skbs: Skbs
   drop: DropFn
   frags: InetFrag
+  peers: Pick<InetPeers, 'table' | 'find'>
 } & Pick<Icmp, 'icmpSend'>
 
 export type IpDefrag = ReturnType<typeof createIpDefrag>
 
 const INET_ECN_CE = 3
 
-export const createIpDefrag = ({ arena, skbs, drop, frags, icmpSend }: IpDefragDeps) => {
+export const createIpDefrag = ({ arena, skbs, drop, frags, peers, icmpSend }: IpDefragDeps) => {
   const { i32, u8, f64, layout } = arena
   const count = counterBank(arena, skbs.thread)
   const key = new Int32Array(FRAG_KEY_WORDS)
   key[FRAG_SADDR + 2] = key[FRAG_DADDR + 2] = V4_MAPPED
   const family = frags.addFamily({
     timeout: layout.sysctl + Sysctl.ipfrag_time,
+    highThresh: layout.sysctl + Sysctl.ipfrag_high_thresh,
     fails: Mib.IpReasmFails,
     timeouts: Mib.IpReasmTimeout,
     timeExceeded: (first) => icmpSend(first, icmp.ICMP_TIME_EXCEEDED, icmp.ICMP_EXC_FRAGTIME, 0),
@@ -58,8 +61,14 @@ export const createIpDefrag = ({ arena, skbs, drop, frags, icmpSend }: IpDefragD
     key[FRAG_ID] = ipv4.id(u8, at)
     key[FRAG_ELSE] = ipv4.protocol(u8, at) | (l3mdevOf(arena, i32[skb + SKB_DEV]) << 8)
     if (!frags.makeRoom(skb)) return refuse(skb)
-    return insert(frags.find(family, key), skb, at)
+    const queue = frags.find(family, key)
+    if (queue === 0) return refuse(skb)
+    const most = i32[layout.sysctl + Sysctl.ipfrag_max_dist]
+    if (most !== 0) frags.reached(queue, countOf(peers.find(key, FRAG_SADDR)), most)
+    return insert(queue, skb, at)
   }
+  /** How many fragments the host has sent. */
+  const countOf = (peer: number): number => ++peers.table[peer + PEER_FRAGMENTS]
   const refuse = (skb: number): number => {
     f64[count + Mib.IpReasmFails]++
     drop(skb, Drop.NOMEM)

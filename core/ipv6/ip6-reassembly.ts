@@ -56,6 +56,7 @@ export const createIp6Reassembly = (deps: Ip6ReassemblyDeps) => {
   const chain = new Int32Array(ext.EXT_WORDS)
   const family = frags.addFamily({
     timeout: layout.sysctl + Sysctl.ip6frag_time,
+    highThresh: layout.sysctl + Sysctl.ip6frag_high_thresh,
     fails: Mib.Ip6ReasmFails,
     timeouts: Mib.Ip6ReasmTimeout,
     timeExceeded: (first) =>
@@ -126,6 +127,7 @@ export const createIp6Reassembly = (deps: Ip6ReassemblyDeps) => {
         : l3mdevOf(arena, i32[skb + SKB_DEV])
     if (!frags.makeRoom(skb)) return refuse(skb)
     const queue = frags.find(family, key)
+    if (queue === 0) return refuse(skb)
     const ecn = ipv6.trafficClass(u8, network) & 3
     const isWhole = frags.insert(queue, skb, ext.FRAGMENT_HEADER, offset, len, isMore, ecn)
     return isWhole ? assemble(queue) : 0

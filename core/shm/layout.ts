@@ -19,6 +19,7 @@
  * | nhBucketUse            | worker w (then control) writes its column | control                      |
  * | fibTables, Roots, Nodes, Rules | control, published by generation | all                           |
  * | redirects of w         | worker w                                 | worker w                      |
+ * | fragMemory of w        | worker w                                 | workers                       |
  * | sockFlows              | the worker that owns the flow            | threads that steer            |
  * | ownedFlows, synqOverflow of w | worker w                          | workers                       |
  * | neighbours, neighIndex | worker 0, entry by entry (seqlock)       | all                           |
@@ -224,6 +225,8 @@ export const APP_RING_WORDS = RING_HEADER + APP_RING_RECORDS * APP_RECORD_WORDS
 export const APP_BLOCK_WORDS = 32
 export const APP_PAIR_WORDS = 32
 export const SYSCTL_WORDS = 256
+/** Families whose datagrams are put together (inet/inet-fragment.ts). */
+export const FRAG_FAMILIES = 2
 /** A bit for each port that is reserved (net.ipv4.ip_local_reserved_ports). */
 export const PORT_BITS_WORDS = 65536 / 32
 export const DEVICE_WORDS = 128
@@ -315,6 +318,8 @@ const regionWords = (config: ArenaConfig) => {
     threadBlocks: threads * THREAD_WORDS,
     sysctl: SYSCTL_WORDS,
     reservedPorts: PORT_BITS_WORDS,
+    /** [worker][family] octets of packet memory that half datagrams hold. */
+    fragMemory: workers * FRAG_FAMILIES,
     devices: devices * DEVICE_WORDS,
     /** [device][queue] file descriptors (netdev.ts, deviceFds). */
     deviceFds: devices * DEVICE_FDS,

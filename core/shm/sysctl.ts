@@ -176,6 +176,13 @@ const TABLE = {
   tcp_retries2: number('net.ipv4.tcp_retries2', 15, 0, 255),
   /** 0 is 8. */
   tcp_orphan_retries: number('net.ipv4.tcp_orphan_retries', 0, 0, 255),
+  /** Of the sockets that are made from then on: the most and the least of a timeout. */
+  tcp_rto_max_ms: number('net.ipv4.tcp_rto_max_ms', 120000, 1000, 120000),
+  tcp_rto_min_us: number('net.ipv4.tcp_rto_min_us', 200000, 1),
+  /** A RST does not end TIME_WAIT (RFC 1337 section 3). */
+  tcp_rfc1337: onOff('net.ipv4.tcp_rfc1337', 0),
+  /** A window that is offered may be taken back when memory is short, where windows are scaled (RFC 9293 3.8.6 has it not so). */
+  tcp_shrink_window: onOff('net.ipv4.tcp_shrink_window', 0),
   /** Seconds. */
   tcp_fin_timeout: number('net.ipv4.tcp_fin_timeout', 60, 0, 3600),
   tcp_window_scaling: onOff('net.ipv4.tcp_window_scaling', 1),
@@ -280,8 +287,28 @@ const TABLE = {
     AVAILABLE_CONGESTION_CONTROL
   ),
 
+  // ---- net.ipv4.route
+  /** The least that an ICMP error makes of a path's MTU; seconds until the path is tried again; the least MSS that is announced. */
+  route_min_pmtu: number('net.ipv4.route.min_pmtu', 552, 68),
+  route_mtu_expires: number('net.ipv4.route.mtu_expires', 600, 0, 2147483),
+  route_min_adv_mss: number('net.ipv4.route.min_adv_mss', 256, 0, 65495),
+
   /** Seconds that the fragments of a datagram wait for each other. */
   ipfrag_time: number('net.ipv4.ipfrag_time', 30, 0, 3600),
+  /**
+   * Octets of packet memory beyond which no fragment is taken, of all workers together, if the budget of packet memory has not
+   * made the oldest datagram give way before; and one that only bounds that one, as in Linux since 4.17.
+   */
+  ipfrag_high_thresh: {
+    ...number('net.ipv4.ipfrag_high_thresh', 4194304),
+    notBelow: 'net.ipv4.ipfrag_low_thresh',
+  },
+  ipfrag_low_thresh: {
+    ...number('net.ipv4.ipfrag_low_thresh', 3145728),
+    notAbove: 'net.ipv4.ipfrag_high_thresh',
+  },
+  /** Fragments of others from the same host between two of a datagram, as identifications come round again; 0: any number. */
+  ipfrag_max_dist: number('net.ipv4.ipfrag_max_dist', 64),
 
   // ---- net.ipv4: UDP
   /** Sockets that are bound to no device hear VRFs as well. */
@@ -310,8 +337,20 @@ const TABLE = {
   /** As IPv4's. */
   fib_multipath_hash_policy6: number('net.ipv6.fib_multipath_hash_policy', 0, 0, 3),
   fib_multipath_hash_fields6: number('net.ipv6.fib_multipath_hash_fields', 7, 1, 0xfff),
+  /** As IPv4's. */
+  route6_mtu_expires: number('net.ipv6.route.mtu_expires', 600, 0, 2147483),
+  route6_min_adv_mss: number('net.ipv6.route.min_adv_mss', 1220, 0, 65475),
   /** Seconds that the fragments of a datagram wait for each other. */
   ip6frag_time: number('net.ipv6.ip6frag_time', 60, 0, 3600),
+  /** As IPv4's. */
+  ip6frag_high_thresh: {
+    ...number('net.ipv6.ip6frag_high_thresh', 4194304),
+    notBelow: 'net.ipv6.ip6frag_low_thresh',
+  },
+  ip6frag_low_thresh: {
+    ...number('net.ipv6.ip6frag_low_thresh', 3145728),
+    notAbove: 'net.ipv6.ip6frag_high_thresh',
+  },
   icmp6_echo_ignore_all: onOff('net.ipv6.icmp.echo_ignore_all', 0),
   icmp6_echo_ignore_multicast: onOff('net.ipv6.icmp.echo_ignore_multicast', 0),
   /** Milliseconds between two errors to one host. */

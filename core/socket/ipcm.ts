@@ -11,9 +11,10 @@ import type { AddrType } from '../inet/addr/addr-type.ts'
 import { NO_HOPS } from '../inet/inet-constants.ts'
 import { l3mdevOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
+import { IPPROTO_UDP } from '../wire/ipproto.ts'
 import { mayBeAnothers } from './sock.ts'
 import { CMSG_HEADER } from './cmsg.ts'
-import { SK_BOUND_DEV, SK_FAMILY, SK_TYPE, SOCK_STREAM } from './sock.ts'
+import { SK_BOUND_DEV, SK_FAMILY, SK_PROTOCOL, SK_TYPE, SOCK_DGRAM, SOCK_STREAM } from './sock.ts'
 import {
   IP_PKTINFO,
   IP_TOS,
@@ -25,6 +26,7 @@ import {
   IPCM_MARK_SET,
   IPCM_OIF,
   IPCM_SADDR,
+  IPCM_SEGMENT,
   IPCM_SET,
   IPCM_TOS,
   IPCM_WORDS,
@@ -35,6 +37,7 @@ import {
   IPV6_TCLASS,
   SO_MARK,
   SOL_SOCKET,
+  UDP_SEGMENT,
 } from './socket-constants.ts'
 
 type IpcmDeps = { arena: Arena } & Pick<AddrType, 'addrType'>
@@ -66,6 +69,7 @@ export const createIpcm = ({ arena, addrType }: IpcmDeps) => {
     const data = at + CMSG_HEADER
     const [level, type] = [control[at], control[at + 1]]
     if (level === SOL_SOCKET) return readSocket(type, control, data, length)
+    if (level === IPPROTO_UDP && isUdp(sk)) return readUdp(type, control[data], length)
     // a stream's segments are no one message's (tcp_sendmsg_locked: sock_cmsg_send alone)
     if (i32[sk + SK_TYPE] === SOCK_STREAM) return 0
     const is4 = i32[sk + SK_FAMILY] === AF_INET
@@ -76,6 +80,14 @@ export const createIpcm = ({ arena, addrType }: IpcmDeps) => {
     if (type !== SO_MARK || length !== 4) return -EINVAL
     words[IPCM_MARK_SET] = 1
     words[IPCM_MARK] = control[data]
+    return 0
+  }
+  const isUdp = (sk: number): boolean =>
+    i32[sk + SK_TYPE] === SOCK_DGRAM && i32[sk + SK_PROTOCOL] === IPPROTO_UDP
+  /** udp_cmsg_send() */
+  const readUdp = (type: number, value: number, length: number): number => {
+    if (type !== UDP_SEGMENT || length !== 2) return -EINVAL
+    words[IPCM_SEGMENT] = (value & 0xffff) + 1
     return 0
   }
   const readIp = (type: number, control: Int32Array, data: number, length: number): number => {

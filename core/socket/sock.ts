@@ -127,6 +127,8 @@ export const SK_FRAG_SIZE = SK_INET + 6
 export const SK_CMSG = SK_INET + 7
 /** SO_RCVLOWAT, or 0: one octet. */
 export const SK_RCVLOWAT = SK_INET + 8
+/** UDP_SEGMENT: octets of each datagram that a call's are cut into, or 0. */
+export const SK_GSO_SIZE = SK_INET + 9
 
 /**
  * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_* (socket-constants.ts): a zeroed

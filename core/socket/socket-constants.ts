@@ -220,6 +220,13 @@ export const TCP_FASTOPEN_NO_COOKIE = 34
 /** Beside what is read, how much there is still (its control message has the same number). */
 export const TCP_INQ = 36
 
+/** Level IPPROTO_UDP: what a call sends is cut into datagrams of so many octets; its control message has the same number. */
+export const UDP_SEGMENT = 103
+/** Datagrams of one sender that came together are read together; beside them is how long each is. */
+export const UDP_GRO = 104
+/** Most that a call's octets are cut into. */
+export const UDP_MAX_SEGMENTS = 128
+
 // Bits of SK_REUSE.
 export const REUSE_ADDR = 1
 export const REUSE_PORT = 2
@@ -244,6 +251,8 @@ export const INET_TRANSPARENT = 16
 export const INET_NO_CHECK = 32
 /** SO_SELECT_ERR_QUEUE */
 export const INET_SELECT_ERR = 64
+/** UDP_GRO */
+export const INET_UDP_GRO = 128
 
 // Bits of SK_CMSG: what a socket wants to be told beside each packet (socket/ip-cmsg.ts).
 export const CMSG_PKTINFO = 1
@@ -274,6 +283,8 @@ export const IPCM_TOS = 3
 export const IPCM_MARK_SET = 4
 export const IPCM_MARK = 5
 export const IPCM_DONTFRAG = 6
+/** UDP_SEGMENT, one more, or 0. */
+export const IPCM_SEGMENT = 7
 /** Four words, or zeros. */
 export const IPCM_SADDR = 8
 export const IPCM_WORDS = 12

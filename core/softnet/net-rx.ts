@@ -1,7 +1,9 @@
 /**
  * net_rx_action: a CPU's receive work. It takes packets off its backlog rings (process_backlog) and off the device
  * queues it reads itself (NAPI polls), at most `budget` packets and `budget_usecs` a call, at most `weight`
- * from one source before the next has its turn. Runs on a worker, between its other work.
+ * from one source before the next has its turn. Device queues are read again in the same call only while one gave its whole
+ * weight: one that gave less was empty (napi_complete_done), and to look again at once is a system call for nothing.
+ * Runs on a worker, between its other work.
  * Linux: net/core/dev.c, net_rx_action(), process_backlog(); /proc/net/softnet_stat.
  */
 import { backlogRing } from '../shm/arena.ts'
@@ -51,17 +53,26 @@ export const createNetRx = ({ arena, skbs, worker, receive, flush, nowUs }: NetR
     flush()
     return n
   }
-  /** A turn for every source. */
-  const round = (weight: number): number => {
+  /** A turn for every backlog. */
+  const readBacklogs = (weight: number): number => {
     let work = 0
     for (let t = 0; t < rings.length; t++) {
       const n = processBacklog(rings[t], weight)
       if (n !== 0 && t !== worker) f64[count + Softnet.received_rps] += n
       work += n
     }
+    return work
+  }
+  /** Some device queue gave all that it may in its latest turn: it may have more. */
+  let hasMore = false
+  /** A turn for every device queue. */
+  const readDevices = (weight: number): number => {
+    let work = 0
+    hasMore = false
     for (let k = 0; k < polls.length; k++) {
       const n = polls[k](weight)
       if (n !== 0) flush()
+      if (n === weight) hasMore = true
       work += n
     }
     return work
@@ -71,15 +82,16 @@ export const createNetRx = ({ arena, skbs, worker, receive, flush, nowUs }: NetR
   const netRxAction = (): number => {
     const budget = i32[sysctl + Sysctl.netdev_budget]
     const weight = i32[sysctl + Sysctl.dev_weight]
-    let work = round(weight)
+    let work = readBacklogs(weight) + readDevices(weight)
     if (work === 0) return 0
     const deadline = nowUs() + i32[sysctl + Sysctl.netdev_budget_usecs]
-    for (let more = work; more !== 0; work += more) {
+    while (hasMore || pending()) {
       if (work >= budget || nowUs() >= deadline) {
         if (pending()) f64[count + Softnet.time_squeeze]++
         break
       }
-      more = round(weight)
+      work += readBacklogs(weight)
+      if (hasMore) work += readDevices(weight)
     }
     f64[count + Softnet.processed] += work
     f64[count + Softnet.calls]++

@@ -18,7 +18,7 @@ export const createDst = (machine: Machine, lookup: (fl: Flowi) => number) => {
       if (cpu !== thread)
         ipi.send(cpu, Ipi.PMTU_UPDATE, l3mdev, a[at], a[at + 1], a[at + 2], a[at + 3], mtu)
   }
-  const pmtu = createPmtu({ time, random, routeOutput: lookup, tellOthers })
+  const pmtu = createPmtu({ arena, time, random, routeOutput: lookup, tellOthers })
   const { updatePmtu } = pmtu
   const redirects = createRedirects({ ...machine, routeOutput: pmtu.routeOutput })
   const { routeOutput, learnRedirect } = redirects

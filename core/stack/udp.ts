@@ -46,6 +46,7 @@ export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: Socke
     ...machine,
     ...inet,
     ipCmsgRecv: layer.ipCmsgRecv,
+    cmsg: layer.cmsg,
     datagram,
     ports,
     table,

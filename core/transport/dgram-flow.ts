@@ -40,6 +40,7 @@ import {
   SK_DPORT,
   SK_FLAGS,
   SK_FRAG_SIZE,
+  SK_GSO_SIZE,
   SK_INET_FLAGS,
   SK_IPOPT_LEN,
   SK_MARK,
@@ -66,6 +67,7 @@ import {
   IPCM_MARK_SET,
   IPCM_OIF,
   IPCM_SADDR,
+  IPCM_SEGMENT,
   IPCM_SET,
   IPCM_TOS,
 } from '../socket/socket-constants.ts'
@@ -191,5 +193,9 @@ export const createDgramFlow = ({
     return mc.hopsOf(sk, fl[FL_FAMILY] !== AF_INET) || NO_HOPS
   }
 
-  return { route, hopsOf, sizeError, sayTooLong, flow: fl }
+  /** Octets of each datagram that this call's are cut into (UDP_SEGMENT), or 0. */
+  const segmentOf = (sk: number): number =>
+    ipcm[IPCM_SEGMENT] !== 0 ? ipcm[IPCM_SEGMENT] - 1 : i32[sk + SK_GSO_SIZE]
+
+  return { route, hopsOf, sizeError, sayTooLong, segmentOf, flow: fl }
 }

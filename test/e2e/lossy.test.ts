@@ -24,7 +24,7 @@ const PATHS = [
   {
     name: '2 % loss, duplicates and reordering',
     netem: { loss: 2, duplicate: 2, reorder: 2, delay: 500 },
-    megabytes: isLong ? 170 : 3,
+    megabytes: isLong ? 40 : 3,
   },
 ] as const
 const WAYS = [

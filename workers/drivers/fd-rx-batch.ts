@@ -1,13 +1,14 @@
 /**
  * A batch of reads from one descriptor through io_uring, each into a large buffer of its own. How many are tried follows
- * from how many frames came last: a read of an empty queue costs half of one that finds a frame.
+ * from how many frames came last: a read of an empty queue costs half of one that finds a frame. One alone is a read(2),
+ * which costs less than a batch of one, or a readv of a small buffer and a large one: most of these find nothing.
  */
 import type { Arena } from '../../core/shm/arena.ts'
 import type { Skbs } from '../../core/skb/skb.ts'
 import { LARGE_ROOM, RX_HEADROOM, SMALL_ROOM } from '../../core/skb/skb.ts'
 import * as vnet from '../../core/wire/virtio-net-hdr.ts'
 import { RING_ENTRIES, type Ring } from '../os/io-uring.ts'
-import { Errno } from '../os/libc.ts'
+import { addressOf, Errno, errno as lastErrno, libc } from '../os/libc.ts'
 
 /** Super-frames that are read before the first is handed on: more would push one another out of the cache. */
 const MOST_LARGE = 8
@@ -20,6 +21,7 @@ const FD_MASK = 1023
 export type RxBatch = ReturnType<typeof createRxBatch>
 
 export const createRxBatch = ({ u8, layout }: Arena, skbs: Skbs, ring: Ring) => {
+  const base = addressOf(u8)
   const most = Math.max(1, Math.min(RING_ENTRIES, layout.config.largeBuffers >> SHARE_SHIFT))
   /** Large buffers that are read into. */
   const slots = new Int32Array(RING_ENTRIES)
@@ -76,6 +78,21 @@ export const createRxBatch = ({ u8, layout }: Arena, skbs: Skbs, ring: Ring) => 
     disarm()
     return got
   }
+  /** Reads one frame; its skb, 0 when there was none, and -1 when there is no buffer or row for it. */
+  const readOne = (fd: number): number => {
+    const buf = skbs.freeRows() === 0 ? -1 : skbs.arm()
+    if (buf < 0) return -1
+    slots[0] = buf
+    armed = 1
+    const n = libc.read(fd, base + frameIn(buf) - vnet.HEADER, vnet.HEADER + LARGE_ROOM)
+    const len = n - vnet.HEADER
+    errno = n < 0 ? lastErrno() : 0
+    const skb = len < 0 ? 0 : take(0, len)
+    if (skb !== 0) isLarge[fd & FD_MASK] = len > SMALL_ROOM ? 1 : 0
+    disarm()
+    learn(fd, skb === 0 ? 0 : 1, 1)
+    return skb
+  }
   /** Where a frame starts that is read into a buffer. */
   const frameIn = (buf: number): number => skbs.headOf(buf) + RX_HEADROOM
   /** The skb of the frame in a slot. */
@@ -97,9 +114,9 @@ export const createRxBatch = ({ u8, layout }: Arena, skbs: Skbs, ring: Ring) => 
     for (let k = 0; k < armed; k++) if (slots[k] >= 0) skbs.unarm(slots[k])
     armed = 0
   }
-  /** What a read of the latest batch failed with, other than an empty queue; 0 is nothing. */
+  /** What the latest read failed with; 0 is nothing. */
   const failure = (): number => errno
   const frame = (k: number): number => frames[k]
 
-  return { arm, learn, read, failure, frame }
+  return { arm, learn, read, readOne, failure, frame }
 }

@@ -1,9 +1,9 @@
 /**
- * Reading frames from the descriptors of TAPs and packet sockets into skbs. One at a time, a frame goes straight into an
- * skb: a small buffer first and, in the same readv, a large one behind it, so a super-frame costs one call and a 2 KB copy.
- * While a TAP has more, batches of reads go through io_uring, each into a large buffer, as nobody knows how long a frame
- * is before it is read; small ones are copied out, which costs less than the calls that are saved (fd-rx-batch.ts), others
- * behind receive offload, if they stay alone (core/stack/steering.ts).
+ * Reading frames from the descriptors of TAPs and packet sockets into skbs. Nobody knows how long a frame is before it is
+ * read. A thread with an io_uring reads a TAP's into large buffers, in batches while there are more; small ones are copied out
+ * (fd-rx-batch.ts), others behind receive offload, if they stay alone (core/stack/steering.ts). Without one, from packet sockets,
+ * and when the large ones have run out, frames come one at a time: a small buffer first and, in the same readv, a large one
+ * behind it, so a super-frame costs one call and a 2 KB copy.
  */
 import type { Arena } from '../../core/shm/arena.ts'
 import { DevStat, deviceStats } from '../../core/netdev/netdev.ts'
@@ -179,13 +179,33 @@ export const createFdRx = (arena: Arena, skbs: Skbs, drop: DropFn, ring: Ring | 
       if (done === budget) return done
       const wanted = batch.arm(fd, budget - done)
       let n = 0
-      if (wanted === 1) {
-        if (readOne(fd, ifindex, stats, deliver, false)) n = 1
-        batch.learn(fd, n, 1)
-      } else n = readBatch(batch, fd, wanted, ifindex, stats, deliver)
+      if (wanted === 1) n = readAlone(batch, fd, ifindex, stats, deliver)
+      else n = readBatch(batch, fd, wanted, ifindex, stats, deliver)
       done += n
       if (n < wanted) return done
     }
+  }
+  /** Reads one frame into a large buffer, or where there is none as without a ring; returns how many there were. */
+  const readAlone = (
+    batch: RxBatch,
+    fd: number,
+    ifindex: number,
+    stats: number,
+    deliver: Deliver
+  ): number => {
+    const skb = batch.readOne(fd)
+    if (skb < 0) {
+      const found = readOne(fd, ifindex, stats, deliver, false) ? 1 : 0
+      batch.learn(fd, found, 1)
+      return found
+    }
+    if (skb === 0) {
+      const code = batch.failure()
+      if (isFatal(code)) pollError = code
+      return 0
+    }
+    if (accept(skb, ifindex, stats)) deliver(skb)
+    return 1
   }
   /** Reads up to `wanted` frames at once; returns how many there were. */
   const readBatch = (

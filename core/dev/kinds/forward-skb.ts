@@ -14,6 +14,7 @@ import {
   NETIF_F_RXCSUM,
   NETIF_F_TSO,
   NETIF_F_TSO6,
+  NETIF_F_USO,
 } from '../../netdev/netdev.ts'
 import { Drop } from '../../skb/drop.ts'
 import { SKB_DEV, SKB_DST, SKB_LEN, SKB_SK } from '../../skb/skb.ts'
@@ -23,7 +24,8 @@ const GSO_MAX_SIZE = 65535
 
 /** What needs no wire takes every frame as it is. */
 export const fillSoftFeatures = (i32: Int32Array, row: number): void => {
-  i32[row + DEV_FEATURES] = NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6
+  const gso = NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_USO
+  i32[row + DEV_FEATURES] = NETIF_F_HW_CSUM | NETIF_F_RXCSUM | gso
   i32[row + DEV_GSO_MAX] = GSO_MAX_SIZE
 }
 

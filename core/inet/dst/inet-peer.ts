@@ -1,5 +1,6 @@
 /**
- * What a worker remembers of hosts that it has sent errors and redirects to: how many more they may get. A table by address,
+ * What a worker remembers of hosts that it has sent errors and redirects to, how many more they may get, and of who sends
+ * fragments, how many. A table by address,
  * in which whoever was silent longest makes room. Linux: net/ipv4/inetpeer.c (struct inet_peer, inet_peer_xrlim_allow).
  */
 import { copyAddr, isSameAddr } from '../../base/family.ts'
@@ -17,8 +18,10 @@ const WAYS = 8
 export const PEER_TOKENS = 4
 export const PEER_LAST = 5
 export const PEER_REDIRECTS = 6
-const USED = 7
-const WORDS = 8
+/** Fragments that it has sent us. */
+export const PEER_FRAGMENTS = 7
+const USED = 8
+const WORDS = 9
 /** A new one has been silent for this long. */
 const LONG_AGO_MS = 60_000
 /** Errors that a host may get at once (XRLIM_BURST_FACTOR). */
@@ -45,6 +48,7 @@ export const createInetPeers = ({ time, random }: { time: Time; random: () => nu
     table[p + PEER_TOKENS] = 0
     table[p + PEER_LAST] = (time[TIME_MS] - LONG_AGO_MS) | 0
     table[p + PEER_REDIRECTS] = 0
+    table[p + PEER_FRAGMENTS] = 0
     table[p + USED] = 1
     return p
   }

@@ -2,7 +2,7 @@
  * Path MTUs learned from "fragmentation needed" and "packet too big": one small table a worker, by domain and destination, for what
  * is made here. A transport that believes an ICMP error says so (updatePmtu); the other workers are told, since the
  * flows to one destination are spread over them. Routes that are looked up here carry what was learned. An ICMP error
- * only ever lowers an MTU; after ten minutes the path is tried again (RFC 1191 sections 3 and 6.3, RFC 8201).
+ * only ever lowers an MTU; after mtu_expires, ten minutes, the path is tried again (RFC 1191 sections 3 and 6.3, RFC 8201).
  * Linux: net/ipv4/route.c fib_nh_exception, __ip_rt_update_pmtu().
  */
 import { AF_INET6, copyAddr, familyOf, isSameAddr } from '../../base/family.ts'
@@ -20,11 +20,13 @@ import {
 import type { Time } from '../../base/time.ts'
 import { TIME_MS } from '../../base/time.ts'
 import { hashAddr } from '../../base/u32.ts'
+import type { Arena } from '../../shm/arena.ts'
 import { afInfo } from '../af-ops.ts'
 import type { Route } from '../fib/route.ts'
 
 export type Pmtu = ReturnType<typeof createPmtu>
 type PmtuDeps = {
+  arena: Arena
   time: Time
   random: () => number
   /** core/stack/dst.ts: tells the other workers what was learned of the address. */
@@ -40,10 +42,9 @@ const EXPIRES = 5
 const LOCKED = 6
 const L3MDEV = 7
 const WORDS = 8
-/** ip_rt_mtu_expires. */
-const EXPIRES_MS = 600_000
 
-export const createPmtu = ({ time, random, routeOutput, tellOthers }: PmtuDeps) => {
+export const createPmtu = ({ arena, time, random, routeOutput, tellOthers }: PmtuDeps) => {
+  const { i32, layout } = arena
   const table = new Int32Array(BUCKETS * WAYS * WORDS)
   const seed = random()
   const flow = createFlowi()
@@ -104,32 +105,34 @@ export const createPmtu = ({ time, random, routeOutput, tellOthers }: PmtuDeps) 
     mtu: number,
     old: number
   ): boolean => {
-    const { minPmtu, locksMtu } = afInfo(familyOf(words, at))
+    const { minPmtu, locksMtu, mtuExpires } = afInfo(familyOf(words, at))
     if (mtu > old) return false
-    const isTooLow = mtu < minPmtu
-    const next = isTooLow ? Math.min(old, minPmtu) : mtu
+    const least = minPmtu(arena)
+    const isTooLow = mtu < least
+    const next = isTooLow ? Math.min(old, least) : mtu
+    const lastsMs = i32[layout.sysctl + mtuExpires] * 1000
     const known = find(l3mdev, words, at)
     const e = known >= 0 ? known : entryFor(l3mdev, words, at)
     // what is locked stays so until it ends
     if (known >= 0 && table[e + LOCKED] !== 0) return false
-    if (known >= 0 && table[e + MTU] === next && !isTooLow && isYoung(e)) return false
+    if (known >= 0 && table[e + MTU] === next && !isTooLow && isYoung(e, lastsMs)) return false
     if (table[e + MTU] === 0) used++
     copyAddr(table, e, words, at)
     table[e + L3MDEV] = l3mdev
     table[e + MTU] = next
-    table[e + EXPIRES] = (time[TIME_MS] + EXPIRES_MS) | 0
+    table[e + EXPIRES] = (time[TIME_MS] + lastsMs) | 0
     table[e + LOCKED] = isTooLow && locksMtu ? 1 : 0
     serial++
     return true
   }
-  const isYoung = (e: number): boolean =>
-    ((table[e + EXPIRES] - time[TIME_MS]) | 0) > EXPIRES_MS / 2
+  const isYoung = (e: number, lastsMs: number): boolean =>
+    ((table[e + EXPIRES] - time[TIME_MS]) | 0) > lastsMs / 2
 
   /** An ICMP error that its transport believes said that the path to the address, in the domain of a VRF or 0, takes `mtu`. */
   const updatePmtu = (l3mdev: number, words: Int32Array, at: number, mtu: number): void => {
     const family = familyOf(words, at)
     // RFC 8201 4: no link of IPv6 takes less
-    if (family === AF_INET6 && mtu < afInfo(family).minPmtu) return
+    if (family === AF_INET6 && mtu < afInfo(family).minPmtu(arena)) return
     flow.fill(0)
     flow[FL_OIF] = l3mdev
     flow[FL_FAMILY] = family

@@ -166,18 +166,21 @@ export const createMcProxy = (deps: McProxyDeps) => {
   }
   const fn = wheel.register(look)
 
+  const hasChanged = (): boolean => {
+    for (let ifindex = 1; ifindex < roles.length; ifindex++)
+      if (roleOf(ifindex) !== roles[ifindex]) return true
+    return false
+  }
   /** Control may have given devices other roles, or taken them down; or the way to sources is another. */
   const refresh = (): void => {
-    let hasChanged = false
+    if (!hasChanged()) return
     const upstreams = withRole(MC_ROLE_UPSTREAM)
     for (let ifindex = 1; ifindex < roles.length; ifindex++) {
       const role = roleOf(ifindex)
       if (role === roles[ifindex]) continue
       roles[ifindex] = role
-      hasChanged = true
       querier.setLink(ifindex, role === MC_ROLE_DOWNSTREAM)
     }
-    if (!hasChanged) return
     for (const one of [...found.values()]) drop(one)
     const groups = withRole(MC_ROLE_DOWNSTREAM).flatMap((dev) => querier.groupsOn(dev))
     for (const upstream of new Set([...upstreams, ...withRole(MC_ROLE_UPSTREAM)]))

@@ -89,6 +89,7 @@ import {
   TP_SCALING_RATIO,
   SOCK_CONNECTED,
   SOCK_CONNECTING,
+  initRtoBounds,
 } from './sock/tcp-sock.ts'
 import { createTcpStates } from './states/tcp-states.ts'
 import { createTcpSynack } from './states/tcp-synack.ts'
@@ -367,6 +368,7 @@ export const createTcp = (deps: TcpDeps) => {
     i32[sk + SK_RCVBUF] = i32[sysctl + Sysctl.tcp_rmem_default]
     i32[sk + SK_SNDBUF] = i32[sysctl + Sysctl.tcp_wmem_default]
     i32[sk + TP_RTO] = TCP_TIMEOUT_INIT
+    initRtoBounds(i32, sysctl, sk)
     i32[sk + TP_REORDERING] = i32[sysctl + Sysctl.tcp_reordering]
     i32[sk + TP_SCALING_RATIO] = 128
     base.cong.assign(sk)

@@ -45,6 +45,7 @@ import {
   SK_FILTER,
   SK_RCVBUF,
   SK_RMEM,
+  SK_INET_FLAGS,
 } from '../../socket/sock.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
@@ -57,7 +58,7 @@ import type { OwnedFlows } from '../owned-flows.ts'
 import type { Gso } from '../../dev/gso.ts'
 import type { Datagram } from '../../socket/datagram.ts'
 import type { DgramErr } from '../dgram-err.ts'
-import { IP_PMTUDISC_DONT } from '../../socket/socket-constants.ts'
+import { INET_UDP_GRO, IP_PMTUDISC_DONT } from '../../socket/socket-constants.ts'
 import type { SkFilter } from '../../socket/sk-filter.ts'
 
 type UdpInputDeps = {
@@ -87,7 +88,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
 
   /** A datagram, data at its UDP header. */
   const udpRcv = (skb: number): void => {
-    if (i32[skb + SKB_GSO_SIZE] !== 0) return receiveSegments(skb)
+    if (i32[skb + SKB_GSO_SIZE] !== 0 && !isTakenWhole(skb)) return receiveSegments(skb)
     if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, 0)) return drop(skb, Drop.NOMEM)
     const at = i32[skb + SKB_DATA]
     loadAddrs(skb, fl)
@@ -128,6 +129,16 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     if (!udp.hasChecksum(u8, at)) return !afOps(fl[FL_FAMILY]).needsUdpChecksum
     const pseudo = pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_UDP, len)
     return csum.isChecksumOk(u8, at, len, pseudo)
+  }
+  /** Does the socket that a super-frame is for take it as it is (UDP_GRO)? One that others pass on is cut before. */
+  const isTakenWhole = (skb: number): boolean => {
+    const at = i32[skb + SKB_DATA]
+    if (isToMany(skb) || !skbs.mayPull(skb, udp.MIN_HEADER)) return false
+    loadAddrs(skb, fl)
+    fl[FL_SPORT] = udp.srcPort(u8, at)
+    fl[FL_DPORT] = udp.dstPort(u8, at)
+    const sk = table.lookup(fl)
+    return sk !== 0 && (i32[sk + SK_INET_FLAGS] & INET_UDP_GRO) !== 0
   }
   /** A super-frame came from a device that segments UDP: sockets get datagrams (udp_rcv_segment). */
   const receiveSegments = (skb: number): void => {

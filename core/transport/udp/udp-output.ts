@@ -5,25 +5,40 @@
  */
 import { fold, pseudoSumWords } from '../../base/checksum.ts'
 import { Errno } from '../../base/errno.ts'
-import { FL_DADDR, FL_DPORT, FL_FAMILY, FL_SADDR, FL_SPORT, FL_TOS } from '../../base/flowi.ts'
+import {
+  FL_DADDR,
+  FL_DPORT,
+  FL_FAMILY,
+  FL_MTU,
+  FL_SADDR,
+  FL_SPORT,
+  FL_TOS,
+} from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { counterBank } from '../../shm/counters.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import {
   CHECKSUM_NONE,
   CHECKSUM_PARTIAL,
+  GSO_UDP_L4,
   MAX_HEADER,
   SKB_CSUM_OFFSET,
   SKB_CSUM_START,
+  SKB_GSO_SEGS,
+  SKB_GSO_SIZE,
+  SKB_GSO_TYPE,
   SKB_IP_SUMMED,
   SKB_TRANSPORT,
 } from '../../skb/skb.ts'
-import { SK_INET_FLAGS, SK_NUM } from '../../socket/sock.ts'
+import { SK_INET_FLAGS, SK_IPOPT_LEN, SK_NUM } from '../../socket/sock.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
-import { INET_NO_CHECK } from '../../socket/socket-constants.ts'
+import { INET_NO_CHECK, UDP_MAX_SEGMENTS } from '../../socket/socket-constants.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
 import type { DgramFlow } from '../dgram-flow.ts'
+
+/** What IP can carry. */
+const IP_MAX_MTU = 0xffff
 
 type UdpOutputDeps = { arena: Arena; skbs: Skbs; afOps: AfOpsOf; dgramFlow: DgramFlow }
 
@@ -32,7 +47,7 @@ export type UdpOutput = ReturnType<typeof createUdpOutput>
 export const createUdpOutput = ({ arena, skbs, afOps, dgramFlow }: UdpOutputDeps) => {
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
-  const { flow: fl, hopsOf } = dgramFlow
+  const { flow: fl, hopsOf, segmentOf } = dgramFlow
 
   /** Routes the flow from a socket to an address; the result lies in `flow`. 0, or -errno. */
   const route = (sk: number, words: Int32Array, at: number, port: number): number =>
@@ -42,7 +57,17 @@ export const createUdpOutput = ({ arena, skbs, afOps, dgramFlow }: UdpOutputDeps
   const sizeError = (sk: number, len: number): number => {
     // udp_sendmsg looks at the length by itself, udpv6_sendmsg does not
     if (len > 0xffff && afOps(fl[FL_FAMILY]).index === 0) return -Errno.EMSGSIZE
+    const size = segmentOf(sk)
+    if (size !== 0) return segmentError(sk, len, size)
     return dgramFlow.sizeError(sk, udp.MIN_HEADER + len)
+  }
+  /** May so much be cut into datagrams of `size` octets, each of which the way takes whole (udp_send_skb)? 0, or -errno. */
+  const segmentError = (sk: number, len: number, size: number): number => {
+    const { index, headerLen, maxPayload } = afOps(fl[FL_FAMILY])
+    if (udp.MIN_HEADER + len > maxPayload) return dgramFlow.sayTooLong(sk, IP_MAX_MTU)
+    const headers = headerLen + udp.MIN_HEADER + (index === 0 ? i32[sk + SK_IPOPT_LEN] : 0)
+    if (headers + Math.min(len, size) > fl[FL_MTU]) return -Errno.EMSGSIZE
+    return len > size * UDP_MAX_SEGMENTS || !hasSum(sk) ? -Errno.EINVAL : 0
   }
   /** Room for a datagram of `len` bytes; 0 is no memory. */
   const allocDatagram = (len: number): number => skbs.alloc(udp.MIN_HEADER + len, MAX_HEADER)
@@ -86,12 +111,21 @@ export const createUdpOutput = ({ arena, skbs, afOps, dgramFlow }: UdpOutputDeps
       i32[skb + SKB_IP_SUMMED] = CHECKSUM_NONE
     }
     i32[skb + SKB_TRANSPORT] = at
+    setSegments(sk, skb, len)
     // filled by ipv4/af-inet.ts: ipSend (ipv4/ip-output.ts), and ipv6/af-inet6.ts: ip6Send (ipv6/ip6-output.ts)
     const error = afOps(fl[FL_FAMILY]).send(skb, fl, IPPROTO_UDP, fl[FL_TOS], hopsOf(sk), sk)
     if (error === -Errno.ENOBUFS) return noMemory(len)
     if (error !== 0) return error
     f64[count + afOps(fl[FL_FAMILY]).udpMib.outDatagrams]++
     return len
+  }
+  /** More than a datagram's octets go as a super-frame, which is cut where the device does not do it. */
+  const setSegments = (sk: number, skb: number, len: number): void => {
+    const size = segmentOf(sk)
+    if (size === 0 || len <= size) return
+    i32[skb + SKB_GSO_SIZE] = size
+    i32[skb + SKB_GSO_TYPE] = GSO_UDP_L4
+    i32[skb + SKB_GSO_SEGS] = Math.ceil(len / size)
   }
   /** Over IPv4 one need not have it (RFC 768). */
   const hasSum = (sk: number): boolean =>

@@ -10,14 +10,23 @@ import type { Arena } from '../../shm/arena.ts'
 import { counterBank } from '../../shm/counters.ts'
 import type { ConsumeFn } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skb.ts'
-import { SKB_DATA, SKB_LEN, SKB_TRANSPORT } from '../../skb/skb.ts'
+import { SKB_DATA, SKB_GSO_SIZE, SKB_LEN, SKB_TRANSPORT } from '../../skb/skb.ts'
 import type { Proto } from '../../socket/proto.ts'
-import { INET_NO_PORT, MSG_OOB, MSG_PEEK, SIOCINQ } from '../../socket/socket-constants.ts'
+import {
+  INET_NO_PORT,
+  INET_UDP_GRO,
+  MSG_OOB,
+  MSG_PEEK,
+  SIOCINQ,
+  UDP_GRO,
+  UDP_SEGMENT,
+} from '../../socket/socket-constants.ts'
 import {
   SK_DADDR,
   SK_DPORT,
   SK_FAMILY,
   SK_FLAGS,
+  SK_GSO_SIZE,
   SK_INET_FLAGS,
   SK_NUM,
   SK_SADDR,
@@ -36,6 +45,7 @@ import type { OwnedFlows } from '../owned-flows.ts'
 import { highPort, lowPort, type Ports } from '../ports.ts'
 import { portHash, type UdpHash } from './udp-hash.ts'
 import type { UdpOutput } from './udp-output.ts'
+import type { Cmsg } from '../../socket/cmsg.ts'
 import type { IpCmsg } from '../../socket/ip-cmsg.ts'
 import type { Datagram } from '../../socket/datagram.ts'
 import type { AddrType } from '../../inet/addr/addr-type.ts'
@@ -53,12 +63,13 @@ type UdpSockDeps = {
   owned: Pick<OwnedFlows, 'add' | 'remove'>
   /** core/stack/udp.ts: would packets from (remote, rport) to (local, port) of `flow` come to this worker? */
   hashesHome: (flow: Int32Array, port: number, rport: number) => boolean
+  cmsg: Pick<Cmsg, 'putInt'>
 } & Pick<AddrType, 'addrType'> &
   Pick<IpCmsg, 'ipCmsgRecv'>
 
 export const createUdpSock = (deps: UdpSockDeps) => {
   const { arena, skbs, consume, random, ports, table, output, owned, datagram } = deps
-  const { addrType, hashesHome, afOps } = deps
+  const { addrType, hashesHome, afOps, cmsg } = deps
   const { take } = datagram
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
@@ -184,8 +195,10 @@ export const createUdpSock = (deps: UdpSockDeps) => {
   }
 
   const inDatagrams = (): number => afOps(familyOf(peer, 0)).udpMib.inDatagrams
-  const note = (sk: number, skb: number): void =>
+  const note = (sk: number, skb: number): void => {
+    if (i32[skb + SKB_GSO_SIZE] !== 0) cmsg.putInt(IPPROTO_UDP, UDP_GRO, i32[skb + SKB_GSO_SIZE])
     notePeer(sk, skb, udp.srcPort(u8, i32[skb + SKB_TRANSPORT]))
+  }
   /** Takes one datagram, cut to `len`, into the arena. Its sender lies in `peer` then. */
   const recvfrom = (sk: number, to: number, len: number, flags = 0): number => {
     const n = datagram.receive(sk, to, len, flags, udp.MIN_HEADER, note)
@@ -210,6 +223,25 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     datagram.free(sk)
   }
 
+  const setOption = (sk: number, level: number, name: number, value: number): number => {
+    if (level !== IPPROTO_UDP) return -Errno.ENOPROTOOPT
+    if (name === UDP_SEGMENT) {
+      if (value < 0 || value > 0xffff) return -Errno.EINVAL
+      i32[sk + SK_GSO_SIZE] = value
+      return 0
+    }
+    if (name !== UDP_GRO) return -Errno.ENOPROTOOPT
+    if (value === 0) i32[sk + SK_INET_FLAGS] &= ~INET_UDP_GRO
+    else i32[sk + SK_INET_FLAGS] |= INET_UDP_GRO
+    return 0
+  }
+  const getOption = (sk: number, level: number, name: number): number => {
+    if (level !== IPPROTO_UDP) return -Errno.ENOPROTOOPT
+    if (name === UDP_SEGMENT) return i32[sk + SK_GSO_SIZE]
+    if (name !== UDP_GRO) return -Errno.ENOPROTOOPT
+    return (i32[sk + SK_INET_FLAGS] & INET_UDP_GRO) === 0 ? 0 : 1
+  }
+
   /** SIOCINQ is the length of the next datagram, without its header. */
   const ioctl = (sk: number, request: number): number => {
     const n = datagram.calls.ioctl(sk, request)
@@ -229,6 +261,8 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     peer,
     ...datagram.calls,
     ioctl,
+    setOption,
+    getOption,
     close,
     abort: close,
   }

@@ -24,7 +24,7 @@ RSS hash function:
     'ethtool -k veth0',
     'Features for veth0:\nrx-checksumming: on\ntx-checksumming: on\ntcp-segmentation-offload: on\n' +
       '\ttx-tcp-segmentation: on\n\ttx-tcp6-segmentation: on\ngeneric-receive-offload: off [fixed]\n' +
-      'tx-udp-segmentation: off [fixed]\nrx-udp-gro-forwarding: off [fixed]\n',
+      'tx-udp-segmentation: on\nrx-udp-gro-forwarding: off [fixed]\n',
   ],
   [
     'ethtool -l veth0',

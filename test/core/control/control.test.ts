@@ -310,6 +310,13 @@ describe('sysctl', () => {
     expect(await set(start, 1000)).toBe(0)
     expect(await set(range, '1000 2000')).toBe(0)
     expect(await set(start, 1001)).toBe(Errno.EINVAL)
+    for (const family of ['ipv4.ip', 'ipv6.ip6']) {
+      const thresh = (which: string): string => `net.${family}frag_${which}_thresh`
+      expect(await set(thresh('high'), 1 << 20)).toBe(Errno.EINVAL)
+      expect(await set(thresh('low'), 1 << 20)).toBe(0)
+      expect(await set(thresh('high'), 1 << 20)).toBe(0)
+      expect(await set(thresh('low'), 2 << 20)).toBe(Errno.EINVAL)
+    }
   })
 
   test('refuses what is out of bounds, out of order or unknown', async () => {
@@ -355,7 +362,7 @@ describe('ethtool', () => {
     expect(await set({ 'tcp-segmentation-offload': true })).toMatchObject({
       item: { 'tx-tcp-segmentation': { active: true } },
     })
-    expect((await set({ 'tx-udp-segmentation': true })).error).toBe(Errno.EOPNOTSUPP)
+    expect((await set({ 'rx-udp-gro-forwarding': true })).error).toBe(Errno.EOPNOTSUPP)
   })
 
   test('-N chooses the hashed fields; rps_cpus takes a mask of workers', async () => {

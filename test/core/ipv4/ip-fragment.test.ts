@@ -1,4 +1,5 @@
-import { computeBudget, Holder } from '../../../core/skb/budget.ts'
+import { Sysctl } from '../../../core/shm/sysctl.ts'
+import { computeBudget, Holder, TRUESIZE_SMALL } from '../../../core/skb/budget.ts'
 import { SMALL_ARENA } from '../../../core/shm/layout.ts'
 import { describe, expect, test } from 'bun:test'
 import { Mib } from '../../../core/shm/counters.ts'
@@ -74,6 +75,50 @@ describe('reassembly', () => {
       expect(path.first.fragmentsHeld()).toBe(0)
       expect(path.isAllReturned()).toBe(true)
     }
+  })
+  test('takes nothing more once more is held than ipfrag_high_thresh, nor anything where that is 0', () => {
+    const path = router()
+    path.setSysctl(Sysctl.ipfrag_high_thresh, 2 * TRUESIZE_SMALL)
+    const [first, second, third] = [1, 2, 3].map((id) => pieces(1480, id))
+    for (const frames of [first, second]) path.receive(frames![0]!, 2)
+    // there is as much as there may be, and no more yet
+    path.receive(third![0]!, 2)
+    expect(path.first.fragmentsHeld()).toBe(3)
+    for (const frame of first!.slice(1)) path.receive(frame, 2)
+    expect(path.first.fragmentsHeld()).toBe(3)
+    expect(path.counter(Mib.IpReasmFails)).toBe(2)
+    expect(path.drops(Drop.NOMEM)).toBe(2)
+    path.advance(31_000)
+    path.setSysctl(Sysctl.ipfrag_high_thresh, 0)
+    for (const frame of pieces(1480, 4)) path.receive(frame, 2)
+    expect(path.first.fragmentsHeld()).toBe(0)
+    // what is gone is held no more
+    path.setSysctl(Sysctl.ipfrag_high_thresh, 1)
+    for (const frame of pieces(3968, 5)) path.receive(frame, 2)
+    expect(path.first.fragmentsHeld()).toBe(1)
+    path.advance(31_000)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('begins a datagram anew when its host has sent too many others meanwhile (ipfrag_max_dist)', () => {
+    const path = router()
+    path.setSysctl(Sysctl.ipfrag_max_dist, 3)
+    const [first, second, last] = pieces(1480, 9)
+    const others = (count: number): void => {
+      for (let k = 0; k < count; k++) path.receive(piece(0, 8, 100 + k), 2)
+    }
+    path.receive(first!, 2)
+    others(2)
+    path.receive(second!, 2)
+    // the fourth that is not of it
+    others(3)
+    path.receive(last!, 2)
+    expect(path.drops(Drop.FRAG_TOO_FAR)).toBe(2)
+    expect(path.counter(Mib.IpReasmFails)).toBe(1)
+    expect(path.sent).toEqual([])
+    for (const frame of [first!, second!]) path.receive(frame, 2)
+    expect(answered(path.sent)).toEqual([...data])
+    path.advance(31_000)
+    expect(path.isAllReturned()).toBe(true)
   })
   test('takes for a duplicate what is there already, in however many pieces', () => {
     const path = router()

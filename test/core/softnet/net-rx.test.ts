@@ -114,6 +114,24 @@ describe('net_rx_action', () => {
     expect(got).toEqual([1, 2, 3, 4, 5])
     expect(new Set(weights)).toEqual(new Set([4]))
   })
+  test('asks a device queue again in the call only while one gave its whole weight', () => {
+    const { worker } = setup()
+    const { netRxAction, napiAdd } = worker()
+    const gives: number[] = []
+    let asked = 0
+    napiAdd(() => {
+      asked++
+      return gives.shift() ?? 0
+    })
+    gives.push(3, 3)
+    expect(netRxAction()).toBe(3)
+    expect(asked).toBe(1)
+    expect(netRxAction()).toBe(3)
+    expect(asked).toBe(2)
+    gives.push(4, 1, 1)
+    expect(netRxAction()).toBe(5)
+    expect(asked).toBe(4)
+  })
 })
 
 describe('a worker that is restarted', () => {

@@ -9,8 +9,8 @@
 //   r get 10.0.2.1 from 10.0.1.1 iif lan0     what `ip -j route get` says is compared
 //   a wait 150                                so many milliseconds
 //
-// Packets are `ping`, `udp PORT` or `tcp PORT`, with: from ADDRESS, ttl N, tos N, size N (of the whole packet), df, dev NAME
-// and options HEX.
+// Packets are `ping`, `udp PORT`, `tcp PORT` or `proto NUMBER`, with: from ADDRESS, ttl N, tos N, size N (of the whole packet),
+// df, dev NAME, options HEX, and of IPv6 ext NUMBER header HEX, an extension header.
 
 export type Plan = {
   title: string

@@ -24,20 +24,19 @@ const OURS = 0x4242
 export type Probe = { daddr: string; dev: string | undefined; packet: Uint8Array }
 
 const readWords = ([kind = '', ...rest]: readonly string[]) => {
-  const port = kind === 'ping' ? 0 : Number(rest.shift())
+  const number = kind === 'ping' ? 0 : Number(rest.shift())
   const daddr = rest.shift()!
   const value = (name: string): string | undefined => {
     const at = rest.indexOf(name)
     return at < 0 ? undefined : rest[at + 1]
   }
-  return { kind, port, daddr, value, df: rest.includes('df') }
+  return { kind, number, daddr, value, df: rest.includes('df') }
 }
 
-const PROTOCOL = { ping: IPPROTO_ICMP, udp: IPPROTO_UDP, tcp: IPPROTO_TCP }
 const ports = (dport: number) => ({ sport: OURS, dport })
 
 const probe4 = (words: readonly string[], own: string, seq: number): Uint8Array => {
-  const { kind, port, daddr, value, df } = readWords(words)
+  const { kind, number, daddr, value, df } = readWords(words)
   const options = [...Buffer.from(value('options') ?? '', 'hex')]
   while (options.length % 4 !== 0) options.push(0)
   const fields = {
@@ -48,38 +47,43 @@ const probe4 = (words: readonly string[], own: string, seq: number): Uint8Array 
     id: OURS,
     flags: df ? ipv4.IP_DF : 0,
     options,
-    protocol: PROTOCOL[kind as keyof typeof PROTOCOL],
   }
   const room = Number(value('size') ?? 84) - ipv4.MIN_HEADER - options.length - 8
   const data = new Uint8Array(Math.max(0, room)).fill(seq)
-  if (kind === 'udp') return ipPacket(fields, udpDatagram(fields, ports(port), data))
-  if (kind === 'tcp')
-    return ipPacket(
-      fields,
-      tcpSegment(fields, { ...ports(port), seq, flags: tcp.TCP_SYN }, NO_DATA)
-    )
-  return ipPacket(fields, icmpMessage(icmp.ICMP_ECHO, 0, (OURS << 16) | seq, data))
+  const of = (protocol: number, payload: Uint8Array): Uint8Array =>
+    ipPacket({ ...fields, protocol }, payload)
+  if (kind === 'proto') return of(number, data)
+  if (kind === 'udp') return of(IPPROTO_UDP, udpDatagram(fields, ports(number), data))
+  if (kind === 'tcp') {
+    const syn = { ...ports(number), seq, flags: tcp.TCP_SYN }
+    return of(IPPROTO_TCP, tcpSegment(fields, syn, NO_DATA))
+  }
+  return of(IPPROTO_ICMP, icmpMessage(icmp.ICMP_ECHO, 0, (OURS << 16) | seq, data))
 }
 const NO_DATA = new Uint8Array(0)
 
 const probe6 = (words: readonly string[], own: string, seq: number): Uint8Array => {
-  const { kind, port, daddr, value } = readWords(words)
+  const { kind, number, daddr, value } = readWords(words)
+  const [ext, header] = [value('ext'), Buffer.from(value('header') ?? '', 'hex')]
   const fields = {
     saddr: value('from') ?? own,
     daddr,
     hops: Number(value('ttl') ?? 64),
     trafficClass: Number(value('tos') ?? 0),
+    ext: ext === undefined ? [] : [[Number(ext), [...header]] as const],
   }
-  const room = Number(value('size') ?? 104) - ipv6.HEADER - 8
+  const room = Number(value('size') ?? 104) - ipv6.HEADER - header.length - 8
   const data = new Uint8Array(Math.max(0, room)).fill(seq)
-  if (kind === 'udp')
-    return ip6Packet({ ...fields, protocol: IPPROTO_UDP }, udpDatagram6(fields, ports(port), data))
+  const of = (protocol: number, payload: Uint8Array): Uint8Array =>
+    ip6Packet({ ...fields, protocol }, payload)
+  if (kind === 'proto') return of(number, data)
+  if (kind === 'udp') return of(IPPROTO_UDP, udpDatagram6(fields, ports(number), data))
   if (kind === 'tcp') {
-    const syn = { ...ports(port), seq, flags: tcp.TCP_SYN }
-    return ip6Packet({ ...fields, protocol: IPPROTO_TCP }, tcpSegment6(fields, syn, NO_DATA))
+    const syn = { ...ports(number), seq, flags: tcp.TCP_SYN }
+    return of(IPPROTO_TCP, tcpSegment6(fields, syn, NO_DATA))
   }
   const message = icmpv6Message(fields, icmpv6.ICMPV6_ECHO_REQUEST, 0, (OURS << 16) | seq, data)
-  return ip6Packet({ ...fields, protocol: IPPROTO_ICMPV6 }, message)
+  return of(IPPROTO_ICMPV6, message)
 }
 
 /** The packet of a step, of a host with these addresses. */

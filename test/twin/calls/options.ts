@@ -7,6 +7,7 @@ const [STREAM, DGRAM, RAW] = [1, 2, 3]
 const [ICMP, TCP, UDP, ICMPV6, OTHER] = [1, 6, 17, 58, 253]
 const [IP, SOL_SOCKET, IPV6] = [0, 1, 41]
 const TIMES = [29, 35, 63, 64]
+const [UDP_SEGMENT, UDP_GRO] = [103, 104]
 const [SO_ERROR, SO_MARK, SO_RXQ_OVFL, SO_RCVMARK] = [4, 36, 40, 75]
 const PEEK = 2
 const [IP_BIND_ADDRESS_NO_PORT, IP_LOCAL_PORT_RANGE] = [24, 51]
@@ -315,6 +316,57 @@ const control = (af: number, lo: string): Program[] => {
         ...TIMES.map((each): Row => ['getsockopt', 'to', SOL_SOCKET, each]),
         ['recvcmsg', 'to', 9],
         ['recvcmsg', 'to', 9],
+      ],
+    },
+    {
+      name: 'many datagrams in one call',
+      rows: [
+        ['socket', 'to', af, DGRAM, 0],
+        ['bind', 'to', lo, 7209],
+        ['socket', 'd', af, DGRAM, 0],
+        ...[UDP_SEGMENT, UDP_GRO].map((name): Row => ['getsockopt', 'd', UDP, name]),
+        ['setsockopt', 'd', UDP, UDP_SEGMENT, -1],
+        ['setsockopt', 'd', UDP, UDP_SEGMENT, 65536],
+        ['setsockopt', 'd', UDP, 99, 1],
+        ['setsockopt', 'd', UDP, UDP_SEGMENT, 500],
+        ['getsockopt', 'd', UDP, UDP_SEGMENT],
+        ...[1300, 500, 501, 0, 64_000, 64_001, 65_507, 65_508].flatMap((n): Row[] => [
+          ['sendto', 'd', n, lo, 7209],
+          ['recvcmsg', 'to', 9000],
+          ['recvcmsg', 'to', 9000],
+          ['recvcmsg', 'to', 9000],
+          ['close', 'to'],
+          ['socket', 'to', af, DGRAM, 0],
+          ['bind', 'to', lo, 7209],
+        ]),
+        ['setsockopt', 'to', UDP, UDP_GRO, 7],
+        ['getsockopt', 'to', UDP, UDP_GRO],
+        ['setsockopt', 'to', level, is4 ? 12 : 51, 1],
+        ['sendto', 'd', 1300, lo, 7209],
+        ['recvcmsg', 'to', 9000, PEEK],
+        ['recvcmsg', 'to', 9000],
+        ['sendto', 'd', 1300, lo, 7209],
+        ['recvcmsg', 'to', 600],
+        ['recvcmsg', 'to', 9000],
+        ['sendto', 'd', 500, lo, 7209],
+        ['recvcmsg', 'to', 9000],
+        ['sendcmsg', 'd', 900, lo, 7209, [UDP, UDP_SEGMENT, 'c800']],
+        ['recvcmsg', 'to', 9000],
+        ['sendcmsg', 'd', 900, lo, 7209, [UDP, UDP_SEGMENT, '0000'], [level, ttl, int(9)]],
+        ['recvcmsg', 'to', 9000],
+        ['sendcmsg', 'd', 900, lo, 7209, [UDP, UDP_SEGMENT, '00']],
+        ['sendcmsg', 'd', 900, lo, 7209, [UDP, UDP_SEGMENT, int(500)]],
+        ['sendcmsg', 'd', 900, lo, 7209, [UDP, 99, '0000']],
+        ['sendcmsg', 'd', 1281, lo, 7209, [UDP, UDP_SEGMENT, '0a00']],
+        ['sendcmsg', 'd', 1280, lo, 7209, [UDP, UDP_SEGMENT, '0a00']],
+        ['recvcmsg', 'to', 9000],
+        ['sendcmsg', 'd', 5000, lo, 7209, [UDP, UDP_SEGMENT, 'd007']],
+        ['sendcmsg', 'd', 1900, lo, 7209, [UDP, UDP_SEGMENT, 'd007']],
+        ['recvcmsg', 'to', 9000],
+        ['setsockopt', 'd', SOL_SOCKET, 11, 1],
+        ['sendto', 'd', 1300, lo, 7209],
+        ['sendto', 'd', 300, lo, 7209],
+        ['recvcmsg', 'to', 9000],
       ],
     },
     {

@@ -40,6 +40,8 @@ const oldSegments = ({ steps, halves: [kernel] }: Run): { at: number; segment: S
     return isOld && /^P?\.[EW]*$/.test(step.segment.flags) ? [{ at, segment: step.segment }] : []
   })
 }
+/** No connection has a file. */
+const IS_HIDDEN = /^$|^0 LISTEN[^,]*$/
 const ECHO = / ts ecr \d+/g
 const WINDOW = / win \d+/g
 /** The highest that is acknowledged. */
@@ -106,14 +108,17 @@ const hasTextBehindFin = ({ steps, difference }: Run): boolean => {
     segments.some(({ seq, len }) => ends.some((end) => seq <= end + 1 && seq + len > end))
   )
 }
-/** It, or its end, lies between the edges of the two windows. */
-const isAtEdge = (run: Run): boolean => {
-  const step = stepOf(run)
-  if (step.do !== 'segment') return false
-  const [a = 0, b = 0] = run.halves.map(({ edge }) => edge)
-  const { seq, len, flags } = step.segment
-  const end = seq + len + (flags.includes('F') ? 1 : 0)
-  return [seq, end].some((at) => at >= Math.min(a, b) && at <= Math.max(a, b)) && a !== b
+/** It, or its end, lies between the edges of the two windows, or one's before did that no file could show. */
+const isAtEdge = ({ steps, edges, difference }: Run): boolean => {
+  const { at, before } = difference!
+  const from = IS_HIDDEN.test(before) ? 0 : at
+  return steps.slice(from, at + 1).some((step, k) => {
+    if (step.do !== 'segment') return false
+    const [a, b] = edges[from + k]!
+    const { seq, len, flags } = step.segment
+    const end = seq + len + (flags.includes('F') ? 1 : 0)
+    return [seq, end].some((one) => one >= Math.min(a, b) && one <= Math.max(a, b)) && a !== b
+  })
 }
 
 /** What a line reports by SACK lies behind a hole, or has come twice; null when it reports nothing. */
@@ -196,18 +201,73 @@ const isNotsentOfNothing = ({ steps, difference }: Run): boolean => {
     / UNCONN (?!.*OUT)/.test(line)
   )
 }
-/** More can, or could, go at once from one, and what was sent is the same as far as it goes, but for PSH at the ends of super-frames. */
+const SACK = /, nop, nop, sack [^\]]*/
+/** Where text begins that a line has, or null. */
+const textAt = (line: string): number | null => {
+  const [, seq, len] = /^> \S+ (\d+):\d+\((\d+)\)/.exec(line) ?? []
+  return seq === undefined || len === '0' ? null : Number(seq)
+}
+/**
+ * More can, or could, go at once from one. What both have sent is the same but for PSH at the ends of super-frames; what only one
+ * has sent is text that goes for the first time, at once: nobody's timer has sent it.
+ */
 const isPace = (run: Run): boolean => {
+  if (!run.otherPaces.includes(true) || stepOf(run).do === 'wait') return false
   const [kernel, softnet] = [run.difference!.kernel, run.difference!.softnet].map((lines) =>
-    lines
-      .filter((line) => line.startsWith('> '))
-      .map((line) => line.replace(/^> P?/, '> ').replace(WINDOW, ''))
+    lines.filter((line) => line.startsWith('> '))
   ) as [string[], string[]]
-  const shorter = Math.min(kernel.length, softnet.length)
+  const isKernelMore = kernel.length > softnet.length
+  const [more, less] = isKernelMore ? [kernel, softnet] : [softnet, kernel]
+  // what is reported by SACK goes in each segment of a super-frame
+  const bare = (line: string): string => line.replace(/^> P?/, '> ').replace(SACK, '')
+  const { sent } = run.halves[isKernelMore ? 1 : 0].flow
   return (
-    run.otherPaces.includes(true) &&
-    Math.max(kernel.length, softnet.length) > 0 &&
-    kernel.slice(0, shorter).join() === softnet.slice(0, shorter).join()
+    kernel.join() !== softnet.join() &&
+    less.every((line, k) => isSameText(run, bare(line), bare(more[k]!))) &&
+    more.slice(less.length).every((line) => (textAt(line) ?? -1) >= sent)
+  )
+}
+
+/** They differ in PSH of what goes again. */
+const isCutForReports = (run: Run): boolean => {
+  const { kernel, softnet } = run.difference!
+  const { sent } = run.halves[0].flow
+  const bare = (line: string): string => line.replace(/^> P?/, '> ')
+  return (
+    kernel.length === softnet.length &&
+    kernel.every((line, k) => {
+      const other = softnet[k]!
+      if (isSameText(run, line, other)) return true
+      return (textAt(line) ?? sent) < sent && isSameText(run, bare(line), bare(other))
+    })
+  )
+}
+const CA_STATE = INFO.findIndex(([name]) => name === 'ca_state')
+const TCP_CA_DISORDER = 1
+/** Only softnet sends, in Disorder and at once, text that goes for the first time. */
+const isLimitedTransmit = (run: Run): boolean => {
+  const [kernel, softnet] = run.halves
+  const states = [...kernel.shown.values()].map(({ info }) => info[CA_STATE])
+  const lines = (all: readonly string[]): string[] => all.filter((line) => line.startsWith('> '))
+  const [less, more] = [lines(run.difference!.kernel), lines(run.difference!.softnet)]
+  return (
+    states.includes(TCP_CA_DISORDER) &&
+    stepOf(run).do !== 'wait' &&
+    more.length > less.length &&
+    less.every((line, k) => isSameText(run, line, more[k]!)) &&
+    more.slice(less.length).every((line) => (textAt(line) ?? -1) >= kernel.flow.sent) &&
+    softnet.flow.sent > kernel.flow.sent
+  )
+}
+/** Only one remembers an error of ICMP's that is no fatal one, after which text has come. */
+const isErrorForgotten = ({ steps, difference }: Run): boolean => {
+  const { at, kernel, softnet } = difference!
+  const error = steps.findIndex((step) => step.do === 'icmp')
+  return (
+    error >= 0 &&
+    encodeStep(steps[at]!).endsWith(' get SO_ERROR') &&
+    [kernel, softnet].some((lines) => lines.join() === '0') &&
+    steps.slice(error, at).some((step) => step.do === 'segment' && step.segment.len > 0)
   )
 }
 
@@ -264,6 +324,21 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'what goes at once, and so where PSH stands and what waits for more (tcp_tso_autosize, tcp_tso_should_defer), goes by the pace, and that by round trips that took longer to one than to the other',
     isIt: isPace,
+  },
+  {
+    reason:
+      'a super-frame of which part is reported is cut in two by the kernel, and into segments where large buffers are dear; a super-frame that goes again has PSH at its end (tcp_match_skb_to_sack, __tcp_transmit_skb)',
+    isIt: isCutForReports,
+  },
+  {
+    reason:
+      'RFC 3042 2: each of the first duplicate acknowledgements lets a new segment go; the kernel holds it back where it thinks the next acknowledgement near, though what is missing will hardly be acknowledged (tcp_tso_should_defer)',
+    isIt: isLimitedTransmit,
+  },
+  {
+    reason:
+      'text clears a soft error unless it is predicted, and that it is not while a socket has no memory in hand for it, which is each one’s own (tcp_rcv_established, sk_forward_alloc)',
+    isIt: isErrorForgotten,
   },
   {
     reason:

@@ -36,8 +36,7 @@ export type Half = {
   shown: Map<number, Shown>
   /** End.pace of each connection. */
   paces: Map<number, number>
-  /** How far its window reached before the step, and what it had acknowledged. */
-  edge: number
+  /** What it had acknowledged before the step. */
   acked: number
 }
 /** Where the two went apart: the step, what the case showed before it, and what only one of them did. */
@@ -64,6 +63,8 @@ export type Run = {
   difference: Difference | null
   /** What the kernel answered to each step. */
   answers: string[][]
+  /** How far their windows reached before each step. */
+  edges: (readonly [kernel: number, softnet: number])[]
   /** Could more go at once from one than from the other, as round trips took other times: before the last step, and after it? */
   otherPaces: [before: boolean, after: boolean]
 }
@@ -77,7 +78,6 @@ const makeHalf = (family: 'ipv4' | 'ipv6', id: number, isn: number): Half => ({
   sentAt: 0,
   shown: new Map(),
   paces: new Map(),
-  edge: 0,
   acked: 0,
 })
 export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: Next): Run => ({
@@ -94,6 +94,7 @@ export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: 
   isDone: false,
   difference: null,
   answers: [],
+  edges: [],
   otherPaces: [false, false],
 })
 /** The steps of a case that is played again. */
@@ -400,10 +401,10 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
       run.steps.push(step)
       run.stepStart = clock()
       run.isLate = false
+      run.edges.push([run.halves[0].flow.edge, run.halves[1].flow.edge])
       for (const [side, host] of pair.entries()) {
         const half = run.halves[side]!
         half.lines = []
-        half.edge = half.flow.edge
         half.acked = half.flow.acked
         doStep(host, half, run, step)
       }

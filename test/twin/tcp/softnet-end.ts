@@ -20,6 +20,7 @@ const CONFIG = {
   socks: 8192,
 }
 const MSG_DONTWAIT = 0x40
+const INFO_NAMES = INFO.map(([name]) => `tcpi_${name}`)
 const POLL_SHOWN = POLL_NAMES.reduce((bits, [bit]) => bits | bit, 0)
 
 const setSysctl = (arena: Arena, setting: string): void => {
@@ -50,6 +51,8 @@ export const createSoftnetEnd = ({ family, sysctls }: World): End => {
   const any = new Int32Array(4)
   const start = performance.now()
   let nowUs = 0
+  /** What was asked for last. */
+  let info = new Map<string, number>()
 
   const begin = (): void => {
     const us = Math.floor((performance.now() - start) * 1000)
@@ -121,13 +124,10 @@ export const createSoftnetEnd = ({ family, sysctls }: World): End => {
       return state === sock.TCP_TIME_WAIT ? sock.TCP_CLOSE : state
     },
     info: (sk) => {
-      const info = tcpInfo(i32, sk, path.first.time)
-      return INFO.map(([name]) => info.get(`tcpi_${name}`)! >>> 0)
+      info = tcpInfo(i32, sk, path.first.time)
+      return INFO_NAMES.map((name) => info.get(name)! >>> 0)
     },
-    pace: (sk) => {
-      const info = tcpInfo(i32, sk, path.first.time)
-      return paceOf(info.get('tcpi_pacing_rate')!, info.get('tcpi_min_rtt')!)
-    },
+    pace: () => paceOf(info.get('tcpi_pacing_rate')!, info.get('tcpi_min_rtt')!),
     close: () => {},
   }
 }

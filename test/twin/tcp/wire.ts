@@ -39,6 +39,8 @@ export type Flow = {
   sent: number
   acked: number
   edge: number
+  /** Where each of its segments with text has begun. */
+  starts: Set<number>
   /** What its window is shifted by: as its SYN says, unless the peer's has no scale. */
   wscale: number
   isPeerScaled: boolean
@@ -64,6 +66,7 @@ export const makeFlow = (family: Flow['family'], id: number, peerIsn: number): F
   sent: 0,
   acked: 0,
   edge: 0,
+  starts: new Set(),
   wscale: 0,
   isPeerScaled: false,
   synSeq: null,
@@ -321,6 +324,7 @@ const tcpText = (flow: Flow, bytes: Uint8Array, at: number): string => {
     }
   } else if (tcp.ack(bytes, at) !== 0) words.push('ack not 0')
   noteSent(flow, flags, seq + len + counted(flags), win)
+  if (len > 0) flow.starts.add(seq)
   words.push(`win ${win}`)
   if (tcp.urgent(bytes, at) !== 0) words.push(`urg ${tcp.urgent(bytes, at)}`)
   const options = optionsText(flow, bytes, at + tcp.MIN_HEADER, at + header)

@@ -12,7 +12,9 @@ import {
   SO_TIMESTAMP,
   SO_TIMESTAMPNS,
   SOL_SOCKET,
+  UDP_SEGMENT,
 } from '../../../core/socket/socket-constants.ts'
+import { IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
 import type { AppMessageSocket } from '../../../workers/app/message-socket.ts'
 import { createNetwork } from '../../../workers/library/network.ts'
 import { virtualTime } from '../../../workers/library/time.ts'
@@ -42,7 +44,8 @@ describe('between hosts', () => {
     const b = await network.host('b', link(2))
     await network.wire([a, 'eth0'], [b, 'eth0'])
     await time.run(3000)
-    return { time, from: await a.message.createSocket(), to: await b.message.createSocket() }
+    const sockets = { from: await a.message.createSocket(), to: await b.message.createSocket() }
+    return { time, a, b, ...sockets }
   }
 
   test('who waits gets the message, and what it says of itself', async () => {
@@ -83,6 +86,28 @@ describe('between hosts', () => {
     const us = Number(told.readBigInt64LE(0)) * 1e6 + Number(told.readBigInt64LE(8)) / scale
     expect(us - DAY_US).toBeGreaterThan(sent - 1000)
     expect(us - DAY_US).toBeLessThan(come + 1000)
+  })
+  test.each([
+    ['whole by a device that cuts them', true, [2508]],
+    ['cut before a device that does not', false, [1008, 1008, 508]],
+  ])('many datagrams of one call go %s', async (_, cuts, lengths) => {
+    const { time, a, b, from, to } = await twoHosts()
+    const features = { 'tx-udp-segmentation': cuts }
+    const change = { type: 'ETHTOOL_MSG_FEATURES_SET', ifname: 'eth0', features } as const
+    expect((await a.control.request(change)).error).toBe(0)
+    const frames: number[] = []
+    const ear = b.raw.createSocket({ family: 'packet', type: 'dgram', protocol: 0x0800 })
+    ear.on('message', (bytes: Buffer) => frames.push(bytes.length - 20))
+    await to.bind('0.0.0.0', 53)
+    await from.setOption(IPPROTO_UDP, UDP_SEGMENT, 1000)
+    expect(
+      await from.sendmsg(new Uint8Array(2500), { to: { address: '10.0.0.2', port: 53 } })
+    ).toBe(2500)
+    await time.run(20)
+    expect(frames).toEqual(lengths)
+    // to who has not asked for UDP_GRO they are datagrams
+    for (const length of [1000, 1000, 500])
+      expect((await to.recvmsg(9000, MSG_DONTWAIT)).length).toBe(length)
   })
   test('an error of ICMP ends a wait, and is told in full by the error queue', async () => {
     const { time, from } = await twoHosts()

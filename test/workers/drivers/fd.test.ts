@@ -239,7 +239,8 @@ describe.each(WAYS)('receiving by %s', (way) => {
   test('without a buffer a frame waits in the device, the miss is counted, and the thread is told to rest', () => {
     const { skbs, rx, send, got, poll, close, stat } = receiver()
     const taken: number[] = []
-    for (let skb = skbs.alloc(1, 0); skb !== 0; skb = skbs.alloc(1, 0)) taken.push(skb)
+    for (const size of [1, LARGE_ROOM])
+      for (let skb = skbs.alloc(size, 0); skb !== 0; skb = skbs.alloc(size, 0)) taken.push(skb)
     send(pattern(60))
     expect(poll(4)).toBe(0)
     expect(stat(DevStat.rx_missed_errors)).toBe(1)

@@ -141,6 +141,7 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
     if (mss <= 0) return 0
     const scale = i32[sk + TP_RCV_WSCALE]
     let free = space(sk)
+    if (mayShrink(sk)) return shrunkWindow(sk, free, full, mss)
     if (free < full >> 1) {
       i32[sk + TP_QUICK] = 0
       if (mem.underPressure())
@@ -158,6 +159,21 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
     return mss === full && free > old + (full >> 1) ? free : old
   }
 
+  /** Only where windows are scaled, as what is offered has to be a multiple then (tcp_shrink_window). */
+  const mayShrink = (sk: number): boolean =>
+    i32[sysctl + Sysctl.tcp_shrink_window] !== 0 && i32[sk + TP_RCV_WSCALE] !== 0
+  /** What there is room for, and no more (shrink_window_allowed of __tcp_select_window). */
+  const shrunkWindow = (sk: number, room: number, full: number, mss: number): number => {
+    const unit = (1 << i32[sk + TP_RCV_WSCALE]) - 1
+    const free = Math.max(room, 0) & ~unit
+    if (free < full >> 1) {
+      i32[sk + TP_QUICK] = 0
+      if (mem.underPressure())
+        i32[sk + TP_RCV_SSTHRESH] = Math.min(i32[sk + TP_RCV_SSTHRESH], 4 * i32[sk + TP_ADVMSS])
+      if (free < fullSpace(sk) >> 4 || free < mss || free <= unit) return 0
+    }
+    return free > i32[sk + TP_RCV_SSTHRESH] ? (i32[sk + TP_RCV_SSTHRESH] + unit) & ~unit : free
+  }
   /** The window field of a segment about to go out, scaled; remembers what it promises. */
   const selectWindow = (sk: number): number => {
     // a request has no buffer yet: what its SYN-ACK has offered
@@ -167,7 +183,7 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
     const offered = receiveWindow(i32, sk)
     const scale = i32[sk + TP_RCV_WSCALE]
     let win = wantedWindow(sk)
-    if (win < offered) {
+    if (win < offered && !mayShrink(sk)) {
       // a window once offered is not taken back (RFC 9293 3.8.6)
       if (win === 0) f64[bank + Mib.TcpExtTCPWantZeroWindowAdv]++
       const unit = (1 << scale) - 1

@@ -173,6 +173,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   let ackedPackets = 0
   let retransAcked = false
   let seqRttUs = -1
+  /** Of what was sent last of it. */
+  let lastRttUs = -1
   /** Octets of it that a block had reported before. */
   let knownBytes = 0
   /** ACK_ORIG, when something sent once was acknowledged. */
@@ -208,19 +210,20 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     tsecr !== 0 &&
     (flags & CBF_EVER_RETRANS) !== 0 &&
     ((tsecr - i32[sk + TP_TS_OFFSET] - ((i32[skb + CB_TIME] / 1000) | 0)) | 0) < 0
-  /** Counts n acknowledged segments of an skb with these marks; whole: nothing of it is left. */
-  const ackSegments = (sk: number, skb: number, n: number, end: number): void => {
+  /** Counts n acknowledged segments of an skb with these marks, from `seq` to `end`. */
+  const ackSegments = (sk: number, skb: number, n: number, seq: number, end: number): void => {
     const flags = i32[skb + CB_FLAGS]
     if ((flags & CBF_RETRANS) !== 0) i32[sk + TP_RETRANS_OUT] -= n
     if ((flags & CBF_EVER_RETRANS) !== 0) retransAcked = true
     else if ((flags & CBF_SACKED) === 0) {
-      if (seqRttUs < 0) seqRttUs = (time[TIME_US] - i32[skb + CB_TIME]) | 0
-      if (((i32[skb + CB_SEQ] - reord) | 0) < 0) reord = i32[skb + CB_SEQ]
+      lastRttUs = (time[TIME_US] - i32[skb + CB_TIME]) | 0
+      if (seqRttUs < 0) seqRttUs = lastRttUs
+      if (((seq - reord) | 0) < 0) reord = seq
       if (((end - i32[sk + TP_HIGH_SEQ]) | 0) <= 0) origAcked = ACK_ORIG
     }
     if ((flags & CBF_SACKED) !== 0) {
       i32[sk + TP_SACKED_OUT] -= n
-      knownBytes += (end - i32[skb + CB_SEQ]) | 0
+      knownBytes += (end - seq) | 0
     } else if (isSack(sk)) {
       i32[sk + TP_DELIVERED] += n
       f64[bank + Mib.TcpExtTCPDelivered] += n
@@ -240,9 +243,10 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     ackedPackets = 0
     retransAcked = false
     seqRttUs = -1
+    lastRttUs = -1
     knownBytes = 0
     origAcked = 0
-    reord = i32[sk + TP_SND_UNA]
+    reord = i32[sk + TP_SND_NXT]
     const una = i32[sk + TP_SND_UNA]
     for (;;) {
       const skb = i32[sk + TP_WQ_HEAD]
@@ -251,7 +255,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
         ackPart(sk, skb, una)
         break
       }
-      ackSegments(sk, skb, pcount(skb), i32[skb + CB_END_SEQ])
+      ackSegments(sk, skb, pcount(skb), i32[skb + CB_SEQ], i32[skb + CB_END_SEQ])
       queue.remove(sk, skb)
     }
     if (ackedPackets === 0) return
@@ -266,15 +270,20 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   }
   /** A super-frame acknowledged in part loses its front. */
   const ackPart = (sk: number, skb: number, una: number): void => {
-    const acked = (una - i32[skb + CB_SEQ]) | 0
+    const seq = i32[skb + CB_SEQ]
+    const acked = (una - seq) | 0
     if (acked <= 0 || i32[skb + SKB_GSO_SEGS] <= 1) return
     const n = queue.trimHead(sk, skb, acked, mss.currentMss(sk))
-    if (n > 0) ackSegments(sk, skb, n, una)
+    if (n > 0) ackSegments(sk, skb, n, seq, una)
   }
 
-  /** One sample for the estimator: of what was never retransmitted (Karn), else by timestamp (RFC 7323 4). */
+  /**
+   * One sample for the estimator: of what was never retransmitted (Karn), else by timestamp (RFC 7323 4). The shortest round trip
+   * and the congestion control go by what was sent last of it (tcp_ack_update_rtt).
+   */
   const updateRtt = (sk: number, opts: Int32Array): void => {
     let sample = retransAcked ? -1 : seqRttUs
+    lastRtt = sacktagRtt >= 0 ? sacktag.lastSackRtt() : retransAcked ? -1 : lastRttUs
     if (sample < 0) sample = sacktagRtt
     if (
       sample < 0 &&
@@ -283,14 +292,16 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       opts[OPT_TSECR] !== 0
     ) {
       const ms = (time[TIME_MS] + i32[sk + TP_TS_OFFSET] - opts[OPT_TSECR]) | 0
-      if (ms >= 0 && ms < 0x100000) sample = Math.max(ms, 1) * 1000
+      if (ms >= 0 && ms < 0x100000) sample = lastRtt = Math.max(ms, 1) * 1000
     }
     if (sample < 0) return
-    updateMinRtt(i32, sk, sample)
+    updateMinRtt(i32, sk, lastRtt)
     rttEstimator(i32, sk, sample)
     setRto(i32, sk)
     i32[sk + TP_BACKOFF] = 0
   }
+  /** That of what the acknowledgement being processed says to have come, and was sent last; or -1. */
+  let lastRtt = -1
   let sacktagRtt = -1
 
   /** Nothing is in flight: the acknowledgement may answer a window probe. */
@@ -332,11 +343,10 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     i32[sk + TP_CA_STATE] === TCP_CA_OPEN
   /** The round trip of what was sent once alone (Karn), by the acknowledgement or by SACK. */
   const noteAcked = (sk: number, una: number): void => {
-    const rttUs = retransAcked ? -1 : seqRttUs >= 0 ? seqRttUs : sacktagRtt
-    sample[RS_RTT_US] = rttUs
+    sample[RS_RTT_US] = lastRtt
     sample[RS_IS_ACK_DELAYED] = isMaybeDelayed(sk, una) ? 1 : 0
     if (ackedPackets !== 0)
-      cong.ops(sk).pktsAcked?.(sk, ackedPackets, rttUs, sample[RS_PRIOR_IN_FLIGHT])
+      cong.ops(sk).pktsAcked?.(sk, ackedPackets, lastRtt, sample[RS_PRIOR_IN_FLIGHT])
   }
 
   /** RFC 3168: a mark is echoed for all that is delivered until we have answered; a SYN's ECE is of the handshake. */
@@ -474,8 +484,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       (flags & (SACK_NEW | SACK_DSACK | ACK_ECE)) !== 0 ||
       i32[sk + TP_CA_STATE] !== TCP_CA_OPEN
     const rexmit = isDubious ? recovery.fastretransAlert(sk, una, flags, tsecr) : REXMIT_NONE
-    // unless the alert has set the reordering timer
-    if (mayReset && !(isDubious && recovery.isReoArmed())) deps.xmitTimer.setXmitTimer(sk)
+    // unless the alert has set it, or the one of reordering
+    if (mayReset && !(isDubious && recovery.isTimerSet())) deps.xmitTimer.setXmitTimer(sk)
     delivered = (i32[sk + TP_DELIVERED] - delivered) | 0
     lost = (i32[sk + TP_LOST] - lost) | 0
     rate.rateGen(sk, delivered, lost)

@@ -20,6 +20,7 @@ import {
   CBF_EVER_RETRANS,
   CBF_LOST,
   CBF_SACKED,
+  ICSK_TIME_RETRANS,
   inCwndReduction,
   OPT_SACK,
   OPT_TIMESTAMPS,
@@ -53,6 +54,7 @@ import {
   TP_SND_NXT,
   TP_SND_SSTHRESH,
   TP_SND_UNA,
+  TP_SRTT_US,
   TP_TLP_HIGH_SEQ,
   TP_TLP_RETRANS,
   TP_TS_OFFSET,
@@ -98,6 +100,9 @@ type TcpRecoveryDeps = {
   cong: TcpCong
 }
 
+/** What was reported has so long to be acknowledged, ms. */
+const RENEGING_MIN_MS = 10
+
 export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
   const { i32, f64, bank, sysctl, queue, sacktag, cong, mss, mtup } = deps
   const rack = createTcpRack({ ...deps, markLost: sacktag.markLost })
@@ -108,11 +113,11 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
   let priorUna = 0
   /** The echoed timestamp of the acknowledgement being processed, 0 when it had none. */
   let tsecr = 0
-  /** The alert has set the reordering timer. */
-  let reoArmed = false
+  /** The alert has set a timer. */
+  let timerSet = false
   /** The acknowledgement being processed has ECE. */
   let echoesMark = false
-  const isReoArmed = (): boolean => reoArmed
+  const isTimerSet = (): boolean => timerSet
 
   const isSack = (sk: number): boolean => (i32[sk + TP_OPTS] & OPT_SACK) !== 0
   const anyRetransDone = (sk: number): boolean => {
@@ -350,7 +355,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
       return false
     }
     const before = i32[sk + TP_RETRANS_OUT]
-    if (rack.rackMarkLost(sk)) reoArmed = true
+    if (rack.rackMarkLost(sk)) timerSet = true
     return before > i32[sk + TP_RETRANS_OUT]
   }
 
@@ -417,16 +422,15 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     const dupack = (flags & (ACK_ADVANCED | ACK_NOT_DUP | SACK_DSACK)) === 0
     priorUna = una
     tsecr = echo
-    reoArmed = false
+    timerSet = false
     echoesMark = (flags & ACK_ECE) !== 0
     // a mark is no mistake: what it leads to is not undone
     if (echoesMark) i32[sk + TP_PRIOR_SSTHRESH] = 0
     if (i32[sk + TP_PACKETS_OUT] === 0) i32[sk + TP_SACKED_OUT] = 0
     const head = rtxHead(sk)
     if (advanced && head !== 0 && (i32[head + CB_FLAGS] & CBF_SACKED) !== 0) {
-      // RFC 2018 section 8: the receiver has thrown away what it had reported
-      enterLoss(sk)
-      return REXMIT_LOST
+      awaitSackedHead(sk)
+      return REXMIT_NONE
     }
     if (i32[sk + TP_CA_STATE] === TCP_CA_OPEN) i32[sk + TP_RETRANS_STAMP] = 0
     else if (leave(sk)) return REXMIT_NONE
@@ -442,6 +446,15 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
       default:
         return outOfOrder(sk, advanced, dupack)
     }
+  }
+  /**
+   * The head was reported, and is not acknowledged: the receiver has thrown it away (RFC 2018 section 8), unless what it says next
+   * puts that right. It has half a round trip (tcp_check_sack_reneging).
+   */
+  const awaitSackedHead = (sk: number): void => {
+    const half = Math.ceil((i32[sk + TP_SRTT_US] >> 4) / 1000)
+    deps.timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, Math.max(half, RENEGING_MIN_MS))
+    timerSet = true
   }
   const inRecovery = (sk: number, advanced: boolean, dupack: boolean): number => {
     if (!advanced) {
@@ -515,7 +528,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     enterCwr,
     simpleRetransmit,
     removeRenoSacks,
-    isReoArmed,
+    isTimerSet,
     reoTimeout,
     processTlpAck,
     giveUpFrto,

@@ -5,7 +5,7 @@
  */
 import { rtoMin } from '../sock/tcp-metrics.ts'
 import {
-  TCP_RTO_MAX,
+  rtoMax,
   TP_MDEV_MAX_US,
   TP_MDEV_US,
   TP_MIN_RTT_US,
@@ -67,7 +67,7 @@ const endOfRound = (i32: Int32Array, sk: number): void => {
 export const setRto = (i32: Int32Array, sk: number): void => {
   const us = (i32[sk + TP_SRTT_US] >> 3) + i32[sk + TP_RTTVAR_US]
   const ms = ((us + 999) / 1000) | 0
-  i32[sk + TP_RTO] = ms > TCP_RTO_MAX ? TCP_RTO_MAX : ms
+  i32[sk + TP_RTO] = Math.min(ms, rtoMax(i32, sk))
 }
 
 /** Keeps the smallest sample seen (ss: minrtt). */

@@ -9,7 +9,7 @@ import type { Time } from '../../../base/time.ts'
 import { TIME_US } from '../../../base/time.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
-import { SKB_LEN, SKB_NEXT } from '../../../skb/skb.ts'
+import { SKB_GSO_SIZE, SKB_LEN, SKB_NEXT } from '../../../skb/skb.ts'
 import { OPT_SACK_AT, OPT_SACK_COUNT, sackEnd, sackStart } from '../../../wire/tcp-options.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import {
@@ -58,6 +58,10 @@ export const SACK_ORIG = 4
 export const SACK_DSACK_TLP = 8
 
 const MAX_BLOCKS = 4
+// What match says.
+const MATCH_OUT = 0
+const MATCH_IN = 1
+const MATCH_END = -1
 
 export type TcpSacktag = ReturnType<typeof createTcpSacktag>
 type TcpSacktagDeps = {
@@ -79,11 +83,13 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
   // blocks in order of sequence: start, end
   const blocks = new Int32Array(MAX_BLOCKS * 2)
   let flags = 0
+  /** Round trips of the first and the last that were sent once and are reported now. */
   let rttUs = -1
+  let lastRttUs = -1
   /** Segments that are reported now for the first time, and their octets. */
   let delivered = 0
   let bytes = 0
-  /** The first segment that was sent once and is reported now, behind one that was before. */
+  /** The first segment that was sent once and is reported now, behind one that was before; or comes twice though sent again. */
   let late = 0
 
   /** The first block is a duplicate when it lies below the acknowledgement, or inside the second. */
@@ -117,33 +123,31 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     flags |= SACK_DSACK
     if (segs === 1 && i32[sk + TP_TLP_HIGH_SEQ] === end) flags |= SACK_DSACK_TLP
     else if (i32[sk + TP_REORD_SEEN] !== 0) i32[sk + TP_RACK_DSACK_SEEN] = 1
-    const marker = i32[sk + TP_UNDO_MARKER]
-    if (marker === 0 || ((end - marker) | 0) <= 0 || i32[sk + TP_UNDO_RETRANS] <= 0) return true
-    const isForgotten = ((end - una) | 0) <= 0
-    if (!isForgotten && !isValidDsack(sk, start, end)) return true
-    const again = isForgotten ? segs : sentAgain(sk, start, end)
-    i32[sk + TP_UNDO_RETRANS] = Math.max(0, i32[sk + TP_UNDO_RETRANS] - again)
+    // what is forgotten already is counted as it is said
+    if (((end - una) | 0) <= 0) noteUndone(sk, end, segs)
     return true
   }
-  /** Such a duplicate we may have sent: all of it above snd_una, or all below (tcp_is_sackblock_valid). */
-  const isValidDsack = (sk: number, start: number, end: number): boolean => {
-    if (((end - i32[sk + TP_SND_NXT]) | 0) > 0) return false
-    const una = i32[sk + TP_SND_UNA]
-    if (((start - una) | 0) > 0) return true
-    if (((end - una) | 0) > 0) return false
-    const isSince = ((start - i32[sk + TP_UNDO_MARKER]) | 0) >= 0
-    return isSince || ((start - end + i32[sk + TP_MAX_WINDOW]) | 0) >= 0
+  /** So many segments that were sent again have come twice: they were sent in vain. */
+  const noteUndone = (sk: number, end: number, segs: number): void => {
+    const marker = i32[sk + TP_UNDO_MARKER]
+    if (marker === 0 || ((end - marker) | 0) <= 0) return
+    i32[sk + TP_UNDO_RETRANS] = Math.max(0, i32[sk + TP_UNDO_RETRANS] - segs)
   }
-  /** Segments between the two that were sent again, and that the queue still has. */
-  const sentAgain = (sk: number, start: number, end: number): number => {
-    let segs = 0
-    const stop = i32[sk + TP_SEND_HEAD]
-    for (let skb = i32[sk + TP_WQ_HEAD]; skb !== 0 && skb !== stop; skb = i32[skb + SKB_NEXT]) {
-      if (((i32[skb + CB_END_SEQ] - end) | 0) > 0) break
-      const isIn = ((i32[skb + CB_SEQ] - start) | 0) >= 0
-      if (isIn && (i32[skb + CB_FLAGS] & CBF_EVER_RETRANS) !== 0) segs += pcount(skb)
-    }
-    return segs
+  /**
+   * What it reports we may have sent: all of it above snd_una, or, of a duplicate while that tells whether a recovery was in vain,
+   * all below (tcp_is_sackblock_valid).
+   */
+  const isValid = (sk: number, start: number, end: number, isDup: boolean): boolean => {
+    const next = i32[sk + TP_SND_NXT]
+    if (((end - next) | 0) > 0 || ((end - start) | 0) <= 0 || ((start - next) | 0) >= 0)
+      return false
+    const una = i32[sk + TP_SND_UNA]
+    // what begins at the acknowledgement would have been acknowledged
+    if (((start - una) | 0) > 0) return true
+    const marker = i32[sk + TP_UNDO_MARKER]
+    if (!isDup || marker === 0 || ((end - una) | 0) > 0) return false
+    if (((start - marker) | 0) >= 0) return true
+    return ((end - marker) | 0) > 0 && ((start - end + i32[sk + TP_MAX_WINDOW]) | 0) >= 0
   }
   /** What the last reports have said to have come. Those of an old acknowledgement are not asked for (tcp_ack). */
   const countDelivered = (sk: number): void => {
@@ -151,18 +155,19 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     f64[bank + Mib.TcpExtTCPDelivered] += delivered
   }
 
-  /** Blocks that speak of what is in flight, sorted; returns how many. */
-  const gather = (sk: number, opts: Int32Array, from: number): number => {
+  /** Which of `blocks` is the duplicate, or -1. */
+  let dupAt = -1
+  /** Blocks that speak of what is in flight, or was before this acknowledgement, sorted; returns how many. */
+  const gather = (sk: number, opts: Int32Array, una: number, isDup: boolean): number => {
     const at = opts[OPT_SACK_AT]
     const count = Math.min(opts[OPT_SACK_COUNT], MAX_BLOCKS)
-    const una = i32[sk + TP_SND_UNA]
     let n = 0
-    for (let b = from; b < count; b++) {
+    dupAt = -1
+    for (let b = 0; b < count; b++) {
       const start = sackStart(u8, at, b)
       const end = sackEnd(u8, at, b)
-      if (((end - start) | 0) <= 0 || ((end - i32[sk + TP_SND_NXT]) | 0) > 0) continue
-      // what begins at the acknowledgement would have been acknowledged
-      if (((start - una) | 0) <= 0) continue
+      const isIt = isDup && b === 0
+      if (!isValid(sk, start, end, isIt) || ((end - una) | 0) <= 0) continue
       let slot = n++
       for (; slot > 0 && ((blocks[slot * 2 - 2] - start) | 0) > 0; slot--) {
         blocks[slot * 2] = blocks[slot * 2 - 2]
@@ -170,6 +175,8 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
       }
       blocks[slot * 2] = start
       blocks[slot * 2 + 1] = end
+      if (isIt) dupAt = slot
+      else if (dupAt >= slot) dupAt++
     }
     return n
   }
@@ -182,6 +189,8 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     rackAdvance(sk, skb, old)
     rate.rateArrived(sk, skb)
     const end = i32[skb + CB_END_SEQ]
+    if ((old & CBF_EVER_RETRANS) === 0 && ((i32[skb + CB_SEQ] - highestSack(sk)) | 0) < 0)
+      noteLate(skb)
     if (i32[sk + TP_SACKED_OUT] === 0 || ((end - i32[sk + TP_FACK]) | 0) > 0)
       i32[sk + TP_FACK] = end
     if ((old & CBF_LOST) !== 0) {
@@ -193,9 +202,9 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
       }
     }
     if ((old & CBF_EVER_RETRANS) === 0) {
-      if (((i32[skb + CB_SEQ] - late) | 0) < 0) late = i32[skb + CB_SEQ]
       if (((end - i32[sk + TP_HIGH_SEQ]) | 0) <= 0) flags |= SACK_ORIG
-      rttUs = (time[TIME_US] - i32[skb + CB_TIME]) | 0
+      lastRttUs = (time[TIME_US] - i32[skb + CB_TIME]) | 0
+      if (rttUs < 0) rttUs = lastRttUs
     }
     i32[skb + CB_FLAGS] = next
     i32[sk + TP_SACKED_OUT] += n
@@ -224,23 +233,78 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
   const highestSack = (sk: number): number =>
     i32[sk + TP_SACKED_OUT] === 0 ? i32[sk + TP_SND_UNA] : i32[sk + TP_FACK]
 
-  /** Marks the part of `skb` that the block covers, splitting at segment boundaries; returns where to go on. */
-  const tagPart = (sk: number, skb: number, start: number, end: number): number => {
-    const size = mss.currentMss(sk)
+  const noteLate = (skb: number): void => {
+    if (((i32[skb + CB_SEQ] - late) | 0) < 0) late = i32[skb + CB_SEQ]
+  }
+
+  /** The skb that was asked for last, or the front of it that was cut off to tell. */
+  let front = 0
+  /**
+   * Does the block cover it? A super-frame is cut where one of its segments ends; MATCH_END says that the block ends within the
+   * first of them (tcp_match_skb_to_sack).
+   */
+  const match = (sk: number, skb: number, start: number, end: number): number => {
+    front = skb
     const seq = i32[skb + CB_SEQ]
-    const before = (start - seq) | 0
-    if (before > 0) {
-      const cut = before + ((size - (before % size)) % size)
-      if (cut >= i32[skb + SKB_LEN]) return i32[skb + SKB_NEXT]
-      return i32[(peel(sk, skb, cut, size) || skb) + SKB_NEXT]
+    const isBehind = ((seq - start) | 0) >= 0
+    if (isBehind && ((i32[skb + CB_END_SEQ] - end) | 0) <= 0) return MATCH_IN
+    if (pcount(skb) <= 1 || ((i32[skb + CB_END_SEQ] - start) | 0) <= 0) return MATCH_OUT
+    const size = i32[skb + SKB_GSO_SIZE] || mss.currentMss(sk)
+    const most = isBehind ? (end - seq) | 0 : (start - seq + size - 1) | 0
+    const cut = most - (most % size)
+    if (cut === 0) return MATCH_END
+    if (cut >= i32[skb + SKB_LEN]) return MATCH_OUT
+    const piece = peel(sk, skb, cut, size)
+    if (piece === 0) return MATCH_OUT
+    front = piece
+    return isBehind ? MATCH_IN : MATCH_OUT
+  }
+  /** A segment that a block covers, or its duplicate does (tcp_sacktag_one). */
+  const tagOne = (sk: number, skb: number, isDup: boolean): void => {
+    const isAgain = isDup && (i32[skb + CB_FLAGS] & CBF_EVER_RETRANS) !== 0
+    const end = i32[skb + CB_END_SEQ]
+    if (isAgain) {
+      noteUndone(sk, end, pcount(skb))
+      if ((i32[skb + CB_FLAGS] & CBF_SACKED) !== 0) noteLate(skb)
     }
-    const covered = (end - seq) | 0
-    const cut = covered - (covered % size)
-    if (cut <= 0) return i32[skb + SKB_NEXT]
-    const front = peel(sk, skb, cut, size)
-    if (front === 0) return i32[skb + SKB_NEXT]
-    if ((i32[front + CB_FLAGS] & CBF_SACKED) === 0) markSacked(sk, front)
-    return i32[front + SKB_NEXT]
+    // acknowledged by now, and about to go
+    if (((end - i32[sk + TP_SND_UNA]) | 0) <= 0) return
+    if ((i32[skb + CB_FLAGS] & CBF_SACKED) === 0) markSacked(sk, skb)
+    if (!isDup || (i32[skb + CB_FLAGS] & CBF_RETRANS) === 0) return
+    // both have come: nothing of it is under way
+    i32[skb + CB_FLAGS] &= ~CBF_RETRANS
+    i32[sk + TP_RETRANS_OUT] -= pcount(skb)
+  }
+  /** Tags what block `b` covers from `skb` on; where it has ended, or 0 (tcp_sacktag_walk). */
+  const walk = (sk: number, from: number, b: number): number => {
+    const stop = i32[sk + TP_SEND_HEAD]
+    let skb = from
+    while (skb !== 0 && skb !== stop) {
+      if (((i32[skb + CB_SEQ] - blocks[b * 2 + 1]) | 0) >= 0) return skb
+      let isDup = b === dupAt
+      let found = MATCH_OUT
+      front = skb
+      // the duplicate lies within this one
+      if (b + 1 === dupAt && ((i32[skb + CB_SEQ] - blocks[b * 2 + 3]) | 0) < 0) {
+        found = match(sk, skb, blocks[b * 2 + 2], blocks[b * 2 + 3])
+        isDup = found === MATCH_IN
+      }
+      if (found !== MATCH_IN) found = match(sk, front, blocks[b * 2], blocks[b * 2 + 1])
+      if (found === MATCH_END) return front
+      if (found === MATCH_IN) tagOne(sk, front, isDup)
+      skb = i32[front + SKB_NEXT]
+    }
+    return 0
+  }
+  /** The skb in which the sequence number lies, from `skb` on when that lies behind it; or 0 (tcp_sacktag_skip). */
+  const skip = (sk: number, skb: number, seq: number): number => {
+    if (skb !== 0 && ((i32[skb + CB_SEQ] - seq) | 0) > 0) return skb
+    const stop = i32[sk + TP_SEND_HEAD]
+    for (let at = i32[sk + TP_WQ_HEAD]; at !== 0 && at !== stop; at = i32[at + SKB_NEXT]) {
+      if (((seq - i32[at + CB_SEQ]) | 0) < 0) return 0
+      if (((seq - i32[at + CB_END_SEQ]) | 0) < 0) return at
+    }
+    return 0
   }
 
   /** Applies the blocks of an acknowledgement, before which all up to `una` was; returns SACK_* bits. */
@@ -251,29 +315,13 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     bytes = 0
     const dsack = isDsack(opts, ack) && takeDsack(sk, opts, ack, una)
     if (((ack - una + i32[sk + TP_MAX_WINDOW]) | 0) < 0) return 0
-    const n = gather(sk, opts, dsack ? 1 : 0)
+    const n = gather(sk, opts, una, dsack)
     if (n === 0) return flags
-    const highest = highestSack(sk)
-    late = highest
-    const stop = i32[sk + TP_SEND_HEAD]
-    let b = 0
-    let skb = i32[sk + TP_WQ_HEAD]
-    while (skb !== 0 && skb !== stop) {
-      const seq = i32[skb + CB_SEQ]
-      while (b < n && ((seq - blocks[b * 2 + 1]) | 0) >= 0) b++
-      if (b === n) break
-      const start = blocks[b * 2]
-      const end = blocks[b * 2 + 1]
-      const last = i32[skb + CB_END_SEQ]
-      if (((last - start) | 0) <= 0 || (i32[skb + CB_FLAGS] & CBF_SACKED) !== 0) {
-        skb = i32[skb + SKB_NEXT]
-      } else if (((seq - start) | 0) >= 0 && ((last - end) | 0) <= 0) {
-        markSacked(sk, skb)
-        skb = i32[skb + SKB_NEXT]
-      } else skb = tagPart(sk, skb, start, end)
-    }
+    late = i32[sk + TP_SND_NXT]
+    let skb = 0
+    for (let b = 0; b < n; b++) skb = walk(sk, skip(sk, skb, blocks[b * 2]), b)
     const isOfTimeout = i32[sk + TP_CA_STATE] === TCP_CA_LOSS && i32[sk + TP_UNDO_MARKER] === 0
-    if (late !== highest && !isOfTimeout) noteReordering(sk, late, Mib.TcpExtTCPSACKReorder)
+    if (!isOfTimeout) noteReordering(sk, late, Mib.TcpExtTCPSACKReorder)
     return flags
   }
 
@@ -301,6 +349,7 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     markLost(sk, front === 0 ? head : front)
   }
   const sackRtt = (): number => rttUs
+  const lastSackRtt = (): number => lastRttUs
   const sackBytes = (): number => bytes
 
   return {
@@ -311,6 +360,7 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     noteReordering,
     highestSack,
     sackRtt,
+    lastSackRtt,
     sackBytes,
   }
 }

@@ -76,7 +76,10 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
   /** The MSS of a path (dst_metric_advmss). */
   const pathMss = (sk: number): number => {
     const path = i32[sk + SK_MTU] - ipHeaderLen(sk) - TCP_HEADER
-    return Math.min(path, tcpMetric(i32, sk, RTAX_ADVMSS) || path)
+    const least = i32[sysctl + afOps(i32[sk + SK_FAMILY]).minAdvMss]
+    return tcpMetric(i32, sk, RTAX_ADVMSS) === 0
+      ? Math.max(path, least)
+      : Math.min(path, tcpMetric(i32, sk, RTAX_ADVMSS))
   }
   /** The SYN goes again, or crosses one: the path may have become narrower since it went (tcp_advertise_mss). */
   const narrowAdvmss = (sk: number): void => {

@@ -12,8 +12,8 @@ import {
   CB_SEQ,
   ICSK_TIME_PROBE0,
   TCP_RESOURCE_PROBE_INTERVAL,
-  TCP_RTO_MAX,
   TCP_RTO_MIN,
+  rtoMax,
   TP_BACKOFF,
   TP_PACKETS_OUT,
   TP_PROBES_OUT,
@@ -102,7 +102,7 @@ export const createTcpProbe0 = (deps: TcpProbe0Deps) => {
   const probe0When = (sk: number): number => {
     const base = Math.max(i32[sk + TP_RTO], TCP_RTO_MIN)
     const backoff = Math.min(i32[sk + TP_BACKOFF], 16)
-    return Math.min(base * 2 ** backoff, TCP_RTO_MAX)
+    return Math.min(base * 2 ** backoff, rtoMax(i32, sk))
   }
 
   return { sendProbe0, probe0When, clampProbe0 }

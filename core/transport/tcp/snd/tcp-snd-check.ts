@@ -3,6 +3,7 @@
  * later; and what it makes of the send buffer, whose writer may wait. Called last for each segment, on the worker.
  * Linux: tcp_data_snd_check, tcp_ack_snd_check, tcp_send_delayed_ack, tcp_check_space; RFC 9293 3.8.6.3, RFC 1122.
  */
+import { rtoMin } from '../sock/tcp-metrics.ts'
 import { RTAX_QUICKACK } from '../../../shm/dst-metrics.ts'
 import { tcpMetric } from '../sock/tcp-metrics.ts'
 import type { Time } from '../../../base/time.ts'
@@ -83,7 +84,9 @@ export const createTcpSndCheck = (deps: TcpSndCheckDeps) => {
       if (srtt !== 0) most = Math.min(most, Math.max((srtt / 8000) | 0, TCP_DELACK_MIN))
       ato = Math.min(ato, most)
     }
-    let deadline = (now + Math.max(1, Math.min(ato, TCP_DELACK_MAX))) | 0
+    // none waits as long as a timeout of the peer's that is like ours (tcp_delack_max)
+    const longest = Math.min(TCP_DELACK_MAX, Math.max(rtoMin(i32, sk), 2) - 1)
+    let deadline = (now + Math.max(1, Math.min(ato, longest))) | 0
     if ((i32[sk + TP_ACK_PENDING] & ACK_TIMER) !== 0) {
       const old = i32[sk + TP_DELACK_TIMEOUT]
       if (((old - now - (ato >> 2)) | 0) <= 0) {

@@ -4,6 +4,7 @@
  * segment was sent (RFC 6298 section 5). Called as data is sent and acknowledged, on the worker.
  * Linux: tcp_schedule_loss_probe(), tcp_rearm_rto(), tcp_set_xmit_timer().
  */
+import { rtoMin } from '../sock/tcp-metrics.ts'
 import type { Time } from '../../../base/time.ts'
 import { TIME_US } from '../../../base/time.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
@@ -15,7 +16,6 @@ import {
   OPT_SACK,
   TCP_CA_CWR,
   TCP_CA_OPEN,
-  TCP_RTO_MIN,
   TCP_TIMEOUT_INIT,
   TCP_TIMEOUT_MIN,
   TP_CA_STATE,
@@ -72,7 +72,7 @@ export const createTcpXmitTimer = ({ i32, sysctl, time, queue, timers }: TcpXmit
   const probeTimeout = (sk: number): number => {
     const srtt = i32[sk + TP_SRTT_US]
     if (srtt === 0) return TCP_TIMEOUT_INIT
-    const more = i32[sk + TP_PACKETS_OUT] === 1 ? TCP_RTO_MIN : TCP_TIMEOUT_MIN
+    const more = i32[sk + TP_PACKETS_OUT] === 1 ? rtoMin(i32, sk) : TCP_TIMEOUT_MIN
     return Math.ceil((srtt >> 2) / 1000) + more
   }
   /** `anew`: the retransmission timer would begin now. False when no probe is to be sent. */

@@ -15,12 +15,13 @@ import { SK_DST } from '../../../socket/sock.ts'
 import {
   TCP_INFINITE_SSTHRESH,
   TCP_INIT_CWND,
-  TCP_RTO_MAX,
   TCP_RTO_MIN,
+  rtoMax,
   TCP_TIMEOUT_FALLBACK,
   TP_MDEV_MAX_US,
   TP_MDEV_US,
   TP_RTO,
+  TP_RTO_MIN,
   TP_RTTVAR_US,
   TP_SRTT_US,
 } from './tcp-sock.ts'
@@ -36,7 +37,7 @@ export const initCwnd = (i32: Int32Array, sk: number): number =>
 export const rtoMin = (i32: Int32Array, sk: number): number =>
   dstMetricLocked(i32, i32[sk + SK_DST], RTAX_RTO_MIN)
     ? tcpMetric(i32, sk, RTAX_RTO_MIN)
-    : TCP_RTO_MIN
+    : i32[sk + TP_RTO_MIN] || TCP_RTO_MIN
 
 export const initSsthresh = (i32: Int32Array, sk: number): number =>
   tcpMetric(i32, sk, RTAX_SSTHRESH) || TCP_INFINITE_SSTHRESH
@@ -52,7 +53,7 @@ export const initRto = (i32: Int32Array, sk: number): void => {
     return
   }
   const ms = rtt >> 3
-  i32[sk + TP_RTO] = Math.min(TCP_RTO_MAX, ms + Math.max(2 * ms, rtoMin(i32, sk)))
+  i32[sk + TP_RTO] = Math.min(rtoMax(i32, sk), ms + Math.max(2 * ms, rtoMin(i32, sk)))
 }
 const fallBack = (i32: Int32Array, sk: number): void => {
   i32[sk + TP_RTO] = TCP_TIMEOUT_FALLBACK

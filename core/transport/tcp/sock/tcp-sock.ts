@@ -310,6 +310,9 @@ export const TP_MIN_HOPCOUNT = TP + 315
 export const TP_MD5 = TP + 316
 /** When the closed window was first probed (ms); 0 is not. */
 export const TP_PROBES_TSTAMP = TP + 317
+/** The least and the most of its timeout, ms: the sysctls' when it was made, or TCP_RTO_MIN_US's and TCP_RTO_MAX_MS's. */
+export const TP_RTO_MIN = TP + 323
+export const TP_RTO_MAX = TP + 324
 /** TCP_DEFER_ACCEPT: retransmissions of the SYN-ACK for which text is waited; request: its ACK has come meanwhile. */
 export const TP_DEFER_ACCEPT = TP + 318
 export const TP_REQ_ACKED = TP + 319
@@ -485,6 +488,7 @@ export const CB_TSKEY = SKB_CB + 8
 export const TCP_RTO_MIN = 200
 /** When the SYN was lost: nothing is known of the path. */
 export const TCP_TIMEOUT_FALLBACK = 3000
+/** What tcp_rto_max_ms may have at most. */
 export const TCP_RTO_MAX = 120_000
 /** No timer that waits for the network waits for less. */
 export const TCP_TIMEOUT_MIN = 2
@@ -593,4 +597,11 @@ export const keepaliveTime = (i32: Int32Array, sysctl: number, sk: number): numb
 export const finTime = (i32: Int32Array, sysctl: number, sk: number): number => {
   const own = i32[sk + TP_LINGER2]
   return (own > 0 ? own : i32[sysctl + Sysctl.tcp_fin_timeout]) * 1000
+}
+/** tcp_rto_max(): the most of a timeout, ms. */
+export const rtoMax = (i32: Int32Array, sk: number): number => i32[sk + TP_RTO_MAX] || TCP_RTO_MAX
+/** A new socket's bounds; what is counted in is a millisecond, and part of one is one (usecs_to_jiffies). */
+export const initRtoBounds = (i32: Int32Array, sysctl: number, sk: number): void => {
+  i32[sk + TP_RTO_MIN] = Math.ceil(i32[sysctl + Sysctl.tcp_rto_min_us] / 1000)
+  i32[sk + TP_RTO_MAX] = i32[sysctl + Sysctl.tcp_rto_max_ms]
 }

@@ -77,6 +77,10 @@ import {
   TCP_MIN_MSS,
   TCP_MSS_DEFAULT,
   TCP_RTO_MAX,
+  TCP_RTO_MIN,
+  TCP_TIMEOUT_MIN,
+  TP_RTO_MAX,
+  TP_RTO_MIN,
   TCP_TIMEOUT_INIT,
   TP_ACK_PENDING,
   TP_DEFER_ACCEPT,
@@ -120,6 +124,8 @@ const TCP_LINGER2 = 8
 const TCP_WINDOW_CLAMP = 10
 const TCP_REPAIR = 19
 const TCP_ULP = 31
+const TCP_RTO_MAX_MS = 44
+const TCP_RTO_MIN_US = 45
 
 /** MAX_TCP_WINDOW */
 const MAX_MSS = 32767
@@ -351,6 +357,10 @@ export const createTcpSockopt = ({
         return quickack(sk, value)
       case TCP_USER_TIMEOUT:
         return range(sk, TP_USER_TIMEOUT, value, 0, 0x7fffffff)
+      case TCP_RTO_MAX_MS:
+        return range(sk, TP_RTO_MAX, value, 1000, TCP_RTO_MAX)
+      case TCP_RTO_MIN_US:
+        return range(sk, TP_RTO_MIN, Math.ceil(value / 1000), TCP_TIMEOUT_MIN, TCP_RTO_MIN)
       case TCP_FASTOPEN:
         if (value < 0 || !isIdle(sk)) return -Errno.EINVAL
         i32[sk + TP_FO_MAX_QLEN] = Math.min(value, i32[sysctl + Sysctl.somaxconn])
@@ -453,6 +463,10 @@ export const createTcpSockopt = ({
         return i32[sk + TP_NOTSENT_LOWAT] >>> 0
       case TCP_USER_TIMEOUT:
         return i32[sk + TP_USER_TIMEOUT]
+      case TCP_RTO_MAX_MS:
+        return i32[sk + TP_RTO_MAX]
+      case TCP_RTO_MIN_US:
+        return i32[sk + TP_RTO_MIN] * 1000
       default:
         return -Errno.ENOPROTOOPT
     }

@@ -55,8 +55,8 @@ import {
   TCP_CA_LOSS,
   TCP_CA_RECOVERY,
   TCP_RESOURCE_PROBE_INTERVAL,
-  TCP_RTO_MAX,
   TCP_RTO_MIN,
+  rtoMax,
   TCP_TIMEOUT_INIT,
   TCP_TIMEWAIT_LEN,
   TP_ACK_PENDING,
@@ -141,14 +141,15 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
   }
 
   /** How long `boundary` retransmissions take when the first comes after `rtoBase` ms (tcp_model_timeout). */
-  const modelTimeout = (boundary: number, rtoBase: number): number => {
-    const linear = Math.floor(Math.log2(TCP_RTO_MAX / rtoBase))
+  const modelTimeout = (sk: number, boundary: number, rtoBase: number): number => {
+    const most = rtoMax(i32, sk)
+    const linear = Math.floor(Math.log2(most / rtoBase))
     if (boundary <= linear) return (2 ** (boundary + 1) - 1) * rtoBase
-    return (2 ** (linear + 1) - 1) * rtoBase + (boundary - linear) * TCP_RTO_MAX
+    return (2 ** (linear + 1) - 1) * rtoBase + (boundary - linear) * most
   }
   const timedOut = (sk: number, boundary: number, timeoutMs: number): boolean => {
     if (i32[sk + TP_RETRANSMITS] === 0) return false
-    const limit = timeoutMs !== 0 ? timeoutMs : modelTimeout(boundary, TCP_RTO_MIN)
+    const limit = timeoutMs !== 0 ? timeoutMs : modelTimeout(sk, boundary, TCP_RTO_MIN)
     return ((time[TIME_MS] - i32[sk + TP_RETRANS_STAMP] - limit) | 0) >= 0
   }
   /** Tries left for a connection whose application has gone. */
@@ -181,7 +182,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
       if (timedOut(sk, i32[sysctl + Sysctl.tcp_retries1], 0)) mtup.suspectBlackHole(sk)
       let retries = i32[sysctl + Sysctl.tcp_retries2]
       if (life.isDead(sk)) {
-        const alive = i32[sk + TP_RTO] < TCP_RTO_MAX
+        const alive = i32[sk + TP_RTO] < rtoMax(i32, sk)
         retries = orphanRetries(sk, alive)
         if (outOfResources(sk, alive || !timedOut(sk, retries, 0))) return true
       }
@@ -209,7 +210,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
       i32[sk + TP_RETRANSMITS] <= i32[sysctl + Sysctl.tcp_syn_linear_timeouts]
     if (!isLinear) {
       i32[sk + TP_BACKOFF]++
-      i32[sk + TP_RTO] = Math.min(i32[sk + TP_RTO] * 2, TCP_RTO_MAX)
+      i32[sk + TP_RTO] = Math.min(i32[sk + TP_RTO] * 2, rtoMax(i32, sk))
     }
     timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, clampRto(sk))
   }
@@ -231,7 +232,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     const sent = ++i32[sk + TP_RETRANSMITS]
     synack.retransmitSynAck(sk)
     if (i32[sk + TP_RETRANS_STAMP] === 0) i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
-    const delay = Math.min(TCP_TIMEOUT_INIT * 2 ** sent, TCP_RTO_MAX)
+    const delay = Math.min(TCP_TIMEOUT_INIT * 2 ** sent, rtoMax(i32, sk))
     timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, delay)
   }
 
@@ -241,7 +242,8 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     const since = i32[sk + TP_RETRANS_STAMP]
     const stuck = since === 0 ? 0 : (time[TIME_MS] - since) | 0
     if (user !== 0 && stuck > user) return true
-    const most = user === 0 ? 2 * TCP_RTO_MAX : Math.min(2 * TCP_RTO_MAX, user)
+    const twice = 2 * rtoMax(i32, sk)
+    const most = user === 0 ? twice : Math.min(twice, user)
     return ((time[TIME_MS] - i32[sk + TP_RCV_TSTAMP]) | 0) > most && stuck > most
   }
 
@@ -296,7 +298,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
       return
     }
     if (life.isDead(sk)) {
-      const alive = probe0.probe0When(sk) < TCP_RTO_MAX
+      const alive = probe0.probe0When(sk) < rtoMax(i32, sk)
       most = orphanRetries(sk, alive)
       if (!alive && i32[sk + TP_BACKOFF] >= most) {
         giveUp(sk)

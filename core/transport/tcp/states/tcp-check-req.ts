@@ -21,7 +21,7 @@ import {
   CB_SEQ,
   ICSK_TIME_RETRANS,
   OPT_TIMESTAMPS,
-  TCP_RTO_MAX,
+  rtoMax,
   TCP_TIMEOUT_INIT,
   TP_DEFER_ACCEPT,
   TP_MAX_WINDOW,
@@ -100,7 +100,7 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
     armTimer(req)
   }
   const armTimer = (req: number): void => {
-    const timeout = Math.min(TCP_TIMEOUT_INIT * 2 ** i32[req + TP_RETRANSMITS], TCP_RTO_MAX)
+    const timeout = Math.min(TCP_TIMEOUT_INIT * 2 ** i32[req + TP_RETRANSMITS], rtoMax(i32, req))
     timers.resetXmitTimer(req, ICSK_TIME_RETRANS, timeout)
   }
   const embryonicReset = (req: number, skb: number, flags: number): void => {

@@ -108,6 +108,8 @@ import {
   TP_PACKETS_OUT,
   TP_RETRANS_STAMP,
   TP_RTO,
+  TP_RTO_MAX,
+  TP_RTO_MIN,
   TP_SEND_HEAD,
   TP_SND_CWND,
   TP_SND_SSTHRESH,
@@ -167,6 +169,8 @@ const USER_WORDS = [
   TP_TSFLAGS,
   TP_TSKEY,
   TP_ZCKEY,
+  TP_RTO_MIN,
+  TP_RTO_MAX,
 ]
 
 type TcpConnectDeps = {

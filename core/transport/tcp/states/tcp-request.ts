@@ -122,6 +122,8 @@ import {
   TP_LRCVTIME,
   TP_PINGPONG,
   TP_SYN_RETRIES,
+  TP_RTO_MIN,
+  TP_RTO_MAX,
 } from '../sock/tcp-sock.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
 import type { TcpRouting } from './tcp-connect.ts'
@@ -162,6 +164,8 @@ const INHERITED_LATE = [
   TP_NOTSENT_LOWAT,
   TP_PACING,
   TP_MAX_PACING_RATE,
+  TP_RTO_MIN,
+  TP_RTO_MAX,
 ]
 const INHERITED_FLAGS =
   SOCK_KEEPOPEN |

@@ -16,6 +16,7 @@ import {
   CB_END_SEQ,
   CB_SEQ,
   OPT_TIMESTAMPS,
+  TP_BACKOFF,
   TP_OPTS,
   TP_LSNDTIME,
   TP_RCV_NXT,
@@ -73,6 +74,7 @@ export const createTcpSynack = ({ arena, bank, time, transmit }: TcpSynackDeps) 
     updateMinRtt(i32, sk, us)
     rttEstimator(i32, sk, us)
     setRto(i32, sk)
+    i32[sk + TP_BACKOFF] = 0
   }
 
   return { sendSynAck, retransmitSynAck, inWindow, mayAnswer, sampleRtt, sampleStamp }

@@ -1,11 +1,12 @@
 /**
  * A segment for a connection in TIME_WAIT, or in FIN_WAIT2 after its application has gone: acknowledge what is
  * repeated, end early on a RST, give way to a new connection. The rows are in tcp-lifecycle.ts.
- * Linux: tcp_timewait_state_process; RFC 9293 3.10.7.4, RFC 6191, RFC 1337 (a RST is not ignored by default).
+ * Linux: tcp_timewait_state_process; RFC 9293 3.10.7.4, RFC 6191, RFC 1337 (tcp_rfc1337: a RST is not ignored by default).
  */
 import type { Time } from '../../../base/time.ts'
 import { TIME_MS } from '../../../base/time.ts'
 import { Mib } from '../../../shm/counters.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
 import type { ConsumeFn } from '../../../skb/drop.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
 import { SKB_TRANSPORT } from '../../../skb/skb.ts'
@@ -36,6 +37,7 @@ import { isWithin } from './tcp-synack.ts'
 
 type TcpTimewaitDeps = {
   i32: Int32Array
+  sysctl: number
   f64: Float64Array
   bank: number
   time: Time
@@ -51,7 +53,8 @@ type TcpTimewaitDeps = {
 export type TcpTimewait = ReturnType<typeof createTcpTimewait>
 
 export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
-  const { i32, f64, bank, time, drop, consume, life, timers, transmit, md5, sendReset } = deps
+  const { i32, sysctl, f64, bank, time, drop, consume, life, timers, transmit, md5, sendReset } =
+    deps
   const { options: opts, parseOptions, pawsRejects, storeTsRecent } = deps.paws
 
   const restart = (sk: number): void => timers.resetKeepaliveTimer(sk, TCP_TIMEWAIT_LEN)
@@ -120,11 +123,12 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
     }
     const empty = seq === i32[skb + CB_END_SEQ]
     if (!paws && seq === next && (empty || (flags & TCP_RST) !== 0)) {
-      if ((flags & TCP_RST) !== 0) {
+      const isReset = (flags & TCP_RST) !== 0
+      if (isReset && i32[sysctl + Sysctl.tcp_rfc1337] === 0) {
         killed(sk, skb)
         return true
       }
-      restart(sk)
+      if (!isReset) restart(sk)
       if (stamped) storeTsRecent(sk)
       consume(skb)
       return true

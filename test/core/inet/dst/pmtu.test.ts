@@ -10,6 +10,9 @@ import {
 } from '../../../../core/base/flowi.ts'
 import { copyAddr, familyOf } from '../../../../core/base/family.ts'
 import { createTime, setTime } from '../../../../core/base/time.ts'
+import { createArena } from '../../../../core/shm/arena.ts'
+import { SMALL_ARENA } from '../../../../core/shm/layout.ts'
+import { setSysctlDefaults, Sysctl } from '../../../../core/shm/sysctl.ts'
 import { createPmtu } from '../../../../core/inet/dst/pmtu.ts'
 
 const FOUR = Int32Array.of(0, 0, 0xffff, 0x0a000209)
@@ -22,7 +25,13 @@ const setUp = (routeMtu = 1500) => {
   setTime(time, nowUs)
   const told: number[] = []
   const route = { mtu: routeMtu, error: 0 }
+  const arena = createArena(SMALL_ARENA)
+  setSysctlDefaults(arena)
+  const set = (index: number, value: number): void => {
+    arena.i32[arena.layout.sysctl + index] = value
+  }
   const pmtu = createPmtu({
+    arena,
     time,
     random: () => 7,
     routeOutput: (fl) => {
@@ -40,7 +49,7 @@ const setUp = (routeMtu = 1500) => {
     return { mtu: fl[FL_MTU], locked: fl[FL_MTU_LOCKED] === 1, ends: fl[FL_MTU_EXPIRES] !== 0 }
   }
   const pass = (us: number): void => setTime(time, (nowUs += us))
-  return { ...pmtu, lookup, pass, told, route }
+  return { ...pmtu, lookup, pass, told, route, set }
 }
 
 describe('a path MTU', () => {
@@ -100,6 +109,21 @@ describe('a path MTU', () => {
     expect(lookup(FOUR).locked).toBe(true)
     pass(1 * MINUTES)
     expect(lookup(FOUR)).toEqual({ mtu: 1500, locked: false, ends: false })
+  })
+  test('has its bounds from route.min_pmtu and route.mtu_expires, each family its own', () => {
+    const { updatePmtu, lookup, pass, set } = setUp()
+    set(Sysctl.route_min_pmtu, 1000)
+    set(Sysctl.route_mtu_expires, 60)
+    updatePmtu(0, FOUR, 0, 900)
+    updatePmtu(0, SIX, 0, 1300)
+    expect(lookup(FOUR)).toEqual({ mtu: 1000, locked: true, ends: true })
+    pass(60_000_000)
+    expect(lookup(FOUR)).toEqual({ mtu: 1500, locked: false, ends: false })
+    expect(lookup(SIX).mtu).toBe(1300)
+    set(Sysctl.route6_mtu_expires, 1)
+    updatePmtu(0, SIX, 0, 1280)
+    pass(1_000_000)
+    expect(lookup(SIX).mtu).toBe(1500)
   })
   test("is never more than the route's", () => {
     const { updatePmtu, lookup, route } = setUp(500)

@@ -4,6 +4,7 @@ import type { Half } from '../play.ts'
 import type { Step } from '../script.ts'
 import type { Draw, Peer } from './draw.ts'
 import { errorStep } from './errors.ts'
+import { lossStep } from './losses.ts'
 import { malformedStep } from './malformed.ts'
 import { optionStep } from './sockopts.ts'
 import { urgentStep } from './urgent.ts'
@@ -21,6 +22,7 @@ export const KINDS: Record<string, Kind> = {
   options: { share: 20, steps: 25, step: optionStep },
   errors: { share: 12, steps: 30, step: errorStep },
   windows: { share: 10, steps: 40, step: windowStep },
+  losses: { share: 10, steps: 60, step: lossStep },
   malformed: { share: 8, steps: 30, step: malformedStep },
   urgent: { share: 8, steps: 35, step: urgentStep },
 }
