@@ -300,7 +300,8 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
   const skip = (sk: number, skb: number, seq: number): number => {
     if (skb !== 0 && ((i32[skb + CB_SEQ] - seq) | 0) > 0) return skb
     const stop = i32[sk + TP_SEND_HEAD]
-    for (let at = i32[sk + TP_WQ_HEAD]; at !== 0 && at !== stop; at = i32[at + SKB_NEXT]) {
+    // blocks are in order: what lies before the one before has been looked at
+    for (let at = skb || i32[sk + TP_WQ_HEAD]; at !== 0 && at !== stop; at = i32[at + SKB_NEXT]) {
       if (((seq - i32[at + CB_SEQ]) | 0) < 0) return 0
       if (((seq - i32[at + CB_END_SEQ]) | 0) < 0) return at
     }
