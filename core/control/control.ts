@@ -3,6 +3,7 @@
  * what it changed and answers when every worker works with it; tells watchers. The control thread's only entrance;
  * text/control.ts is how people and programs speak to it. Linux: net/netlink/af_netlink.c, rtnetlink.c.
  */
+import type { Allocate } from '../inet/fib/fib-writer.ts'
 import { createTime, setTime } from '../base/time.ts'
 import { SOFT_KINDS } from '../dev/kinds/kinds.ts'
 import type { LinkKind } from '../dev/kinds/link-kind.ts'
@@ -60,6 +61,8 @@ import { type Changes, createTransactions, type Reads, type SlowChanges } from '
 export type ControlDeps = {
   /** A fresh arena: control sets up all that is control's in it. */
   arena: Arena
+  /** Memory of control's own for tables that are mostly empty: zero, and what is not written takes none. */
+  allocate?: Allocate
   /** Microseconds of the workers' clock. */
   nowUs: () => number
   /** Wakes a thread that sleeps. */
@@ -112,6 +115,7 @@ export const createControl = (deps: ControlDeps) => {
   let journal: { event: 'new' | 'del'; route: RibRoute }[] | null = null
   const tables = createTables({
     arena,
+    allocate: deps.allocate,
     retire,
     reclaim,
     ipi,

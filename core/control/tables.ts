@@ -2,6 +2,7 @@
  * The tables that control writes and stacks read: routes with their next hops, interface addresses with the routes
  * they bring, and what routers advertise of both. Control thread; who fills tables without a control plane (tests, benches) makes them here too.
  */
+import type { Allocate } from '../inet/fib/fib-writer.ts'
 import { familyOf } from '../base/family.ts'
 import { byFamily } from '../inet/af-ops.ts'
 import { createFibRulesWriter } from '../inet/fib/fib-rules-writer.ts'
@@ -34,6 +35,7 @@ const solicitedNode = byFamily<(words: Words) => Int32Array | null>(
 type TablesDeps = Pick<Publisher, 'retire' | 'reclaim'> &
   Partial<Pick<Links, 'ifindexOf'>> & {
     arena: Arena
+    allocate?: Allocate | undefined
     onRoute: RibEvents
     onAddress: (event: 'new' | 'del', at: Ifaddr) => void
     /** Who has addresses that end has a clock. */
@@ -45,6 +47,7 @@ type TablesDeps = Pick<Publisher, 'retire' | 'reclaim'> &
 export const createTables = (deps: TablesDeps) => {
   const {
     arena,
+    allocate,
     retire,
     reclaim,
     onRoute,
@@ -60,7 +63,8 @@ export const createTables = (deps: TablesDeps) => {
     fibRules.tableMoved(...moved)
     followVrfs(...moved)
   }
-  const fib = createFibWriter({ arena, retire, reclaim, onTable, ...createLinkdown(arena) })
+  const linkdown = createLinkdown(arena)
+  const fib = createFibWriter({ arena, allocate, retire, reclaim, onTable, ...linkdown })
   fib.addNet(INIT_NET)
   fibRules.addNet(INIT_NET)
   const nexthops = createNexthops({ arena, retire, reclaim })

@@ -2,7 +2,7 @@
  * All prefixes of one family's tables, on control: which row each leads to, which of a table have the same length, in the order of
  * their arrival, and so what lies under a prefix that goes. Rows of words in one array, found by linear hashing (Litwin,
  * 1980), which grows by one bucket at a time: no change waits for a table to be made anew, and memory follows the
- * number of prefixes (what has not been written yet takes none).
+ * number of prefixes (what has not been written yet takes none, where `allocate` is as workers/daemon.ts has it).
  */
 import type { Words } from '../../wire/text.ts'
 
@@ -26,13 +26,18 @@ const LENGTHS = 129
 type FibCursor = { at: number; plen: number; table: number }
 
 /** `keyWords` last words of an address tell one from another. */
-export const createFibPrefixes = (keyWords: 1 | 4, capacity: number, tables: number) => {
+export const createFibPrefixes = (
+  keyWords: 1 | 4,
+  capacity: number,
+  tables: number,
+  allocate: (bytes: number) => ArrayBuffer
+) => {
   const size = KEY + keyWords
   const from = 4 - keyWords
-  const rows = new Int32Array((capacity + 1) * size)
+  const rows = new Int32Array(allocate((capacity + 1) * size * 4))
   let used = 0
   let free = 0
-  const heads = new Int32Array(capacity + 2)
+  const heads = new Int32Array(allocate((capacity + 2) * 4))
   /** Buckets in use; `half` is the power of two that is at most that many. */
   let buckets = 1
   let half = 1

@@ -28,8 +28,12 @@ import { type OnTable, createFibTables, fibRoot } from './fib-tables.ts'
 import type { Linkdown } from './linkdown.ts'
 import type { Publisher } from '../../control/publish.ts'
 
+/** Bytes that are zero. */
+export type Allocate = (bytes: number) => ArrayBuffer
 type FibWriterDeps = {
   arena: Arena
+  /** Memory of its own for as much as there may ever be, mostly not written. */
+  allocate?: Allocate | undefined
   /** A table has come, or goes. */
   onTable?: OnTable | undefined
 } & Partial<Linkdown> &
@@ -59,8 +63,6 @@ const PREFIXES_A_PAGE = 16
 const MOST_PAGES = 6
 /** A node with so few prefixes is made a bucket, if they all show. */
 const FEW = 4
-/** Pages that there is room for at first. */
-const FIRST_PAGES = 64
 /** Place of a link among the values of a bucket: before all prefixes, which come by length. */
 const LINK_RANK = -1
 
@@ -76,29 +78,21 @@ const holds = ({ key, value }: Listed, other: number): boolean =>
 export const createFibWriter = (deps: FibWriterDeps) => {
   const { arena, retire, reclaim, onTable } = deps
   const { firstUsable = (_, row) => row, isAsked = () => false } = deps
+  const { allocate = (bytes) => new ArrayBuffer(bytes) } = deps
   const { i32, layout } = arena
   const { fibRoots, fibNodes } = layout
   const { fibTables, fibNodes: pages } = layout.config
   const rootWords = fibTables * FIB_ROOT_WORDS
-  const pool = createFibPool(arena, retire, (used) => growLens(used))
+  const pool = createFibPool(arena, retire)
   const { nameOf, blockOf } = pool
-  /**
-   * Length of the prefix that each word comes from: roots, then what of the pool has been used. Room for all of it at once was
-   * 34 MB, which the runtime at some starts fills with zeros, so that they are taken.
-   */
-  let lens = new Uint8Array(rootWords + FIRST_PAGES * FIB_NODE_WORDS)
-  const growLens = (used: number): void => {
-    if (rootWords + used * FIB_NODE_WORDS <= lens.length) return
-    const more = new Uint8Array(rootWords + Math.min(pages, used * 2) * FIB_NODE_WORDS)
-    more.set(lens)
-    lens = more
-  }
+  /** Length of the prefix that each word comes from: roots, then the pool. */
+  const lens = new Uint8Array(allocate(rootWords + pages * FIB_NODE_WORDS))
   /** Prefixes in each node. */
   const users = new Int32Array(pages)
   const map = createFibTables(arena, retire, onTable)
   const prefixesOf = byFamily(
-    createFibPrefixes(1, pages * PREFIXES_A_PAGE, fibTables),
-    createFibPrefixes(4, pages * PREFIXES_A_PAGE, fibTables)
+    createFibPrefixes(1, pages * PREFIXES_A_PAGE, fibTables, allocate),
+    createFibPrefixes(4, pages * PREFIXES_A_PAGE, fibTables, allocate)
   )
 
   /** Of rows that one may not go by: by which one may instead, or 0. All prefixes of a row are seen alike. */
