@@ -11,6 +11,7 @@ import type { Flowi } from '../base/flowi.ts'
 import {
   createFlowi,
   FL_DADDR,
+  FL_DPORT,
   FL_FAMILY,
   FL_HASH,
   FL_IIF,
@@ -311,6 +312,8 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     const trafficClass = ipv6.trafficClass(u8, i32[skb + SKB_NETWORK])
     if (isAnyAddr(received, FL_SADDR)) return consume(skb)
     aimBack(received[FL_IIF], trafficClass)
+    // a type stands where others have ports, for hashes and rules (struct flowi_uli)
+    fl[FL_DPORT] = icmpv6.ICMPV6_ECHO_REPLY << 8
     // which of our addresses answers depends on the link
     if (isAnyAddr(fl, FL_SADDR)) fl[FL_OIF] = received[FL_IIF]
     if (routeOutput(fl) !== 0) return consume(skb)

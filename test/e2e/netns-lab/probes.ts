@@ -45,16 +45,21 @@ const KINDS6 = [
 ]
 export type Sent = { words: string; source: string }
 
-/** What is sent to each address, from an address of its own. */
-export const probesTo = (addresses: readonly string[], family: Family): Sent[] =>
+const sentTo = (addresses: readonly string[], kinds: readonly string[], family: Family): Sent[] =>
   addresses
     .flatMap((address) =>
-      (family === IPV6 ? KINDS6 : KINDS4).map((kind) => {
+      kinds.map((kind) => {
         const [, what, rest] = /^(ping|\w+ \d+)(.*)/.exec(kind)!
         return `${what} ${address}${rest}`
       })
     )
     .map((words, k) => ({ words, source: family.source(k + 1) }))
+/** What is sent to each address, from an address of its own. */
+export const probesTo = (addresses: readonly string[], family: Family): Sent[] =>
+  sentTo(addresses, family === IPV6 ? KINDS6 : KINDS4, family)
+/** The first piece of a packet that never comes whole: who waits for it says so when time is up. */
+export const piecesTo = (addresses: readonly string[], family: Family): Sent[] =>
+  sentTo(addresses, [family === IPV6 ? 'ping ext 44 header 0000000100004242' : 'ping mf'], family)
 
 /** Where a packet goes, as octets. */
 const destinationOf = (packet: Uint8Array): string =>

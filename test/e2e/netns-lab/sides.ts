@@ -10,6 +10,8 @@ import { DEFAULT, inside } from './draw.ts'
 
 /** Neighbours that do not answer are given up after three times that. */
 export const RETRANS_MS = 100
+/** Pieces of packets are waited for so long. */
+export const PIECES_S = 1
 /**
  * What every net is told, here and there: to forward, to keep nothing back, to have its addresses at once, to believe what it
  * is told of nearer ways, and to choose among several next hops by the same hash.
@@ -22,8 +24,10 @@ const SYSCTLS = {
   'net.ipv4.conf.all.accept_redirects': 1,
   'net.ipv4.conf.default.accept_redirects': 1,
   'net.ipv4.fib_multipath_hash_seed': 42,
+  'net.ipv4.ipfrag_time': PIECES_S,
   'net.ipv6.conf.all.forwarding': 1,
   'net.ipv6.icmp.ratelimit': 0,
+  'net.ipv6.ip6frag_time': PIECES_S,
   'net.ipv6.conf.default.accept_dad': 0,
   'net.ipv6.auto_flowlabels': 0,
 }
@@ -40,6 +44,10 @@ const KERNEL_SYSCTLS = {
   'net.ipv6.conf.all.disable_ipv6': 0,
   'net.ipv6.conf.default.disable_ipv6': 0,
 }
+const policyOf = (policy: number): Record<string, number> => ({
+  'net.ipv4.fib_multipath_hash_policy': policy,
+  'net.ipv6.fib_multipath_hash_policy': policy,
+})
 /** The kernel has the time of retransmissions by device. */
 export const quickly = (name: string, dev: string): string[] =>
   ['arp_cache', 'ndisc_cache'].map(
@@ -48,8 +56,8 @@ export const quickly = (name: string, dev: string): string[] =>
 
 export type Side = {
   run: (lines: readonly string[]) => Promise<string[]>
-  /** What a net is told that is new, or was there from the start. */
-  tell: (name: string) => Promise<void>
+  /** What a net is told that is new, or was there from the start, and by what it tells flows apart (fib_multipath_hash_policy). */
+  tell: (name: string, policy: number) => Promise<void>
 }
 
 const END = '@'
@@ -62,9 +70,11 @@ export const kernelSide = (root: Namespace): Side => {
       .slice(0, -1)
       .map((said) => said.trim())
   }
-  const tell = async (name: string): Promise<void> => {
+  const tell = async (name: string, policy: number): Promise<void> => {
     const where = name === DEFAULT ? '' : `ip netns exec ${name} `
-    const words = Object.entries({ ...KERNEL_SYSCTLS, ...SYSCTLS }).map((one) => one.join('='))
+    const words = Object.entries({ ...KERNEL_SYSCTLS, ...SYSCTLS, ...policyOf(policy) }).map(
+      (one) => one.join('=')
+    )
     const [said] = await runLines([`${where}sysctl -q -w ${words.join(' ')}`])
     if (said !== '') throw new Error(said)
   }
@@ -90,9 +100,13 @@ export const softnetSide = (daemon: Daemon): Side => {
     // it says what to do as well
     return said.replace(/ \([\w.]+: .*\)$/m, '').trim()
   }
-  const tell = async (name: string): Promise<void> => {
+  const tell = async (name: string, policy: number): Promise<void> => {
     const path = name === DEFAULT ? '/v1' : `/v1/netns/${name}`
-    for (const [key, value] of Object.entries({ ...SYSCTLS, ...SOFTNET_SYSCTLS }))
+    for (const [key, value] of Object.entries({
+      ...SYSCTLS,
+      ...SOFTNET_SYSCTLS,
+      ...policyOf(policy),
+    }))
       await daemon.must('PUT', `${path}/sysctl/${key}`, { value })
   }
   return {

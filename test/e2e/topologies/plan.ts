@@ -10,7 +10,7 @@
 //   a wait 150                                so many milliseconds
 //
 // Packets are `ping`, `udp PORT`, `tcp PORT` or `proto NUMBER`, with: from ADDRESS, ttl N, tos N, size N (of the whole packet),
-// df, dev NAME, options HEX, and of IPv6 ext NUMBER header HEX, an extension header.
+// df, mf (a first piece), dev NAME, options HEX, and of IPv6 ext NUMBER header HEX, an extension header.
 
 export type Plan = {
   title: string

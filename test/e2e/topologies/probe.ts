@@ -30,13 +30,13 @@ const readWords = ([kind = '', ...rest]: readonly string[]) => {
     const at = rest.indexOf(name)
     return at < 0 ? undefined : rest[at + 1]
   }
-  return { kind, number, daddr, value, df: rest.includes('df') }
+  return { kind, number, daddr, value, df: rest.includes('df'), mf: rest.includes('mf') }
 }
 
 const ports = (dport: number) => ({ sport: OURS, dport })
 
 const probe4 = (words: readonly string[], own: string, seq: number): Uint8Array => {
-  const { kind, number, daddr, value, df } = readWords(words)
+  const { kind, number, daddr, value, df, mf } = readWords(words)
   const options = [...Buffer.from(value('options') ?? '', 'hex')]
   while (options.length % 4 !== 0) options.push(0)
   const fields = {
@@ -45,7 +45,7 @@ const probe4 = (words: readonly string[], own: string, seq: number): Uint8Array 
     ttl: Number(value('ttl') ?? 64),
     tos: Number(value('tos') ?? 0),
     id: OURS,
-    flags: df ? ipv4.IP_DF : 0,
+    flags: (df ? ipv4.IP_DF : 0) | (mf ? ipv4.IP_MF : 0),
     options,
   }
   const room = Number(value('size') ?? 84) - ipv4.MIN_HEADER - options.length - 8

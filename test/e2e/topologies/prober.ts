@@ -1,7 +1,7 @@
 // What speaks and listens in a namespace of the kernel's: it sends packets as they are, by the kernel's routes and neighbours,
 // and keeps what arrives.
 
-import { addressOf, block, check, libc } from '../../../workers/os/libc.ts'
+import { addressOf, type Block, block, check, libc, putAddress } from '../../../workers/os/libc.ts'
 import { parseAddr } from '../../../core/wire/text.ts'
 import { isChatter, type Probe } from './probe.ts'
 
@@ -47,6 +47,22 @@ const sockaddr = (daddr: string) => {
   return address
 }
 
+const iov = block(16)
+const message = block(56)
+/**
+ * Not by a socket that is connected: the kernel would give its packets a hash of the socket's own (sk_set_txhash), by which its routers
+ * choose among next hops.
+ */
+const sendTo = (fd: number, address: Block, packet: Uint8Array): number => {
+  putAddress(iov.view, 0, addressOf(packet))
+  putAddress(iov.view, 8, packet.length)
+  putAddress(message.view, 0, address.at)
+  message.view.setUint32(8, address.bytes.length, true)
+  putAddress(message.view, 16, iov.at)
+  putAddress(message.view, 24, 1)
+  return libc.sendmsg(fd, message.at, 0)
+}
+
 /** `enter` makes the namespace this thread's; of its devices the one with that number is listened on, 0: all. */
 export const createProber = (enter: () => void, ifindex = 0) => {
   enter()
@@ -66,8 +82,7 @@ export const createProber = (enter: () => void, ifindex = 0) => {
           'SO_BINDTODEVICE'
         )
       }
-      check(libc.connect(fd, address.at, address.bytes.length), `connect ${daddr}`)
-      check(libc.send(fd, addressOf(packet), packet.length, 0), `send to ${daddr}`)
+      check(sendTo(fd, address, packet), `send to ${daddr}`)
     } finally {
       libc.close(fd)
     }

@@ -14,6 +14,7 @@ import {
   FL_SADDR,
   FL_SPORT,
 } from '../../../../core/base/flowi.ts'
+import { createFlowHash } from '../../../../core/inet/fib/flow-hash.ts'
 import { upperBounds } from '../../../../core/inet/fib/multipath.ts'
 import type { NexthopObjectSpec } from '../../../../core/control/text/messages.ts'
 import { Sysctl } from '../../../../core/shm/sysctl.ts'
@@ -21,7 +22,13 @@ import { IPPROTO_FRAGMENT, IPPROTO_UDP } from '../../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../../core/wire/ipv4.ts'
 import { parseAddr } from '../../../../core/wire/text.ts'
 import { icmpFrame, ipFrame, ipPacket, udpDatagram } from '../../../../sim/net/packets.ts'
-import { fragmentHeader, ip6Frame, ip6Packet, udpDatagram6 } from '../../../../sim/net/packets6.ts'
+import {
+  fragmentHeader,
+  icmpv6Frame,
+  ip6Frame,
+  ip6Packet,
+  udpDatagram6,
+} from '../../../../sim/net/packets6.ts'
 import { createRouter, createRouter6, toRouter } from '../../../../sim/net/path-host.ts'
 import { makeControl } from '../../../support/control-plane.ts'
 import { seeded } from '../../../support/random.ts'
@@ -601,4 +608,28 @@ describe.each([0, 1])('what is said of a packet, by policy %i', (policy) => {
       expect(path.isAllReturned()).toBe(true)
     }
   )
+})
+
+test('an ICMPv6 reply has its type where others have ports (struct flowi_uli)', () => {
+  const path = createRouter6()
+  path.addDevice(4)
+  path.addAddress(4, '2001:db8:4::1/64')
+  const hops = [3, 4].map((dev) => ({ dev, via: `2001:db8:${dev}::9` }))
+  for (const { dev, via } of hops) path.setNeigh(dev, via, `02:00:00:00:0${dev}:09`)
+  path.setSysctl(Sysctl.fib_multipath_hash_policy6, 1)
+  path.addRoute('2001:db8:9::/48', 0, { hops })
+  const { ofFlow } = createFlowHash(path.arena)
+  for (let k = 1; k <= 48; k++) {
+    const fields = { saddr: `2001:db8:9::${k}`, daddr: '2001:db8:2::1' }
+    path.sent.length = 0
+    path.receive(icmpv6Frame(toRouter, fields, 128, 0, k), 2)
+    const fl = createFlowi()
+    fl[FL_FAMILY] = 10
+    fl.set(parseAddr(fields.daddr)!.words, FL_SADDR)
+    fl.set(parseAddr(fields.saddr)!.words, FL_DADDR)
+    fl[FL_PROTO] = 58
+    fl[FL_DPORT] = 129 << 8
+    expect([k, path.sent[0]!.dev]).toEqual([k, ofFlow(fl) >>> 1 < 2 ** 30 ? 3 : 4])
+  }
+  expect(path.isAllReturned()).toBe(true)
 })
