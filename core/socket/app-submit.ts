@@ -81,15 +81,20 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
     const flags = word(at, E_ARG1)
     const length = control.take(skb, word(at, E_CONTROL))
     if (length < 0) return length
-    const error = length === 0 ? 0 : sockets.beginControl(sk, control.words, length)
+    const error = length === 0 ? 0 : beginControl(at, sk, length)
     const result = error || sendTo(at, sk, skb, flags)
     sockets.endControl()
     return result
   }
+  const isToPeer = (at: number): boolean => word(at, E_ARG2) !== 0
+  const beginControl = (at: number, sk: number, length: number): number =>
+    isToPeer(at)
+      ? sockets.beginControl(sk, control.words, length)
+      : sockets.beginControl(sk, control.words, length, addressOf(at), 0)
   const sendTo = (at: number, sk: number, skb: number, flags: number): number =>
-    word(at, E_ARG2) === 0
-      ? sendto(at, sk, skb, flags)
-      : sockets.sendmsg(sk, word(skb, SKB_DATA), word(skb, SKB_LEN), flags)
+    isToPeer(at)
+      ? sockets.sendmsg(sk, word(skb, SKB_DATA), word(skb, SKB_LEN), flags)
+      : sendto(at, sk, skb, flags)
   /** Of a record whose skb is used at once. */
   const carried = (at: number, op: number, sk: number, skb: number): number => {
     if (op === AppOp.SENDTO) return sendto(at, sk, skb, 0)

@@ -5,7 +5,7 @@
  */
 import * as bytes from '../base/bytes.ts'
 import { Errno } from '../base/errno.ts'
-import { AF_INET, clearAddr, isAnyAddr, V4_MAPPED } from '../base/family.ts'
+import { AF_INET, clearAddr, isAnyAddr, isV4Mapped, V4_MAPPED } from '../base/family.ts'
 import { RTN_LOCAL } from '../base/flowi.ts'
 import type { AddrType } from '../inet/addr/addr-type.ts'
 import { NO_HOPS } from '../inet/inet-constants.ts'
@@ -52,9 +52,24 @@ export const createIpcm = ({ arena, addrType }: IpcmDeps) => {
   const words = new Int32Array(IPCM_WORDS)
 
   const clear = (): void => void words.fill(0)
-  /** Reads the control messages of a call, `end` words that are laid out as socket/cmsg.ts has them: 0, or -errno. */
-  const read = (sk: number, control: Int32Array, end: number): number => {
+  /** The call is to an address of IPv4, by whatever socket. */
+  let isTo4 = false
+  /**
+   * Reads the control messages of a call to (address, at): `end` words that are laid out as socket/cmsg.ts has them. 0, or
+   * -errno.
+   */
+  const read = (
+    sk: number,
+    control: Int32Array,
+    end: number,
+    address: Int32Array,
+    at: number
+  ): number => {
     clear()
+    isTo4 = i32[sk + SK_FAMILY] === AF_INET || isV4Mapped(address, at)
+    return readAll(sk, control, end)
+  }
+  const readAll = (sk: number, control: Int32Array, end: number): number => {
     words[IPCM_SET] = 1
     for (let at = 0; at + CMSG_HEADER <= end; ) {
       const length = control[at + 2]
@@ -72,9 +87,19 @@ export const createIpcm = ({ arena, addrType }: IpcmDeps) => {
     if (level === IPPROTO_UDP && isUdp(sk)) return readUdp(type, control[data], length)
     // a stream's segments are no one message's (tcp_sendmsg_locked: sock_cmsg_send alone)
     if (i32[sk + SK_TYPE] === SOCK_STREAM) return 0
-    const is4 = i32[sk + SK_FAMILY] === AF_INET
-    if (level === IPPROTO_IP) return is4 ? readIp(type, control, data, length) : 0
-    return level === IPPROTO_IPV6 && !is4 ? readIpv6(sk, type, control, data, length) : 0
+    if (level === IPPROTO_IP) return isTo4 ? readIp(type, control, data, length) : 0
+    if (level !== IPPROTO_IPV6 || i32[sk + SK_FAMILY] === AF_INET) return 0
+    if (!isTo4) return readIpv6(sk, type, control, data, length)
+    return type === IPV6_PKTINFO ? readMapped(control, data, length) : 0
+  }
+  /** Of a socket of IPv6 that sends by IPv4 this one is heeded (ip_cmsg_send, allow_ipv6). */
+  const readMapped = (control: Int32Array, data: number, length: number): number => {
+    if (length !== IN6_PKTINFO) return -EINVAL
+    const octets = octetsOf(control)
+    for (let w = 0; w < 4; w++) words[IPCM_SADDR + w] = bytes.i32(octets, (data + w) << 2)
+    if (!isV4Mapped(words, IPCM_SADDR)) return -EINVAL
+    words[IPCM_OIF] = control[data + 4]
+    return 0
   }
   const readSocket = (type: number, control: Int32Array, data: number, length: number): number => {
     if (type !== SO_MARK || length !== 4) return -EINVAL

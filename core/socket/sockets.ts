@@ -199,11 +199,16 @@ export const createSockets = (deps: SocketsDeps) => {
   }
 
   /**
-   * The call that sends next has control messages, `length` words laid out as `control` has them, which `endControl` takes back:
-   * 0, or -errno.
+   * The call that sends next, to (address, at), by itself to the peer, has control messages: `length` words laid out as
+   * `control` has them, which `endControl` takes back. 0, or -errno.
    */
-  const beginControl = (sk: number, messages: Int32Array, length: number): number =>
-    ipcm.read(sk, messages, length)
+  const beginControl = (
+    sk: number,
+    messages: Int32Array,
+    length: number,
+    address = i32,
+    at = sk + SK_DADDR
+  ): number => ipcm.read(sk, messages, length, address, at)
   const sendmsg = (sk: number, from: number, len: number, flags: number): number => {
     const proto = protoOf(sk)
     return proto.sendmsg === undefined ? -EOPNOTSUPP : proto.sendmsg(sk, from, len, flags)

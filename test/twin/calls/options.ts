@@ -519,8 +519,76 @@ const errors = (af: number, lo: string, room: number): Program[] => {
   ]
 }
 
+/** 127.0.0.9, as in6_pktinfo has it. */
+const MAPPED = '00000000000000000000ffff7f000009'
 /** What IPv6 alone has. */
 const six = (lo: string, room: number): Program[] => [
+  {
+    name: 'what goes with IPv4 by a socket of IPv6',
+    rows: [
+      ['socket', 'to', 2, DGRAM, 0],
+      ['bind', 'to', '127.0.0.1', 7112],
+      ...[8, 12, 13].map((name): Row => ['setsockopt', 'to', IP, name, 1]),
+      ['socket', 'd', 10, DGRAM, 0],
+      ...(
+        [
+          [],
+          [[IP, 2, '09000000']],
+          [[IP, 2, '00010000']],
+          [[IP, 1, '28000000']],
+          [[IP, 99, '28000000']],
+          [[IP, 8, '00000000' + '7f000009' + '00000000']],
+          [[IPV6, 50, `${MAPPED}00000000`]],
+          [[IPV6, 50, `${MAPPED}01000000`]],
+          [[IPV6, 50, `${'0'.repeat(31)}100000000`]],
+          [[IPV6, 50, '00']],
+          [[IPV6, 52, '09000000']],
+          ...['00000000', 'ffffffff', 'feffffff', '00010000', '09'].map((n): Control[] => [
+            [IPV6, 52, n],
+          ]),
+          [[IPV6, 67, '28000000']],
+          ...['00000000', 'ffffffff', 'feffffff', '00010000', '28'].map((n): Control[] => [
+            [IPV6, 67, n],
+          ]),
+          [[IPV6, 62, '01000000']],
+          [[IPV6, 62, '07000000']],
+          [[IPV6, 99, '28000000']],
+          [[IPV6, 50, `${MAPPED}4d000000`]],
+          [[IPV6, 50, `${'0'.repeat(20)}ffffc633640100000000`]],
+          [[UDP, 103, '0400']],
+        ] as Control[][]
+      ).flatMap((control): Row[] => [
+        ['sendcmsg', 'd', 5, '::ffff:127.0.0.1', 7112, ...control],
+        ['recvcmsg', 'to', 90],
+        ['recvcmsg', 'to', 90],
+      ]),
+      ['socket', 's', 10, DGRAM, 0],
+      ['bind', 's', '::1', 7113],
+      ...[49, 51, 66].map((name): Row => ['setsockopt', 's', IPV6, name, 1]),
+      ...(
+        [
+          [[IP, 2, '09000000']],
+          [[IP, 99, '09000000']],
+          [[IPV6, 50, `${MAPPED}00000000`]],
+          [[IPV6, 52, '09000000']],
+        ] as Control[][]
+      ).flatMap((control): Row[] => [
+        ['sendcmsg', 'd', 5, '::1', 7113, ...control],
+        ['recvcmsg', 's', 90],
+      ]),
+      // what comes by IPv4 is told in IPv6's words, and in IPv4's where that was asked for
+      ['socket', 'b', 10, DGRAM, 0],
+      ['bind', 'b', '::', 7114],
+      ...[49, 51, 66].map((name): Row => ['setsockopt', 'b', IPV6, name, 1]),
+      ['sendto', 'd', 5, '::ffff:127.0.0.1', 7114],
+      ['recvcmsg', 'b', 90],
+      ...[8, 12, 13, 20].map((name): Row => ['setsockopt', 'b', IP, name, 1]),
+      ['sendto', 'd', 5, '::ffff:127.0.0.1', 7114],
+      ['recvcmsg', 'b', 90],
+      ['sendto', 'd', 5, '::1', 7114],
+      ['recvcmsg', 'b', 90],
+    ],
+  },
   {
     name: 'what is not to be cut, and what is cut smaller',
     rows: [

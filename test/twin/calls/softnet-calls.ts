@@ -132,7 +132,7 @@ export const createSoftnetCalls = async (): Promise<Side> => {
         fill(family)
         const told = control(messages)
         const result =
-          sockets.beginControl(sk, told, told.length) ||
+          sockets.beginControl(sk, told, told.length, ...words(address)) ||
           sockets.sendto(sk, page, octets, ...words(address), port)
         sockets.endControl()
         return result
