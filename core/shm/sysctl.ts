@@ -256,6 +256,8 @@ const TABLE = {
   /** Segments out of order that are no loss without SACK, at first and at most. */
   tcp_reordering: number('net.ipv4.tcp_reordering', 3, 1, 127),
   tcp_max_reordering: number('net.ipv4.tcp_max_reordering', 300, 1, 65535),
+  /** Connections that come in have the mark of their SYN, where their listener has none (inet_request_mark). */
+  tcp_fwmark_accept: onOff('net.ipv4.tcp_fwmark_accept', 0),
   /** Connections that come in have the TOS of their SYN. */
   tcp_reflect_tos: onOff('net.ipv4.tcp_reflect_tos', 0),
   /**

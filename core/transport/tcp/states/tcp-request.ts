@@ -20,7 +20,7 @@ import type { Arena } from '../../../shm/arena.ts'
 import type { Slab } from '../../../shm/slab.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import { Drop } from '../../../skb/drop.ts'
-import { SKB_HASH, SKB_NETWORK, SKB_TRANSPORT } from '../../../skb/skb.ts'
+import { SKB_HASH, SKB_MARK, SKB_NETWORK, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import {
   SK_BOUND_DEV,
   SK_CREATED,
@@ -303,6 +303,8 @@ export const createTcpRequest = (deps: TcpRequestDeps) => {
       return 0
     }
     inherit(listener, req)
+    if (i32[req + SK_MARK] === 0 && i32[sysctl + Sysctl.tcp_fwmark_accept] !== 0)
+      i32[req + SK_MARK] = i32[skb + SKB_MARK]
     setAddresses(req, fl)
     i32[req + SK_CREATED] = time[TIME_US]
     i32[req + SK_RXHASH] = i32[skb + SKB_HASH]
