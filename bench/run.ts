@@ -21,12 +21,13 @@ import type { Steering } from './support/networks.ts'
 import { runDriver } from './tap/driver.ts'
 import { runTapForward } from './tap/forward.ts'
 import { runLatency } from './tap/latency.ts'
+import { runStream } from './tap/stream.ts'
 import { runTcp } from './tap/tcp.ts'
 
 /** Where the parts that need namespaces write their results: they are a process of its own. */
 const RESULTS = 'SOFTNET_BENCH_RESULTS'
 
-const USAGE = `Usage: softnet bench [ forward | memory | driver | tap | tcp | fib | latency | scale ]... [ OPTIONS ]
+const USAGE = `Usage: softnet bench [ forward | memory | driver | stream | tap | tcp | fib | latency | scale ]... [ OPTIONS ]
    --workers 1,2  --steering rps,multiqueue   shapes of softnet
    --seconds N    --rounds N                  of each measurement, and how often
    --rate N       packets a second of the paced load of "tap"
@@ -63,11 +64,12 @@ const readArgs = () => {
 const { values, positionals } = readArgs()
 
 /** Parts that run as root of fresh namespaces. */
-const INSIDE = ['driver', 'tap', 'tcp', 'latency']
+const INSIDE = ['driver', 'stream', 'tap', 'tcp', 'latency']
 const PARTS: Record<string, string[]> = {
-  forward: ['memory', 'driver', 'tap'],
+  forward: ['memory', 'driver', 'stream', 'tap'],
   memory: ['memory'],
   driver: ['driver'],
+  stream: ['stream'],
   tap: ['tap'],
   tcp: ['tcp'],
   fib: ['fib'],
@@ -138,6 +140,7 @@ const runInside = async (): Promise<Partial<Results>> => {
 }
 const inside = async (): Promise<Partial<Results>> => ({
   ...(parts.has('driver') && { driver: runDriver() }),
+  ...(parts.has('stream') && { stream: runStream() }),
   ...(parts.has('tap') && { tap: await runTapForward(shapes) }),
   ...(parts.has('tcp') && { tcp: await runTcp(shapes) }),
   ...(parts.has('latency') && { latency: await runLatency(shapes) }),

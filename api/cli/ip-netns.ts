@@ -1,9 +1,10 @@
-/** `ip netns`: list, list-id, add, delete, exec. iproute2: ip/ipnetns.c. */
+/** `ip netns`: list, list-id, add, delete, exec, and what is in ip-netns-pids.ts. iproute2: ip/ipnetns.c. */
 import type { NetnsItem } from '../endpoints/deps.ts'
 import { getItems, printJson, printLines, Refused, segment, send, UsageError } from './cli.ts'
 import type { Cli } from './cli.ts'
 import type { IpObject, IpOptions } from './ip-object.ts'
 import { exec } from './exec.ts'
+import { attach, identify, pids, setId } from './ip-netns-pids.ts'
 import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ip netns [ list ]
@@ -11,17 +12,36 @@ const HELP = `Usage: softnet ip netns [ list ]
        softnet ip netns list-id [ nsid NSID ]
        softnet ip netns add NAME
        softnet ip netns delete NAME
+       softnet ip netns identify [ PID ]
+       softnet ip netns pids NAME
        softnet ip netns exec NAME COMMAND ...
 `
-const VERBS = ['list', 'show', 'lst', 'list-id', 'help', 'add', 'delete', 'exec'] as const
+const VERBS = [
+  'list',
+  'show',
+  'lst',
+  'list-id',
+  'help',
+  'add',
+  'set',
+  'delete',
+  'identify',
+  'pids',
+  'exec',
+  'attach',
+] as const
 
-const nameOf = (words: Words): string => {
+const nextName = (words: Words): string => {
   if (words.isEmpty()) throw new UsageError('No netns name specified')
   const name = words.next()
-  if (!words.isEmpty()) throw garbage(words.next(), 'name')
   // names of files: in a path they would be others (invalid_name)
   if (name === '' || name === '.' || name === '..' || name.includes('/'))
     throw new Refused(`Invalid netns name "${name}"`)
+  return name
+}
+const nameOf = (words: Words): string => {
+  const name = nextName(words)
+  if (!words.isEmpty()) throw garbage(words.next(), 'name')
   return name
 }
 
@@ -73,6 +93,16 @@ export const ipNetns: IpObject = async (words, options, cli) => {
     case 'delete':
       await send(cli, 'DELETE', `/v1/netns/${segment(nameOf(words))}`)
       return 0
+    case 'set':
+      return setId(words, cli)
+    case 'identify':
+      await identify(words, cli)
+      return 0
+    case 'pids':
+      await pids(words, nextName(words), cli)
+      return 0
+    case 'attach':
+      return attach(words, cli)
     case 'exec': {
       const [name, ...command] = words.rest()
       if (name === undefined) throw new UsageError('No netns name specified')

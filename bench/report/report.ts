@@ -12,6 +12,7 @@ import type { DriverResult } from '../tap/driver.ts'
 import { nameOf } from '../tap/driver.ts'
 import type { ForwardResult } from '../tap/forward.ts'
 import type { LatencyResult } from '../tap/latency.ts'
+import type { StreamResult } from '../tap/stream.ts'
 import type { TcpResult } from '../tap/tcp.ts'
 import { INTRODUCTION, LEFT_OUT, TEXTS } from './texts.ts'
 import type { Bar } from './svg.ts'
@@ -22,6 +23,7 @@ export type Results = {
   machine: Machine
   memory?: ForwardMemory
   driver?: DriverResult[]
+  stream?: StreamResult[]
   tap?: ForwardResult[]
   tcp?: TcpResult[]
   fib?: FibResult[]
@@ -68,6 +70,18 @@ const driver = (results: readonly DriverResult[]): Page => ({
     results.map(({ frames, turnNs, readNs, writeNs }) => [
       nameOf(frames),
       ...[turnNs, readNs, writeNs].map(whole),
+    ])
+  ),
+})
+
+const stream = (results: readonly StreamResult[]): Page => ({
+  pictures: {},
+  text: table(
+    ['router', 'all, ms/GB', 'of it: worker, and what its writes deliver'],
+    results.map(({ way, allMs, turnMs }) => [
+      way,
+      whole(allMs),
+      way === 'softnet' ? whole(turnMs) : '-',
     ])
   ),
 })
@@ -272,6 +286,7 @@ const scale = ({ curves: all }: ScaleResult): Page => {
 const PAGES: { [One in Part]: (result: never) => Page } = {
   memory,
   driver,
+  stream,
   tap,
   tcp,
   fib,

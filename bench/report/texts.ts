@@ -7,7 +7,7 @@ MACHINE.
 
 Read the ratios first: another machine, or the same one on another day, has other digits. softnet and its reference are measured in
 turns in one run, so that what slows one slows the other; the spread is that of the pairs. A cost in CPU time is steadier
-than a rate, and comes first where both stand. What the shapes mean: with \`rps\` a nic thread reads the devices and steers
+than a rate, and comes first where both stand. TCP streams go by CUBIC on both sides, whatever the machine's default. What the shapes mean: with \`rps\` a nic thread reads the devices and steers
 flows to the workers (of which one alone reads them itself), with \`multiqueue\` each worker reads a queue of its own.`
 
 export const TEXTS = {
@@ -22,6 +22,13 @@ a loop of the same run, than \`bench/guard.json\` says (\`bun bench/guard.ts --r
     method: `With system calls, and without anybody else: 256 frames, or six super-frames, lie in the queue of one TAP, and the worker's loop reads them, forwards them
 and writes them to another, whose kernel drops them. Segments are put together on the way, so most of them are never written by themselves. Beside it
 what io_uring takes for a read and a write in batches of 64.`,
+  },
+  stream: {
+    title: 'One stream, all of it in one thread',
+    method: `CPU time of a TCP stream in super-frames: its sender, the router and its receiver take turns in one thread, so that neither a scheduler nor
+what else the machine does is in the figure. The kernel hands a super-frame from veth to veth by reference; between two TAPs it is copied twice more
+and has new pages each time, which is most of the difference: a router of 40 lines without a stack, between the same TAPs, takes four fifths of what
+softnet does. What that means for the rate depends on how many CPUs are free.`,
   },
   tap: {
     title: 'Forwarding through TAPs',
@@ -91,4 +98,30 @@ What did: counts of buffers that nobody writes but clones (sixteen share a cache
 had taken from each other: 300 ns a packet against 343, \`scale --in own\` by one worker on two CPUs), descriptors registered with io_uring (2,413-2,451 against 2,562-2,589 at 60 bytes), one copy less of a segment on its way
 into a super-frame (1,402 against 1,513). With more of the path in one compiled function (the engine's \`maximumInliningDepth\` at 10 and
 \`maximumFunctionForCallInlineCandidateBytecodeCostForFTL\` at 300) a worker in memory takes 185-219 ns in place of 212-241; these can be set
-by the environment of a process alone, and mean nothing to the next engine, so they are not.`
+by the environment of a process alone, and mean nothing to the next engine, so they are not.
+
+## What did not help: one stream in super-frames
+
+CPU milliseconds a GB of the worker and what its writes deliver, by rounds as those of one stream in one thread, medians of seven pairs (2 CPUs, Linux 6.18). The
+same tree gave 123 one time and 126 another:
+
+| tried | with it | without |
+| --- | --- | --- |
+| buffers registered with io_uring (READ_FIXED, WRITE_FIXED) | 125 | 126 |
+| large buffers on huge pages | 121 | 126 |
+| both | 126 | 126 |
+| the whole arena and the engine's compiled code on huge pages | 120 | 126 |
+| super-frames that are read before the first is handed on: 4; 16 | 124; 121 | 126 |
+| large buffers 128 bytes longer, so that frames do not lie in the same lines of the cache | 122 | 126 |
+| a super-frame passes receive offload unread where none is held | 116 | 116 |
+
+Registered buffers take 27 ns off a read of 60 bytes, of 236, and 3-4 % off a small packet's way (\`softnet bench driver\`), and pin their memory: not enough for a second
+kind of buffer. Huge pages might save 4 %, for 2 MB of memory wherever a page of it is used, and the engine's code is only found by reading
+/proc/self/maps. To try a queue whose end was found by one read, and then by the batch, took as long as by the batch at once.
+
+What did: a queue is not read again in the turn in which its end was found, and a frame alone is read by read(2), not by a readv into two new skbs: 119 against 124, an
+idle turn over two TAPs 485 ns against 630. Sender, worker and receiver on two busy CPUs: the worker 339-363 ms a GB against 441-460 (two daemons of each, in turns).
+
+The congestion control counts for more than all of these. BBR paces by a timer, which is dear in a virtual machine: with it the kernel's way takes five times
+as much CPU time, softnet's four times, and the ratio of the two looks better than it is. Figures of before 2026-11-28 are by the machine's
+default.`

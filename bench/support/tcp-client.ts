@@ -7,6 +7,7 @@
 import { block, check, libc, threadCpu } from '../../workers/os/libc.ts'
 import { parseIpv4 } from '../../core/wire/text.ts'
 import { monotonicUs } from '../../workers/os/clock.ts'
+import { setCongestionControl } from './congestion.ts'
 
 /** `count`: bytes, requests or connections. */
 export type TcpLoad = { count: number; seconds: number; cpuUs: number }
@@ -20,6 +21,7 @@ const REQUEST = Buffer.alloc(64, 'x')
 
 const connect = (address: string, port: number): number => {
   const fd = check(libc.socket(AF_INET, SOCK_STREAM, 0), 'socket')
+  setCongestionControl(fd)
   const to = block(16)
   to.view.setUint16(0, AF_INET, true)
   to.view.setUint16(2, port)

@@ -6,6 +6,7 @@
 import { dlopen } from 'bun:ffi'
 import { block, check, libc } from '../../workers/os/libc.ts'
 import { endWithParent } from '../../workers/os/parent.ts'
+import { setCongestionControl } from './congestion.ts'
 
 const { listen, accept } = dlopen('libc.so.6', {
   listen: { args: ['i32', 'i32'], returns: 'i32' },
@@ -19,6 +20,7 @@ const CHUNK = 256 * 1024
 
 const bound = (port: number): number => {
   const fd = check(libc.socket(AF_INET, SOCK_STREAM, 0), 'socket')
+  setCongestionControl(fd)
   const any = block(16)
   any.view.setUint16(0, AF_INET, true)
   any.view.setUint16(2, port)

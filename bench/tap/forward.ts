@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os'
 import { iperf } from '../../test/e2e/support/commands.ts'
 import type { Daemon } from '../../test/e2e/support/daemon.ts'
 import { getAffinity } from '../../workers/os/affinity.ts'
+import { CONGESTION_CONTROL } from '../support/congestion.ts'
 import type { ThreadCpu } from '../support/cpu.ts'
 import { confine, cpuBetween, daemonCpu, machineCpuMs } from '../support/cpu.ts'
 import type { Networks, Steering, Way } from '../support/networks.ts'
@@ -111,7 +112,8 @@ const calibrate = async (
 
 const tcp = async (networks: Networks, { destination }: Way, seconds: number): Promise<Passed> => {
   const { a, b } = networks
-  const rate = (await iperf(a, b, destination, [], Math.ceil(seconds))).bitsPerSecond / 1e9
+  const args = ['-C', CONGESTION_CONTROL]
+  const rate = (await iperf(a, b, destination, args, Math.ceil(seconds))).bitsPerSecond / 1e9
   return { offered: rate, rate, cpuNs: Number.NaN }
 }
 

@@ -85,8 +85,6 @@ type RibDeps = {
 export const createRib = (deps: RibDeps) => {
   const { arena, net, fib, nexthops, objects, random, onEvent } = deps
   const { i32 } = arena
-  /** The prefixes that have a route with several next hops. */
-  const multipath = new Map<string, Prefix>()
   const content = new Int32Array(NEXTHOP_WORDS)
 
   const wordsAt = (at: number): Words => [i32[at], i32[at + 1], i32[at + 2], i32[at + 3]]
@@ -253,18 +251,8 @@ export const createRib = (deps: RibDeps) => {
       }
     } else if (old !== 0) fib.remove(net, family, table, words, plen)
     if (old !== 0) nexthops.release(old)
-    noteMultipath(prefix, routes)
     return 0
   }
-  const noteMultipath = (prefix: Prefix, routes: readonly RibRoute[]): void => {
-    const isOne = routes.some(({ hops, nhid }) => hops !== undefined && nhid === undefined)
-    if (!isOne && multipath.size === 0) return
-    const { family, table, words, plen } = prefix
-    const key = [family, table, ...words, plen].join()
-    if (!isOne) multipath.delete(key)
-    else multipath.set(key, { family, table, words, plen })
-  }
-
   /** As commit, with the events of what changed. */
   const change = (
     prefix: Prefix,
@@ -405,23 +393,41 @@ export const createRib = (deps: RibDeps) => {
    * that is up, or with the first that is there no more. Linux: fib_sync_down_dev, fib_sync_up, fib6_ifdown, fib6_ifup.
    */
   const devicesChanged = (): void => {
-    for (const prefix of [...multipath.values()]) {
-      const routes = routesAt(prefix)
-      const gone = routes.filter(
-        ({ hops, nhid }) =>
-          hops !== undefined &&
-          nhid === undefined &&
-          (!hops.some(({ dev }) => isUp(arena, dev)) ||
-            !hops.every(({ dev }) => isThere(arena, dev)))
-      )
-      change(
-        prefix,
-        routes.filter((route) => !gone.includes(route)),
-        gone,
-        []
-      )
+    // rows are shared by all prefixes that say the same, so there are few
+    for (const { of, row } of [...fib.rowsInUse()]) {
+      const place = {
+        family: of,
+        table: i32[row + NH_TABLE],
+        words: NOWHERE,
+        plen: i32[row + NH_PLEN],
+      }
+      if (!hasSeveral(row) || !turns(place, row)) continue
+      for (const words of fib.addressesBy(of, row)) {
+        const prefix = { ...place, words }
+        const routes = routesFrom(prefix, row)
+        const left = routes.filter((route) => !isDead(route))
+        change(prefix, left, routes.filter(isDead), [])
+      }
     }
-    fib.refresh(net)
+    fib.refresh()
+  }
+  /** Has one of the routes from there on next hops of its own that may die by themselves? */
+  const hasSeveral = (first: number): boolean => {
+    for (let row = first; row !== 0; row = nextRoute(row))
+      if (i32[row + NH_HOPS_LEFT] !== 0 && !isById(row)) return true
+    return false
+  }
+  const isDead = ({ hops, nhid }: RibRoute): boolean =>
+    hops !== undefined &&
+    nhid === undefined &&
+    (!hops.some(({ dev }) => isUp(arena, dev)) || !hops.every(({ dev }) => isThere(arena, dev)))
+  /** Would what the row says be said otherwise now? */
+  const turns = (place: Prefix, row: number): boolean => {
+    const routes = routesFrom(place, row)
+    if (routes.some(isDead)) return true
+    const now = chainOf(routes)
+    if (now !== 0) nexthops.release(now)
+    return now !== row
   }
 
   /** Deletes all routes of which `dead` says so, whatever their address; how many. Linux: fib_flush. */
@@ -539,7 +545,7 @@ export const createRib = (deps: RibDeps) => {
         i32[row + NH_HOPS_LEFT] + 1,
         typeBy(nhid, i32[first + NH_OWN_TYPE])
       )
-    fib.refresh(net)
+    fib.refresh()
     return true
   }
   /** Tells of all routes by these objects. */

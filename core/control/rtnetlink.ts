@@ -125,8 +125,11 @@ export type LinkStats = {
   rx: Stats64<'rx'> & { over_errors: number }
   tx: Stats64<'tx'> & { collisions: number }
 }
-/** The other end of a device where that is in another net; `nsid` is the number that its net has here (RTM_NEWNSID). */
-export type OtherEnd = { ifindex: number; name: string; netns: string; nsid: number }
+/**
+ * The other end of a device where that is, or was, in another net; `nsid` is the number that its net has here (RTM_NEWNSID), null: it
+ * has come to this one.
+ */
+export type OtherEnd = { ifindex: number; name: string; netns: string; nsid: number | null }
 export type LinkInfo = {
   ifindex: number
   name: string

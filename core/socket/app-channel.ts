@@ -109,7 +109,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   /** Sids that wait for memory or room. */
   let stalled: number[] = []
   let high = 0
-  /** A large skb to read into; small reads are copied out of it. */
+  /** A large skb to read into, kept until the batch is over; small reads are copied out of it. */
   let spare = 0
 
   // Sockets by sid.
@@ -250,7 +250,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     if (spare === 0) spare = skbs.alloc(LARGE_ROOM, RX_HEADROOM)
     return spare !== 0
   }
-  /** At rest a channel holds nothing. */
+  /** The batch is over: at rest a channel holds nothing. */
   const putBack = (): void => {
     if (spare !== 0) consume(spare)
     spare = 0
@@ -264,7 +264,6 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     if (sk === 0 || (flags[sid] & (ENDED | CLOSE_PENDING | CONNECTING | LISTENER)) !== 0) return
     if ((flags[sid] & STREAM) === 0) pumpDatagrams(sid, sk)
     else pumpStream(sid, sk)
-    putBack()
   }
   const pumpStream = (sid: number, sk: number): void => {
     while (credits[sid] > 0) {
@@ -516,6 +515,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     event,
     retry,
     canRetry,
+    putBack,
     reset,
     count,
   }

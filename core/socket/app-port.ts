@@ -123,7 +123,10 @@ export const createAppPort = (deps: AppPortDeps) => {
   }
   /** Shows applications their completions. After the batch's events. */
   const flush = (): void => {
-    for (let app = 0; app < apps; app++) completions[app].flush()
+    for (let app = 0; app < apps; app++) {
+      channels[app].putBack()
+      completions[app].flush()
+    }
   }
   /** True when an application waits for this worker. */
   const pending = (): boolean => {

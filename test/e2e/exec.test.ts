@@ -98,6 +98,8 @@ test(
       expect(pingLoss(await said(...ping))).toBe(0)
       expect(await said('ip', 'netns')).toBe('user\n')
       expect(await said('ip', 'netns', 'exec', 'user', 'hostname', '-I')).toContain('10.9.0.2')
+      const [holder = ''] = (await said('ip', 'netns', 'pids', 'user')).split('\n')
+      expect(await said('ip', 'netns', 'identify', holder)).toBe('user\n')
       expect(await said('ip', 'netns', 'add', 'user')).toContain('File exists')
       const { link: links = [] } = await daemon.must<StackConfig>('GET', '/v1/config')
       expect(links[0]?.data).toMatchObject({

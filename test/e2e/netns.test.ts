@@ -254,6 +254,68 @@ describeE2e(import.meta.path, 'network namespaces', () => {
     expect((await del('green')).status).toBe(200)
   })
 
+  test('a device comes from a namespace to the default net, and what it is joined to stays joined', async () => {
+    const must = async (...lines: string[]): Promise<void> => {
+      for (const line of lines) expect([line, await softnet(line)]).toEqual([line, ''])
+    }
+    await must(
+      'ip netns add east',
+      'ip netns add west',
+      'ip -n east link add x address 02:00:00:00:00:0e mtu 1400 type veth peer name y netns west',
+      'ip -n west addr add 10.5.0.2/24 dev y',
+      'ip -n west link set y up',
+      'ip -n west route add default via 10.5.0.1',
+      // joined to what is in another namespace
+      'ip -n east link set x netns 1 name to-west',
+      'ip addr add 10.5.0.1/24 dev to-west',
+      'ip link set to-west up'
+    )
+    expect(await softnet('ip -n east link show x')).toBe('Device "x" does not exist.\n')
+    expect(JSON.parse(await softnet('ip -j link show to-west'))).toMatchObject([
+      { address: '02:00:00:00:00:0e', mtu: 1400, link_netnsid: expect.any(Number) },
+    ])
+    const { a } = topology
+    const ping = async () => pingLoss((await runIn(a, ['ping', '-c', '1', '10.5.0.2'])).out)
+    expect(await ping()).toBe(0)
+    // to what is in the same one
+    await must(
+      'ip -n east link add p0 type veth peer name p1',
+      'ip -n east link set p1 netns 1',
+      'ip -n east addr add 10.6.0.2/24 dev p0',
+      'ip -n east link set p0 up',
+      'ip addr add 10.6.0.1/24 dev p1',
+      'ip link set p1 up'
+    )
+    expect(await softnet('ip -br link show p1')).toMatch(/^p1@if\d+ +UP /)
+    // to what is in the default net itself: there they are a pair as any
+    const moved = await daemon.call('PATCH', '/v1/netns/west/links/y', { netns: '1' })
+    expect(moved.status).toBe(200)
+    expect(await softnet('ip -br link show y')).toMatch(/^y@to-west +DOWN /)
+    expect(await softnet('ip -n west -br link show type veth')).toBe('')
+    await must('ip netns del west', 'ip link set y up')
+    expect(await softnet('ip -br link show to-west')).toMatch(/^to-west@y +UP /)
+    await must('ip link del y')
+    expect(await softnet('ip link show to-west')).toBe('Device "to-west" does not exist.\n')
+    // where it is it stays
+    await must('ip link set p1 netns 1 mtu 1300')
+    expect(await softnet('ip link show p1')).toContain(' mtu 1300 ')
+    // and back
+    await must('ip link set p1 netns east', 'ip -n east link set p1 netns east')
+    expect(await softnet('ip -n east -br link show p1')).toMatch(/^p1@p0 +DOWN /)
+  })
+
+  test('what does not come from a namespace is left there', async () => {
+    const refused = async (words: string): Promise<string> =>
+      (await softnet(`ip -n east link set ${words}`)).replace(/( \(.*)?\n/, '')
+    expect(await refused('nope netns 1')).toBe('Cannot find device "nope"')
+    expect(await refused('lo netns 1')).toBe('Error: The interface netns is immutable.')
+    expect(await refused('p1 netns 1 name lan0')).toBe('RTNETLINK answers: File exists')
+    expect(await softnet('ip -n east -br link show p1')).toMatch(/^p1@p0 /)
+    expect(await softnet('ip netns del east')).toBe('')
+    for (const worker of await daemon.list<object>('/v1/workers'))
+      expect(worker).toMatchObject({ restarts: 0, running: true })
+  })
+
   test('there are so many and no more', async () => {
     const fill = Array.from({ length: MAX_NETNS - 2 }, (_, k) => `n${k}`)
     for (const name of fill) expect((await add(name)).status).toBe(201)

@@ -137,6 +137,20 @@ sysctl = { "net.ipv4.ip_forward" = 0 }
     await daemon.must('PATCH', '/v1/links/q', { netns: 'red' })
     await daemon.must('PUT', '/v1/netns/red/links/q/addresses/10.3.0.1/24', {})
     await daemon.must('DELETE', '/v1/netns/blue/tables/main/routes/0.0.0.0/0')
+    // out of a namespace again: from where the other end stays, and to where it is
+    await daemon.must('POST', '/v1/netns/red/links', {
+      ifname: 's',
+      kind: 'veth',
+      data: { peer: 't' },
+    })
+    await daemon.must('PATCH', '/v1/netns/red/links/s', { netns: '1', newname: 's1' })
+    await daemon.must('POST', '/v1/links', {
+      ifname: 'm',
+      kind: 'veth',
+      data: { peer: { name: 'n', netns: 'red' } },
+    })
+    await daemon.must('PATCH', '/v1/netns/red/links/n', { netns: '1' })
+    await daemon.must('PATCH', '/v1/links/n', { mtu: 1300 })
     const before = await daemon.must<StackConfig>('GET', '/v1/config')
     expect(before.netns?.map(({ name }) => name)).toEqual(['blue', 'red'])
     await daemon.stop('SIGKILL')
@@ -147,9 +161,9 @@ sysctl = { "net.ipv4.ip_forward" = 0 }
     await daemon.stop('SIGKILL')
     daemon = await start(dir)
     const { link = [], netns = [] } = await daemon.must<StackConfig>('GET', '/v1/config')
-    expect(link.map(({ ifname }) => ifname)).toEqual(['p'])
+    expect(link.map(({ ifname }) => ifname)).toEqual(['p', 's1', 'm', 'n'])
     expect(netns.map(({ name, link }) => [name, link?.map(({ ifname }) => ifname)])).toEqual([
-      ['red', ['q']],
+      ['red', ['q', 't']],
     ])
     await daemon.stop()
   })

@@ -105,6 +105,7 @@ export const kindEnv = (arena: Arena): KindEnv => ({
   nameOf: (ifindex) => `if${ifindex}`,
   ports: createPorts(arena),
   part: () => {},
+  pair: () => {},
 })
 
 /** Nets that are names and nothing else; there is room for two. */

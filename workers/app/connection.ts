@@ -6,7 +6,7 @@
  */
 import { Errno } from '../../core/base/errno.ts'
 import { LARGE_BYTES } from '../../core/shm/layout.ts'
-import { MAX_HEADER, SKB_DATA, SKB_END } from '../../core/skb/skb.ts'
+import { MAX_HEADER, SKB_DATA, SKB_END, SKB_LEN } from '../../core/skb/skb.ts'
 import {
   AppOp,
   CLOSE_ABORT,
@@ -21,7 +21,6 @@ import { MSG_MORE, SHUT_WR } from '../../core/socket/socket-constants.ts'
 import { SOCK_STREAM } from '../../core/socket/sock.ts'
 import { addressAt, type AddressInfo } from './address.ts'
 import type { Endpoint, Engine } from './engine.ts'
-import { writeLatin1, writeUtf8 } from './text.ts'
 
 /** Bytes a connection may have on the way to its worker, and the worker on the way to it. */
 const SEND_WINDOW = 256 * 1024
@@ -88,6 +87,8 @@ export class AppConnection implements Endpoint {
   #next: (() => void) | null = null
   #offset = 0
   #isWaiting = false
+  /** The skb of a message that is being written. */
+  #message = 0
   #isSoon = false
   /** The worker has been told whom it is connected to. */
   #maySend = false
@@ -248,25 +249,21 @@ export class AppConnection implements Endpoint {
     this.#isSoon = false
     this.#pump()
   }
-  /**
-   * Writes a head of characters below 256 and a body (UTF-8 when a string), in one skb where both fit; when it is the
-   * last one, and a close follows at once, the end goes out in the same segment.
-   */
-  writeMessage(head: string, body: string | Uint8Array, bodyBytes: number, isLast: boolean): void {
-    if (!this.isOpen) return
-    const length = head.length + bodyBytes
-    const skb = this.queued === 0 ? this.#alloc(length) : 0
-    if (skb === 0) {
-      this.write(Buffer.from(head, 'latin1'))
-      this.write(typeof body === 'string' ? Buffer.from(body) : body)
-      return
-    }
-    const { skbs, bytes } = this.#engine
-    const to = skbs.put(skb, length)
-    writeLatin1(bytes, head, to)
-    if (typeof body !== 'string') bytes.set(body, to + head.length)
-    else if (bodyBytes > 0) writeUtf8(bytes, body, to + head.length, bodyBytes)
-    this.#send(skb, length, isLast ? MSG_MORE : 0)
+  /** All of the arena. */
+  get bytes(): Buffer {
+    return this.#engine.bytes
+  }
+  /** Where in the arena a message of `length` bytes is to be written at once; 0: it does not fit into one skb now. */
+  beginMessage(length: number): number {
+    const skb = this.isOpen && this.queued === 0 ? this.#alloc(length) : 0
+    this.#message = skb
+    return skb === 0 ? 0 : this.#engine.skbs.put(skb, length)
+  }
+  /** It is written. When it is the last one, and a close follows at once, the end goes out in the same segment. */
+  endMessage(isLast: boolean): void {
+    const skb = this.#message
+    this.#message = 0
+    this.#send(skb, this.#engine.arena.i32[skb + SKB_LEN], isLast ? MSG_MORE : 0)
   }
   /** An skb with room for all of `length` bytes, or 0. */
   #alloc(length: number): number {

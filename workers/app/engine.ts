@@ -25,6 +25,7 @@ import {
 } from '../../core/socket/app-constants.ts'
 import { noteWork } from './collect.ts'
 import type { Bell } from './doorbell.ts'
+import { beginTurn, endTurn } from './turn-time.ts'
 
 /** An object that owns sids. `at` is the completion's record, `result` its LEN word. */
 export type Endpoint = {
@@ -293,9 +294,11 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     if (closed) return
     let came = 1
     try {
+      beginTurn()
       came = rings.poll()
       noteWork(came)
     } finally {
+      endTurn()
       // a listener that throws is the application's matter; the other sockets go on
       flushNow()
       idle = came > 0 ? 0 : idle + 1

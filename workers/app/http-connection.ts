@@ -9,7 +9,9 @@ import { RequestBody } from './http-body.ts'
 import { createHead, INCOMPLETE, readHead } from './http-head.ts'
 import { HttpRequest, urlOf } from './http-request.ts'
 import { Inbox } from './inbox.ts'
-import { sendPlain, sendResponse, type Answering } from './http-send.ts'
+import { sendPlain, sendResponse } from './http-send.ts'
+import type { Answering } from './http-answer-head.ts'
+import { nowMs } from './turn-time.ts'
 
 /** What the fetch function is told of the connection, as hono's env. */
 type ConnectionInfo = {
@@ -119,7 +121,7 @@ export class HttpConnection implements ConnectionUser {
   /** Waits until it is the turn of the bytes from `from` to `to`. */
   #keep(bytes: Buffer, from: number, to: number): void {
     if (this.#isClosing) return
-    if (this.#request === null) this.#since = Date.now()
+    if (this.#request === null) this.#since = nowMs()
     else this.#connection.pause()
     this.#waiting = new Inbox()
     this.#waiting.append(bytes, from, to)
@@ -156,7 +158,7 @@ export class HttpConnection implements ConnectionUser {
     const at = body.feed(bytes, from, to)
     if (body.isDone) {
       this.#body = null
-      if (this.#request === null) this.#since = Date.now()
+      if (this.#request === null) this.#since = nowMs()
     } else if (body.isBad) this.#refuse(400)
     else if (body.isTooLarge) this.#refuse(413)
     return at
@@ -200,7 +202,7 @@ export class HttpConnection implements ConnectionUser {
   #answer(request: HttpRequest): void {
     this.#request = request
     this.#answering.hasBegun = false
-    this.#since = Date.now()
+    this.#since = nowMs()
     const turn = ++this.#turn
     try {
       const response = this.#rules.fetch(request as unknown as Request, this.#info)
@@ -245,7 +247,7 @@ export class HttpConnection implements ConnectionUser {
   }
   #answered(): void {
     this.#request = null
-    this.#since = Date.now()
+    this.#since = nowMs()
     if (!this.#answering.keepAlive) return this.end()
     // what the handler did not read is in the way of the next request
     this.#body?.discard()
@@ -255,7 +257,7 @@ export class HttpConnection implements ConnectionUser {
   /** Abandons what goes on: the handler is told, and nothing of it is waited for. */
   #abandon(): void {
     this.#isClosing = true
-    this.#since = Date.now()
+    this.#since = nowMs()
     this.#turn++
     this.#request?.abort()
     this.#request = null

@@ -122,7 +122,9 @@ export const readHead = (bytes: Buffer, from: number, to: number, head: RequestH
   // one text, of which the others are parts: a call costs more than its bytes
   const text = latin1Of(bytes, methodAt, end - 2)
   head.method = methodOf(bytes, methodAt, targetAt - 1) ?? text.slice(0, targetAt - 1 - methodAt)
-  head.target = text.slice(targetAt - methodAt, targetEnd - methodAt)
+  if (!isText(bytes, targetAt, targetEnd, lastTarget))
+    lastTarget = latin1Of(bytes, targetAt, targetEnd)
+  head.target = lastTarget
   head.headers = text.slice(lines - methodAt)
   if (hostAt !== 0) {
     if (!isText(bytes, hostAt, hostEnd, lastHost)) lastHost = latin1Of(bytes, hostAt, hostEnd)
@@ -198,7 +200,8 @@ const trim = (bytes: Buffer, from: number, to: number): void => {
 // Where the value of the Host header lies; 0 where there is none yet.
 let hostAt = 0
 let hostEnd = 0
-/** Most requests name the host that the one before did: one text for all of them, which is hashed once. */
+/** Many requests ask for what the one before did, most of the same host: one text for all of them, which is hashed once. */
+let lastTarget = ''
 let lastHost = ''
 
 /** 0, or -status. */

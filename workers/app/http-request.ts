@@ -87,8 +87,18 @@ const originOf = (host: string): string | null => {
   return origin
 }
 
+/** The request before: another for the same has the same URL. */
+const before = { target: '', host: null as string | null, url: null as string | null }
 /** RFC 9112 3.2: the target may be a whole URL. Null when it makes none. */
 export const urlOf = ({ target, host }: RequestHead): string | null => {
+  if (target !== before.target || host !== before.host) {
+    before.url = makeUrl(target, host)
+    before.target = target
+    before.host = host
+  }
+  return before.url
+}
+const makeUrl = (target: string, host: string | null): string | null => {
   const origin = originOf(host || 'localhost')
   if (origin === null) return null
   if (PLAIN_TARGET.test(target) && !DOTS.test(target)) return origin + target

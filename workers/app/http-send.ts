@@ -2,76 +2,15 @@
  * Writes a response: head and body in one piece where the body is all there, a stream only as fast as the peer takes it.
  * Application thread only. RFC 9112 6-7.
  */
-import { STATUS_CODES } from 'node:http'
 import type { AppConnection } from './connection.ts'
-import { type Fields, HttpResponse, isBodiless } from './http-response.ts'
-
-/** What of the request and its connection has to do with the answer. */
-export type Answering = {
-  isHead: boolean
-  minor: number
-  /** Whether the connection goes on; an answer may end that. */
-  keepAlive: boolean
-  keepAliveSeconds: number
-  /** A head has been written whose body is yet to come. */
-  hasBegun: boolean
-}
-/** The answer's promise of a length: bytes, chunks, or that the end of the connection is its end. */
-type Length = number | 'chunked' | 'close' | null
-
-/** What is the server's to say. */
-const NOT_THEIRS = new Set(['connection', 'keep-alive', 'transfer-encoding', 'content-length'])
-
-let dateSecond = 0
-let dateTimeout = 0
-let goesOn = ''
-let ends = ''
-/** The last lines of a head, the same for a second: RFC 9110 6.6.1, RFC 9112 9.3. */
-const lastLines = ({ keepAlive, keepAliveSeconds }: Answering): string => {
-  const second = Math.floor(Date.now() / 1000)
-  if (second !== dateSecond || keepAliveSeconds !== dateTimeout) {
-    dateSecond = second
-    dateTimeout = keepAliveSeconds
-    const date = `date: ${new Date(second * 1000).toUTCString()}\r\n`
-    goesOn = `${date}connection: keep-alive\r\nkeep-alive: timeout=${keepAliveSeconds}\r\n\r\n`
-    ends = `${date}connection: close\r\n\r\n`
-  }
-  return keepAlive ? goesOn : ends
-}
-
-/** The first lines of the answer before: where its fields are the same list, they are those of this one. */
-const first = { status: 0, text: '', fields: [] as Fields, lines: '', closes: false }
-/** The status line, and the fields that are theirs to say; whether these end the connection. */
-const firstLines = (status: number, text: string, fields: Fields): typeof first => {
-  if (fields === first.fields && status === first.status && text === first.text) return first
-  let lines = `HTTP/1.1 ${status} ${text || (STATUS_CODES[status] ?? '')}\r\n`
-  first.closes = false
-  for (let k = 0; k < fields.length; k += 2) {
-    const [name, value] = [fields[k], fields[k + 1]]
-    if (!NOT_THEIRS.has(name)) lines += `${name}: ${value}\r\n`
-    else if (name === 'connection' && value.toLowerCase() === 'close') first.closes = true
-  }
-  return Object.assign(first, { status, text, fields, lines })
-}
+import { type Answering, headBytes, makeHead, putHead } from './http-answer-head.ts'
+import { type Fields, HttpResponse } from './http-response.ts'
+import { writeUtf8 } from './text.ts'
 
 /** The length that the headers promise, or null. */
 const promised = (headers: Fields): number | null => {
   const at = headers.indexOf('content-length')
   return at >= 0 && /^\d{1,15}$/.test(headers[at + 1]) ? Number(headers[at + 1]) : null
-}
-const headOf = (
-  status: number,
-  text: string,
-  headers: Fields,
-  length: Length,
-  answering: Answering
-): string => {
-  const { lines, closes } = firstLines(status, text, headers)
-  if (closes || length === 'close') answering.keepAlive = false
-  const last = lastLines(answering)
-  if (length === 'chunked') return `${lines}transfer-encoding: chunked\r\n${last}`
-  if (length === 'close' || length === null || isBodiless(status)) return lines + last
-  return `${lines}content-length: ${length}\r\n${last}`
 }
 
 /** Writes an answer whose body, if it has one, is at hand. */
@@ -84,13 +23,32 @@ const sendWhole = (
 ): void => {
   const bytes = body === null ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length
   if (!answering.isHead) {
-    const head = headOf(status, statusText, headers, bytes, answering)
-    connection.writeMessage(head, body ?? '', bytes, !answering.keepAlive)
+    const head = makeHead(status, statusText, headers, bytes, answering)
+    putMessage(connection, head, body, bytes, !answering.keepAlive)
     return
   }
   const length = promised(headers) ?? (body === null ? null : bytes)
-  const head = headOf(status, statusText, headers, length, answering)
-  connection.writeMessage(head, '', 0, !answering.keepAlive)
+  const head = makeHead(status, statusText, headers, length, answering)
+  putMessage(connection, head, null, 0, !answering.keepAlive)
+}
+/** The head that was made, and a body of `bytes`, in one piece where there is room for both. */
+const putMessage = (
+  connection: AppConnection,
+  head: number,
+  body: string | Uint8Array | null,
+  bytes: number,
+  isLast: boolean
+): void => {
+  const at = connection.beginMessage(head + bytes)
+  if (at === 0) {
+    connection.write(headBytes())
+    if (body !== null) connection.write(typeof body === 'string' ? Buffer.from(body) : body)
+    return
+  }
+  const bodyAt = putHead(connection.bytes, at)
+  if (typeof body === 'string') writeUtf8(connection.bytes, body, bodyAt, bytes)
+  else if (body !== null) connection.bytes.set(body, bodyAt)
+  connection.endMessage(isLast)
 }
 
 /** Writes what needs nothing of the runtime; false when this is no such response. */
@@ -156,9 +114,9 @@ const sendStream = async (
     return true
   }
   const framing = length ?? (answering.minor > 0 ? 'chunked' : 'close')
-  const head = headOf(response.status, response.statusText, headers, framing, answering)
+  makeHead(response.status, response.statusText, headers, framing, answering)
   answering.hasBegun = true
-  connection.write(Buffer.from(head, 'latin1'))
+  connection.write(headBytes())
   let sent = 0
   let next: Promise<Awaited<typeof second>> | null = second
   for (let chunk = first; !chunk.done; chunk = await (next ?? reader.read()), next = null) {

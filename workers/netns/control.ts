@@ -5,6 +5,7 @@
 import { Errno } from '../../core/base/errno.ts'
 import type { TextControl } from '../../core/control/text/control.ts'
 import type { OtherNets } from '../../core/control/text/config-netns.ts'
+import type { Message, Reply } from '../../core/control/text/messages.ts'
 import { noSuchNetns } from '../../core/control/text/names.ts'
 import type { LabSpec } from '../lab/lab-data.ts'
 import type { Thread } from '../threads.ts'
@@ -34,12 +35,14 @@ type Answer = Omit<NetAnswer, 'body'> & {
 export type ControlFunctions = {
   tell: (port: number, state: FarState) => void
   keep: TextControl['keepOf']
+  /** What is asked of a namespace, and reaches into the default net: that has the lock which is taken first. */
+  request: (name: string, message: Message) => Promise<Reply>
   failed: NetnsDeps['onError']
 }
 
 export const createNamespaces = ({ start, thread, isTaken, onError }: NetnsDeps) => {
   const named = new Map<string, Named>()
-  let control: Pick<TextControl, 'keepOf' | 'poll' | 'reap'> | null = null
+  let control: Pick<TextControl, 'keepOf' | 'request' | 'poll' | 'reap'> | null = null
   /** Until devices of ours that had their other ends there are gone as well. */
   let reaping: Promise<unknown> = Promise.resolve()
   const functions: ControlFunctions = {
@@ -49,6 +52,7 @@ export const createNamespaces = ({ start, thread, isTaken, onError }: NetnsDeps)
       else control!.poll()
     },
     keep: (name, messages) => control!.keepOf(name, messages),
+    request: (name, message) => control!.request({ type: 'NETNS', name, message }),
     failed: onError,
   }
   let calls: Promise<Caller<NetnsFunctions>> | null = null
@@ -65,7 +69,11 @@ export const createNamespaces = ({ start, thread, isTaken, onError }: NetnsDeps)
     calls ??= begin()
     return calls.then((there) => there(name, ...args))
   }
-  const { far, tell, gone, nsids } = createFar({ call, isNet: (name) => named.has(name), thread })
+  const { far, bring, tell, gone, nsids } = createFar({
+    call,
+    isNet: (name) => named.has(name),
+    thread,
+  })
 
   const add = async (name: string): Promise<number> => {
     if (named.has(name) || isTaken(name)) return Errno.EEXIST
@@ -100,6 +108,13 @@ export const createNamespaces = ({ start, thread, isTaken, onError }: NetnsDeps)
     configs: async (isWhole) => (named.size === 0 ? [] : call('configs', isWhole)),
     request: async (name, message) =>
       named.has(name) ? call('request', name, message) : noSuchNetns(name),
+    bring: async (name, ifname, make) => {
+      if (!named.has(name)) return noSuchNetns(name)
+      const leaving = await call('leaving', name, ifname)
+      if (leaving === null) return null
+      const { port, ...more } = leaving
+      return bring({ netns: name, ifname, port }, () => make(more))
+    },
   }
   const list = (): Named[] =>
     [...named.values()].map((one) => {

@@ -5,6 +5,7 @@
 import { Errno } from '../../core/base/errno.ts'
 import type { KindEnv, LinkRefusal } from '../../core/dev/kinds/link-kind.ts'
 import { type FarNets, type FarPeer, noSuchNet, VETH_FAR } from '../../core/dev/kinds/veth.ts'
+import { DEFAULT_NETNS } from '../../core/control/text/link.ts'
 import { DEV_PEER, deviceRow } from '../../core/netdev/netdev.ts'
 import type { Caller } from './calls.ts'
 import type { NetnsFunctions } from './main.ts'
@@ -15,6 +16,12 @@ import { PORT_FAR } from './port-far.ts'
 export type FarState = { ifindex: number; name: string; netns: string; isUp: boolean } | null
 
 type Near = { readonly port: number }
+/** A device of a namespace in whose place one of ours is made; `port` is where it is joined to another of ours, if it is. */
+export type Coming = {
+  readonly netns: string
+  readonly ifname: string
+  readonly port: number | null
+}
 type FarDeps = {
   call: Caller<NetnsFunctions>
   isNet: (name: string) => boolean
@@ -27,8 +34,12 @@ export const createFar = ({ call, isNet, thread }: FarDeps) => {
   const nears = new Map<number, Near>()
   const states = new Map<number, FarState>()
   const nsids = createNsids()
+  /** Of the device that is made now. */
+  let coming: Coming | null = null
+  /** What it was joined to is a device of ours too. */
+  let met: (() => void) | null = null
 
-  const nets = ({ arena, ports, part, nameOf }: KindEnv): FarNets => {
+  const nets = ({ arena, ports, part, pair, nameOf }: KindEnv): FarNets => {
     const { i32 } = arena
     const rowOf = (ifindex: number): number => deviceRow(arena, ifindex)
     const forget = (ifindex: number): void => {
@@ -38,15 +49,18 @@ export const createFar = ({ call, isNet, thread }: FarDeps) => {
       states.delete(near.port)
       ports.release(near.port)
     }
-    /** Joins a device here, which may be sending meanwhile, to a new one there. */
+    /** Joins a device here, which may be sending meanwhile, to a new one there, or to one that is there. */
     const connect = async (
       ifindex: number,
       name: string,
-      to: FarPeer
+      to: FarPeer | Coming
     ): Promise<LinkRefusal | { error: 0 }> => {
       const port = ports.take()
       if (port < 0) return { error: Errno.ENOSPC }
-      const refused = await call('join', port, { ifindex, name }, to)
+      const refused =
+        'port' in to
+          ? await call('hand', to, { number: port, near: { ifindex, name } })
+          : await call('join', port, { ifindex, name }, to)
       if (refused !== null) {
         ports.release(port)
         return refused
@@ -55,10 +69,25 @@ export const createFar = ({ call, isNet, thread }: FarDeps) => {
       ports.fill(rowOf(ifindex), port, thread)
       return { error: 0 }
     }
+    /** Two devices of ours that were joined by way of a namespace are a pair as any. */
+    const meet = async (ifindex: number, from: Coming): Promise<LinkRefusal | { error: 0 }> => {
+      const [other] = [...nears].find(([, { port }]) => port === from.port)!
+      await call('hand', from, null)
+      i32[rowOf(ifindex) + DEV_PEER] = other
+      i32[rowOf(other) + DEV_PEER] = ifindex
+      i32[rowOf(other) + VETH_FAR] = 0
+      forget(other)
+      met = () => pair(ifindex, other)
+      return { error: 0 }
+    }
     const stateOf = (ifindex: number): FarState | undefined =>
       states.get(nears.get(ifindex)?.port ?? -1)
     return {
       async join({ ifindex, spec }, to) {
+        if (coming !== null)
+          return to.netns === DEFAULT_NETNS
+            ? meet(ifindex, coming)
+            : connect(ifindex, spec.ifname, coming)
         return isNet(to.netns)
           ? connect(ifindex, spec.ifname, to)
           : noSuchNet(to.netns, 'data.peer')
@@ -70,7 +99,10 @@ export const createFar = ({ call, isNet, thread }: FarDeps) => {
         forget(ifindex)
       },
       async move(ifindex, to) {
-        if (!isNet(to.netns)) return noSuchNet(to.netns, 'netns')
+        if (!isNet(to.netns))
+          return to.netns === DEFAULT_NETNS
+            ? { error: 0, isHere: true }
+            : noSuchNet(to.netns, 'netns')
         const near = nears.get(ifindex)
         if (near !== undefined) {
           const refused = await call('move', near.port, to)
@@ -102,8 +134,20 @@ export const createFar = ({ call, isNet, thread }: FarDeps) => {
       },
     }
   }
+  /** `make` makes a device here in the place of one there. */
+  const bring = async <T>(from: Coming, make: () => Promise<T>): Promise<T> => {
+    coming = from
+    try {
+      const made = await make()
+      met?.()
+      return made
+    } finally {
+      coming = met = null
+    }
+  }
   return {
     far: { nets, ...PORT_FAR },
+    bring,
     /** What their thread says of the end at a port. */
     tell: (port: number, state: FarState): void => void states.set(port, state),
     gone: (): number[] =>

@@ -80,6 +80,7 @@ const nets = createNets({
   schedule,
   services,
   serve: createHostApp && ((hostname) => createHostApp({ hostname }).fetch),
+  askDefault: (name, message) => callControl('request', name, message),
   keep: isKept ? (name, messages) => callControl('keep', name, messages) : null,
   onError: (name, error) => void callControl('failed', name, textOf(error)),
   createApi: async (control) => (await import(hostApi!)).createHostApi(control),
@@ -97,6 +98,8 @@ const functions = {
   lab: (spec: LabSpec): Promise<void> => buildLab(spec, nets, wires),
   join: (...args: Parameters<typeof pairs.join>) => nets.run(() => pairs.join(...args)),
   leave: (port: number) => nets.run(() => pairs.leave(port)),
+  leaving: pairs.leaving,
+  hand: (...args: Parameters<typeof pairs.hand>) => nets.run(() => pairs.hand(...args)),
   move: (...args: Parameters<typeof pairs.move>) => nets.run(() => pairs.move(...args)),
   nearChanged: pairs.nearChanged,
 }

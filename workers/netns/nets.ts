@@ -9,6 +9,7 @@ import type {
   Reply,
   StackConfig,
 } from '../../core/control/text/messages.ts'
+import { DEFAULT_NETNS } from '../../core/control/text/link.ts'
 import { noSuchNetns } from '../../core/control/text/names.ts'
 import { createRtnl } from '../../core/control/rtnl.ts'
 import type { ArenaConfig } from '../../core/shm/layout.ts'
@@ -63,8 +64,14 @@ export type Net = Host & {
   /** Calls `fn` again and again, until the namespace ends. */
   every: (ms: number, fn: () => void) => void
   isOver: () => boolean
+  /** control.request, for whoever holds the default net's lock. */
+  requestHere: Host['control']['request']
   nsids: ReturnType<typeof createNsids>
 }
+
+/** A device is to be the default net's. */
+const isForDefault = (message: Message): boolean =>
+  message.type === 'RTM_NEWLINK' && message.link.netns === DEFAULT_NETNS
 
 type NetsDeps = {
   wires: Wires
@@ -78,6 +85,8 @@ type NetsDeps = {
   keep: ((name: string, messages: readonly Message[]) => Promise<void>) | null
   /** A namespace's stack is over, and another begins. */
   onError: (name: string, error: unknown) => void
+  /** What one is asked and the default net's control has to begin. */
+  askDefault: (name: string, message: Message) => Promise<Reply>
   /** Makes the API over a control plane. */
   createApi: (control: Host['control']) => Promise<(request: Request) => Promise<Response>>
 }
@@ -85,7 +94,7 @@ type NetsDeps = {
 export type Nets = ReturnType<typeof createNets>
 
 export const createNets = (deps: NetsDeps) => {
-  const { wires, pairs, schedule, services, serve, keep, onError, createApi } = deps
+  const { wires, pairs, schedule, services, serve, keep, onError, askDefault, createApi } = deps
   const nets = new Map<string, Net>()
   const apis = new WeakMap<Net, Promise<(request: Request) => Promise<Response>>>()
   /** One for all, as Linux has it: what is done in one may reach into another. */
@@ -115,7 +124,22 @@ export const createNets = (deps: NetsDeps) => {
       await closeHost()
     }
     const every = (ms: number, fn: () => void): void => void timers.push(setInterval(fn, ms))
-    const more = { isConfigured, every, isOver: () => isOver, nsids: createNsids(), close }
+    const { control } = host
+    const request = ((message, ifAt) => {
+      const isStale = ifAt !== undefined && !ifAt.includes(control.revision())
+      return isForDefault(message) && !isStale
+        ? askDefault(name, message)
+        : control.request(message, ifAt)
+    }) as Host['control']['request']
+    const more = {
+      isConfigured,
+      every,
+      isOver: () => isOver,
+      control: { ...control, request },
+      requestHere: control.request,
+      nsids: createNsids(),
+      close,
+    }
     const net: Net = Object.assign(host, more)
     return net
   }
@@ -151,7 +175,7 @@ export const createNets = (deps: NetsDeps) => {
       for (const { nsids } of nets.values()) nsids.forget(name)
     })
   const request = async (name: string, message: Message): Promise<Reply> =>
-    nets.get(name)?.control.request(message) ?? noSuchNetns(name)
+    nets.get(name)?.requestHere(message) ?? noSuchNetns(name)
   /** What there is to configure, at one moment. */
   const configs = (whole: boolean): Promise<NetnsConfig[]> =>
     run(() =>

@@ -4,11 +4,15 @@
  */
 import { Errno } from '../../core/base/errno.ts'
 import { NLM_F_CREATE, NLM_F_EXCL } from '../../core/control/nlm-flags.ts'
+import type { Leaving } from '../../core/control/text/config-netns.ts'
 import { DEFAULT_NETNS } from '../../core/control/text/link.ts'
+import type { LinkItem } from '../../core/control/text/messages.ts'
+import { isRefused } from '../../core/control/text/names.ts'
 import type { KindEnv, LinkRefusal } from '../../core/dev/kinds/link-kind.ts'
 import { type FarNets, type FarPeer, noSuchNet, VETH_FAR } from '../../core/dev/kinds/veth.ts'
 import { DEV_PEER, deviceRow } from '../../core/netdev/netdev.ts'
-import type { FarState } from './far.ts'
+import type { Arena } from '../../core/shm/arena.ts'
+import type { Coming, FarState } from './far.ts'
 import type { Net } from './nets.ts'
 import type { Wire, Wires } from './wires.ts'
 
@@ -25,6 +29,11 @@ export const createPairs = ({ wires, find, tell }: PairsDeps) => {
   let awaited: Wire | null = null
 
   const nameAt = ({ net, ifindex }: Wire['ends'][number]): string => net.control.nameOf(ifindex)
+  /**
+   * By the arena of a namespace: a device there is nobody's other end any more; what it was joined to is plugged into the wire that
+   * is given, if it is in a namespace.
+   */
+  const loosening = new WeakMap<Arena, (ifindex: number, fresh: Wire | null) => void>()
   /** Makes an end in a namespace, on a wire that may have another already; or why it is not made. */
   const makeEnd = async (
     wire: Wire,
@@ -85,6 +94,22 @@ export const createPairs = ({ wires, find, tell }: PairsDeps) => {
         const end = wire?.ends.find((one) => one.net !== self() || one.ifindex !== ifindex)
         return { wire, end, port: wire?.port ?? null }
       }
+      loosening.set(arena, (ifindex, fresh) => {
+        const known = wires.at(self(), ifindex)
+        const peer = i32[rowOf(ifindex) + DEV_PEER]
+        if (known !== undefined) {
+          wires.unplug(self(), ifindex)
+          wires.remove(known)
+          for (const { net, ifindex: other } of known.ends)
+            if (fresh !== null) wires.plug(fresh, net, other)
+        } else if (fresh !== null) {
+          i32[rowOf(peer) + DEV_PEER] = 0
+          i32[rowOf(ifindex) + DEV_PEER] = 0
+          part(ifindex)
+          plug(fresh, peer)
+        }
+        i32[rowOf(ifindex) + VETH_FAR] = 0
+      })
       const noDefault = (field: string): LinkRefusal => ({
         error: Errno.EOPNOTSUPP,
         message: 'Error: a pair with the default network namespace is made from there.',
@@ -111,6 +136,7 @@ export const createPairs = ({ wires, find, tell }: PairsDeps) => {
           await endOthers(wire)
         },
         async move(ifindex, to) {
+          if (to.netns === self().name) return { error: 0, isHere: true }
           if (to.netns === DEFAULT_NETNS) return noDefault('netns')
           const { wire: known, end, port } = otherOf(ifindex)
           const peer = i32[rowOf(ifindex) + DEV_PEER]
@@ -152,7 +178,7 @@ export const createPairs = ({ wires, find, tell }: PairsDeps) => {
               ifindex: end.ifindex,
               name: nameAt(end),
               netns: net.name,
-              nsid: self().nsids.of(net.name),
+              nsid: net === self() ? null : self().nsids.of(net.name),
             }
           }
           if (port === null) return undefined
@@ -198,6 +224,42 @@ export const createPairs = ({ wires, find, tell }: PairsDeps) => {
     for (const one of fresh.ends) look(fresh, one)
     return null
   }
+  const linkOf = (net: Net, ifname: string): LinkItem | undefined => {
+    const filter = { ifname, kind: 'veth' }
+    const found = net.control.dump({ type: 'RTM_GETLINK', filter })
+    return isRefused(found) ? undefined : [...found].flat()[0]
+  }
+  /** A device that is to be the default net's; null: it is no end of a pair. */
+  const leaving = (name: string, ifname: string): (Leaving & { port: number | null }) | null => {
+    const net = find(name)
+    const link = net && linkOf(net, ifname)
+    if (net === undefined || link === undefined) return null
+    const { ifindex, address, mtu } = link
+    const wire = wires.at(net, ifindex)
+    const end = wire?.ends.find((one) => one.net !== net || one.ifindex !== ifindex)
+    if (wire?.port != null) {
+      const { near, number } = wire.port
+      return { address, mtu, peer: { name: near.name, netns: DEFAULT_NETNS }, port: number }
+    }
+    const peer = end
+      ? { name: nameAt(end), netns: end.net.name }
+      : { name: link.link!, netns: name }
+    return { address, mtu, peer, port: null }
+  }
+  /**
+   * The device has left for the default net: what it was joined to is joined to the port there, or (null) is there as well.
+   */
+  const hand = async (
+    { netns, ifname }: Coming,
+    to: { number: number; near: { ifindex: number; name: string } } | null
+  ): Promise<null> => {
+    const net = find(netns)!
+    const fresh = to && wires.add(wires.portOf(to.number, to.near))
+    loosening.get(net.arena)!(linkOf(net, ifname)!.ifindex, fresh)
+    await net.control.inside({ type: 'RTM_DELLINK', ifname })
+    for (const one of fresh?.ends ?? []) look(fresh!, one)
+    return null
+  }
   const nearChanged = (port: number, name: string): void => {
     const wire = wires.atPort(port)
     if (wire?.port == null) return
@@ -215,5 +277,5 @@ export const createPairs = ({ wires, find, tell }: PairsDeps) => {
     }
     wires.forget(net)
   }
-  return { netsOf, join, leave, move, nearChanged, endNet }
+  return { netsOf, join, leave, move, leaving, hand, nearChanged, endNet }
 }

@@ -34,12 +34,15 @@ export const createLinks = (deps: LinksDeps) => {
 
   const noDevice = refuse(Errno.ENODEV, null, 'ifname')
 
-  /** Into another net, where it begins as one that is new: without addresses, and down (dev_change_net_namespace). */
+  /**
+   * Into another net, where it begins as one that is new: without addresses, and down (dev_change_net_namespace). null: it is there
+   * already.
+   */
   const moveLink = async (
     ifindex: number,
     netns: string,
     { newname }: LinkChange
-  ): Promise<Outcome<LinkInfo>> => {
+  ): Promise<Outcome<LinkInfo> | null> => {
     const { kind, name } = of(ifindex)
     if (kind.ops.move === undefined)
       return refuse(Errno.EINVAL, 'The interface netns is immutable', 'netns')
@@ -49,6 +52,7 @@ export const createLinks = (deps: LinksDeps) => {
     const answer = await within(kind.ops.move(ifindex, to))
     if (answer === TIMED_OUT) return refuse(Errno.ETIMEDOUT)
     if (answer.error !== 0) return asRefused(answer)
+    if ('isHere' in answer) return null
     await leaveNet(ifindex)
     return changed(last)
   }
@@ -68,7 +72,8 @@ export const createLinks = (deps: LinksDeps) => {
       return refuse(Errno.EEXIST, 'A link of another kind has this name', 'kind')
     const why = check(spec, ifindex)
     if (why !== undefined) return why
-    if (spec.netns !== undefined) return moveLink(ifindex, spec.netns, spec)
+    const left = spec.netns === undefined ? null : await moveLink(ifindex, spec.netns, spec)
+    if (left !== null) return left
     apply(ifindex, spec)
     const answer = await within(of(ifindex).kind.ops.changed?.(ifindex))
     return answer === TIMED_OUT ? refuse(Errno.ETIMEDOUT) : changed(item(ifindex))

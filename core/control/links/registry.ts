@@ -226,6 +226,10 @@ export const createRegistry = (deps: RegistryDeps) => {
       of(ifindex).second = 0
       if (second !== 0) of(second).second = 0
     },
+    pair: (ifindex, other) => {
+      of(ifindex).second = other
+      of(other).second = ifindex
+    },
   })
   const kinds = new Map(
     deps.kinds.map((kind) => {

@@ -3,14 +3,31 @@
  * links, whose pairs may lead there, and filled behind all else. Control thread.
  */
 import { NLM_F_CREATE, NLM_F_EXCL } from '../nlm-flags.ts'
+import type { Outcome } from './codecs.ts'
 import type { ConfigStep, Message, NetnsConfig, Reply, StackConfig } from './messages.ts'
 import { isRefused } from './names.ts'
+
+/** A device that is to leave its net, and what it is joined to. */
+export type Leaving = {
+  readonly address: string
+  readonly mtu: number
+  readonly peer: { readonly name: string; readonly netns: string }
+}
 
 /** The other nets, as they are spoken to in words. */
 export type OtherNets = {
   /** Those that requests have made, with what is in them at one moment. */
   configs: (isWhole: boolean) => Promise<NetnsConfig[]>
   request: (name: string, message: Message) => Promise<Reply>
+  /**
+   * A device of one of them becomes one of ours, which `make` makes: as soon as it is there the other is gone. null: it is not there,
+   * or stays where it is.
+   */
+  bring: (
+    name: string,
+    ifname: string,
+    make: (leaving: Leaving) => Promise<Outcome>
+  ) => Promise<Outcome | null>
 }
 export type NetnsSteps = { gone: ConfigStep[]; come: ConfigStep[]; inside: ConfigStep[] }
 

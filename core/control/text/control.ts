@@ -30,7 +30,8 @@ import type {
   ReplyTo,
   StackConfig,
 } from './messages.ts'
-import { NLM_F_CREATE } from '../nlm-flags.ts'
+import { NLM_F_CREATE, NLM_F_EXCL } from '../nlm-flags.ts'
+import { DEFAULT_NETNS } from './link.ts'
 import { formatMac } from '../../wire/text.ts'
 import { isRefused, noSuchNetns, refuseAs } from './names.ts'
 import { createNotes } from './notes.ts'
@@ -47,6 +48,11 @@ const isState = (message: Message): boolean =>
 /** A message that makes a link which there is not. */
 const isNewLink = (message: Message): message is MessageOf<'RTM_NEWLINK'> =>
   message.type === 'RTM_NEWLINK' && (message.flags & NLM_F_CREATE) !== 0
+/** A device of another net is to be ours. */
+const isForHere = (message: Message): message is MessageOf<'RTM_NEWLINK'> =>
+  message.type === 'RTM_NEWLINK' &&
+  (message.flags & NLM_F_CREATE) === 0 &&
+  message.link.netns === DEFAULT_NETNS
 /** An end in another net is made there: its address is drawn here, so that it has it again. */
 const withFarAddress = (message: Message, random: () => number): Message => {
   if (!isNewLink(message)) return message
@@ -171,9 +177,29 @@ export const createTextControl = (deps: ControlDeps & { otherNets?: OtherNets })
     if (otherNets === undefined) return noSuchNetns(name)
     const unkept = await keepMade()
     if (unkept !== null) return unkept
+    const came = isForHere(message) ? await bring(run, name, message) : null
+    if (came !== null) return came
     const reply = await otherNets.request(name, message)
     for (const ifindex of nets?.gone() ?? []) await run({ type: 'RTM_DELLINK', ifindex })
     return reply as Outcome
+  }
+  /** A device comes from another net, where it is asked for: here it is made, and kept as what was asked. */
+  const bring = async (
+    run: Run,
+    name: string,
+    message: MessageOf<'RTM_NEWLINK'>
+  ): Promise<Outcome | null> => {
+    const { ifname, newname } = message.link
+    const came = await otherNets!.bring(name, ifname, async ({ address, mtu, peer }) => {
+      const flags = NLM_F_CREATE | NLM_F_EXCL
+      const link = { ifname: newname ?? ifname, kind: 'veth', address, mtu, data: { peer } }
+      const asked = { type: 'RTM_NEWLINK', flags, link } as const
+      const given = read(asked)
+      return isRefused(given) ? given : written(asked, await run(given))
+    })
+    if (came !== null && !isRefused(came) && keep !== null)
+      made.push({ type: 'NETNS', name, message })
+    return came
   }
   const batch = async (run: Run, { messages, atomic }: MessageOf<'BATCH'>): Promise<Outcome> => {
     if (atomic) return atomicBatch(run, messages)

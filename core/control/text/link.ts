@@ -178,6 +178,7 @@ const linkOf = (
 ): Pick<LinkItem, 'link' | 'link_index' | 'link_netnsid' | 'link_netns'> => {
   if (otherEnd === undefined) return { link: nameOf(peer) }
   const { name, ifindex, nsid, netns } = otherEnd
+  if (nsid === null) return { link: name }
   return {
     link: name,
     link_index: ifindex,

@@ -54,6 +54,8 @@ export type KindEnv = {
   ports: PortNumbers
   /** The two devices of a pair are each by itself from now on. */
   part: (ifindex: number) => void
+  /** Two devices are a pair from now on: neither is without the other. */
+  pair: (ifindex: number, other: number) => void
   /** The row of a second device of this kind, by its ifindex: it appears with the first. 0: there is none left. */
   reserve: (name: string) => number
   /** The row of a device that is the L3 master of others is filled: its table, and the rule that leads there (VRFs). */
@@ -87,8 +89,11 @@ export type LinkOps = {
   failed?(ifindex: number, errno: number): void
   /** The other end of the device where that is in another net. */
   otherEnd?(ifindex: number): OtherEnd | undefined
-  /** Makes it in another net, in the place of this one, which goes away behind it; a kind without it stays where it is. */
-  move?(ifindex: number, to: Moved): Promise<LinkRefusal | { error: 0 }>
+  /**
+   * Makes it in another net, in the place of this one, which goes away behind it; `isHere`: that net is this one. A kind without it
+   * stays where it is.
+   */
+  move?(ifindex: number, to: Moved): Promise<MoveAnswer>
   /** What else there is to say of the device: info_xstats. */
   xstats?(ifindex: number): Record<string, unknown> | undefined
 }
@@ -104,6 +109,7 @@ export type LinkRefusal = {
   message?: string
   field?: string
 }
+export type MoveAnswer = LinkRefusal | { error: 0; isHere?: true }
 export type LinkAnswer =
   | LinkRefusal
   | {

@@ -23,6 +23,7 @@ import type {
   LinkAnswer,
   LinkKind,
   LinkRefusal,
+  MoveAnswer,
   NewLink,
   PathKind,
   XmitEnv,
@@ -39,7 +40,7 @@ export type FarNets = {
   /** The device here is going away, and the other end with it, unless it has another by now. */
   leave(ifindex: number): void | Promise<void>
   /** Makes a device there in the place of the one here: what it was joined to is joined to that. */
-  move(ifindex: number, peer: FarPeer): Promise<LinkRefusal | { error: 0 }>
+  move(ifindex: number, peer: FarPeer): Promise<MoveAnswer>
   carrier(ifindex: number): Carrier
   /** Flags or the name of the device here have changed. */
   changed(ifindex: number): void | Promise<void>

@@ -24,7 +24,12 @@ const WORDS = [0, 0, 8, 16]
 const ALL = [0, 0, -1, 0xffff]
 const FITS = [0, 0, FIB_SMALL_BUCKET, FIB_LARGE_BUCKET]
 
-export const createFibPool = (arena: Arena, retire: Publisher['retire']) => {
+/** `onUsed` hears how many pages have been used so far, before the first word of another is. */
+export const createFibPool = (
+  arena: Arena,
+  retire: Publisher['retire'],
+  onUsed: (used: number) => void
+) => {
   const { i32, layout } = arena
   const base = layout.fibNodes
   const pages = layout.config.fibNodes
@@ -41,6 +46,7 @@ export const createFibPool = (arena: Arena, retire: Publisher['retire']) => {
 
   const takePage = (kind: number): number => {
     const page = emptied.pop() ?? fresh++
+    if (page === fresh - 1) onUsed(fresh)
     i32[G_FIB_PAGES] = fresh
     freePages--
     kinds[page] = kind

@@ -15,7 +15,10 @@ const ROW = 2
 /** Of the same table and length. */
 const BEFORE = 3
 const AFTER = 4
-const KEY = 5
+/** Of those that lead to the same row. */
+const ROW_BEFORE = 5
+const ROW_AFTER = 6
+const KEY = 7
 
 const LENGTHS = 129
 
@@ -39,6 +42,8 @@ export const createFibPrefixes = (keyWords: 1 | 4, capacity: number, tables: num
   const counts = new Int32Array(tables * LENGTHS)
   const sizes = new Int32Array(tables)
   const cursors = new Set<FibCursor>()
+  /** By row, the first entry that leads to it. */
+  const firstOf = new Map<number, number>()
 
   const mix = (hash: number, word: number): number => {
     const h = Math.imul(hash ^ word, 0x9e3779b1)
@@ -112,7 +117,7 @@ export const createFibPrefixes = (keyWords: 1 | 4, capacity: number, tables: num
     else return 0
     const at = entry * size
     rows[at + META] = (table << 8) | plen
-    rows[at + ROW] = row
+    joinRow(entry, row)
     for (let k = 0; k < keyWords; k++) rows[at + KEY + k] = words[from + k]
     const list = table * LENGTHS + plen
     const last = lasts[list]
@@ -137,8 +142,25 @@ export const createFibPrefixes = (keyWords: 1 | 4, capacity: number, tables: num
     else rows[after * size + BEFORE] = before
     for (const cursor of cursors) if (cursor.at === entry) cursor.at = after
   }
+  const joinRow = (entry: number, row: number): void => {
+    const after = firstOf.get(row) ?? 0
+    rows[entry * size + ROW] = row
+    rows[entry * size + ROW_BEFORE] = 0
+    rows[entry * size + ROW_AFTER] = after
+    if (after !== 0) rows[after * size + ROW_BEFORE] = entry
+    firstOf.set(row, entry)
+  }
+  const leaveRow = (entry: number): void => {
+    const at = entry * size
+    const [before, after] = [rows[at + ROW_BEFORE], rows[at + ROW_AFTER]]
+    if (after !== 0) rows[after * size + ROW_BEFORE] = before
+    if (before !== 0) rows[before * size + ROW_AFTER] = after
+    else if (after !== 0) firstOf.set(rows[at + ROW], after)
+    else firstOf.delete(rows[at + ROW])
+  }
   const remove = (entry: number): void => {
     const at = entry * size
+    leaveRow(entry)
     const bucket = bucketOf(hashAt(at))
     if (heads[bucket] === entry) heads[bucket] = rows[at + CHAIN]
     else {
@@ -159,8 +181,19 @@ export const createFibPrefixes = (keyWords: 1 | 4, capacity: number, tables: num
 
   const rowOf = (entry: number): number => rows[entry * size + ROW]
   const setRow = (entry: number, row: number): void => {
-    rows[entry * size + ROW] = row
+    if (rowOf(entry) === row) return
+    leaveRow(entry)
+    joinRow(entry, row)
   }
+  /** Rows that entries lead to, and the entries of one. */
+  const rowsInUse = (): Iterable<number> => firstOf.keys()
+  const isInUse = (row: number): boolean => firstOf.has(row)
+  function* entriesOf(row: number): Generator<number> {
+    for (let entry = firstOf.get(row) ?? 0; entry !== 0; entry = rows[entry * size + ROW_AFTER])
+      yield entry
+  }
+  const tableOf = (entry: number): number => rows[entry * size + META] >>> 8
+  const plenOf = (entry: number): number => rows[entry * size + META] & 255
   /** An IPv4 address as it is everywhere: mapped. */
   const wordsOf = (entry: number): Words => {
     const at = entry * size + KEY
@@ -196,6 +229,11 @@ export const createFibPrefixes = (keyWords: 1 | 4, capacity: number, tables: num
     remove,
     rowOf,
     setRow,
+    rowsInUse,
+    isInUse,
+    entriesOf,
+    tableOf,
+    plenOf,
     wordsOf,
     has,
     sizeOf,

@@ -59,6 +59,8 @@ const PREFIXES_A_PAGE = 16
 const MOST_PAGES = 6
 /** A node with so few prefixes is made a bucket, if they all show. */
 const FEW = 4
+/** Pages that there is room for at first. */
+const FIRST_PAGES = 64
 /** Place of a link among the values of a bucket: before all prefixes, which come by length. */
 const LINK_RANK = -1
 
@@ -78,10 +80,19 @@ export const createFibWriter = (deps: FibWriterDeps) => {
   const { fibRoots, fibNodes } = layout
   const { fibTables, fibNodes: pages } = layout.config
   const rootWords = fibTables * FIB_ROOT_WORDS
-  const pool = createFibPool(arena, retire)
+  const pool = createFibPool(arena, retire, (used) => growLens(used))
   const { nameOf, blockOf } = pool
-  /** Length of the prefix that each word comes from: roots, then the pool. */
-  const lens = new Uint8Array(rootWords + pages * FIB_NODE_WORDS)
+  /**
+   * Length of the prefix that each word comes from: roots, then what of the pool has been used. Room for all of it at once was
+   * 34 MB, which the runtime at some starts fills with zeros, so that they are taken.
+   */
+  let lens = new Uint8Array(rootWords + FIRST_PAGES * FIB_NODE_WORDS)
+  const growLens = (used: number): void => {
+    if (rootWords + used * FIB_NODE_WORDS <= lens.length) return
+    const more = new Uint8Array(rootWords + Math.min(pages, used * 2) * FIB_NODE_WORDS)
+    more.set(lens)
+    lens = more
+  }
   /** Prefixes in each node. */
   const users = new Int32Array(pages)
   const map = createFibTables(arena, retire, onTable)
@@ -90,8 +101,11 @@ export const createFibWriter = (deps: FibWriterDeps) => {
     createFibPrefixes(4, pages * PREFIXES_A_PAGE, fibTables)
   )
 
-  /** The prefixes that are seen by another row than their own, or (0) not at all, by their entries. */
-  const partial = byFamily(new Map<number, number>(), new Map<number, number>())
+  /** Of rows that one may not go by: by which one may instead, or 0. All prefixes of a row are seen alike. */
+  const insteadOf = byFamily(new Map<number, number>(), new Map<number, number>())
+  /** But those, by their entries, that found no room when one could go by theirs again. */
+  const unplaced = byFamily(new Set<number>(), new Set<number>())
+  const isPartial = (of: number): boolean => insteadOf(of).size + unplaced(of).size > 0
 
   // ---- the prefix that is being put in, or taken out: what all steps of one change have in common
 
@@ -172,8 +186,10 @@ export const createFibWriter = (deps: FibWriterDeps) => {
   /** As readers see it. */
   const cover = (most: number, least: number) => longest(most, least, shownOf)
   /** By which row readers see a prefix: 0 is not at all. */
-  const shownOf = (entry: number): number =>
-    partial(family).get(entry) ?? prefixesOf(family).rowOf(entry)
+  const shownOf = (entry: number): number => {
+    const row = prefixesOf(family).rowOf(entry)
+    return unplaced(family).has(entry) ? 0 : (insteadOf(family).get(row) ?? row)
+  }
 
   // ---- buckets
 
@@ -475,15 +491,25 @@ export const createFibWriter = (deps: FibWriterDeps) => {
       closeIfEmpty(net, id)
       return -Errno.ENOSPC
     }
+    const old = known === 0 ? 0 : prefixes.rowOf(known)
+    // what others are seen by, devices may have changed since: refresh() comes
+    if (!prefixes.isInUse(row)) noteInstead(of, row, firstUsable(of, row))
     const entry = known || prefixes.add(table, words, bits, row)
     prefixes.setRow(entry, row)
-    show(root, entry, before, firstUsable(of, row))
+    unplaced(of).delete(entry)
+    if (old !== 0) forgetUnused(of, old)
+    show(root, before, shownOf(entry))
     return 0
   }
+  const noteInstead = (of: number, row: number, instead: number): void => {
+    if (instead === row) insteadOf(of).delete(row)
+    else insteadOf(of).set(row, instead)
+  }
+  const forgetUnused = (of: number, row: number): void => {
+    if (!prefixesOf(of).isInUse(row)) insteadOf(of).delete(row)
+  }
   /** From now on readers see the prefix by `row`, until now by `before`; 0: not at all. */
-  const show = (root: number, entry: number, before: number, row: number): void => {
-    if (row === prefixesOf(family).rowOf(entry)) partial(family).delete(entry)
-    else partial(family).set(entry, row)
+  const show = (root: number, before: number, row: number): void => {
     // the row's words are visible before any word that names it
     Atomics.add(i32, G_GENERATION, 0)
     if (row === 0) return before === 0 ? undefined : hide(root)
@@ -496,23 +522,42 @@ export const createFibWriter = (deps: FibWriterDeps) => {
     if (plen <= 16) paint(shortSlot(root), shortSpan(), plen, plen, row, len)
     else dropBelow(rootSlot(root), 0, 16, row, len)
   }
-  /** Devices have changed: prefixes are seen by what one may go by now. What finds no room is not seen until the next time. */
-  const refresh = (net: number): void => {
-    const isAny = [AF_INET, AF_INET6].some((of) => partial(of).size > 0)
-    if (!isAny && !isAsked()) return
-    for (const of of [AF_INET, AF_INET6])
-      for (const id of map.idsOf(net, of)) refreshTable(of, fibRoot(arena, net, of, id))
+  /**
+   * Devices have changed: prefixes are seen by what one may go by now. All rows are asked, of which there are few, and the prefixes of
+   * those alone are gone through whose answer is another. What finds no room is not seen until the next time.
+   */
+  const refresh = (): void => {
+    if (!isPartial(AF_INET) && !isPartial(AF_INET6) && !isAsked()) return
+    for (const of of [AF_INET, AF_INET6]) refreshFamily(of)
   }
-  const refreshTable = (of: number, root: number): void => {
+  const refreshFamily = (of: number): void => {
     const prefixes = prefixesOf(of)
-    const cursor = prefixes.open((root - fibRoots) / FIB_ROOT_WORDS)
-    for (let entry = prefixes.next(cursor); entry !== 0; entry = prefixes.next(cursor)) {
-      take(of, root, prefixes.wordsOf(entry), cursor.plen)
-      const before = shownOf(entry)
-      const row = firstUsable(of, prefixes.rowOf(entry))
-      if (row !== before && (before !== 0 || hasRoom(false))) show(root, entry, before, row)
+    const [turned, gone]: [number, number][][] = [[], []]
+    for (const row of prefixes.rowsInUse()) {
+      const was = insteadOf(of).get(row) ?? row
+      const now = firstUsable(of, row)
+      if (now !== was) (now === 0 ? gone : turned).push([row, was])
+      noteInstead(of, row, now)
     }
-    prefixes.close(cursor)
+    // what lies under those that are hidden is looked up, and is to be there
+    for (const [row, was] of turned)
+      for (const entry of prefixes.entriesOf(row))
+        if (!unplaced(of).has(entry)) place(of, entry, was)
+    for (const [row, was] of gone)
+      for (const entry of prefixes.entriesOf(row))
+        if (!unplaced(of).delete(entry)) place(of, entry, was)
+    for (const entry of [...unplaced(of)]) {
+      unplaced(of).delete(entry)
+      place(of, entry, 0)
+    }
+  }
+  /** A prefix that was seen by `before` is seen as its row is now. */
+  const place = (of: number, entry: number, before: number): void => {
+    const prefixes = prefixesOf(of)
+    const root = fibRoots + prefixes.tableOf(entry) * FIB_ROOT_WORDS
+    take(of, root, prefixes.wordsOf(entry), prefixes.plenOf(entry))
+    if (before !== 0 || hasRoom(false)) show(root, before, shownOf(entry))
+    else unplaced(of).add(entry)
   }
 
   /** Takes the prefix out. 0, or -ESRCH. */
@@ -524,8 +569,10 @@ export const createFibWriter = (deps: FibWriterDeps) => {
     const known = prefixes.find(table, words, bits)
     if (known === 0) return -Errno.ESRCH
     const isShown = shownOf(known) !== 0
+    const row = prefixes.rowOf(known)
     prefixes.remove(known)
-    partial(of).delete(known)
+    unplaced(of).delete(known)
+    forgetUnused(of, row)
     if (isShown) hide(root)
     closeIfEmpty(net, id)
     return 0
@@ -555,7 +602,7 @@ export const createFibWriter = (deps: FibWriterDeps) => {
     const root = fibRoot(arena, net, of, id)
     if (root === 0) return 0
     // what nobody is to go by does not show in the trie
-    if (partial(of).size > 0) return coveringRow(net, of, id, address, afInfo(of).addrBits)
+    if (isPartial(of)) return coveringRow(net, of, id, address, afInfo(of).addrBits)
     return lookup(of)(root, address)
   }
   /** As longestRow, of prefixes that have at most `bits` bits. */
@@ -593,6 +640,16 @@ export const createFibWriter = (deps: FibWriterDeps) => {
     }
   }
 
+  /** Rows that prefixes lead to, each once, and the addresses of those that lead to one: of all tables, as a row is of one. */
+  function* rowsInUse(): Generator<{ of: number; row: number }> {
+    for (const of of [AF_INET, AF_INET6])
+      for (const row of prefixesOf(of).rowsInUse()) yield { of, row }
+  }
+  const addressesBy = (of: number, row: number): Words[] => {
+    const { entriesOf, wordsOf } = prefixesOf(of)
+    return Array.from(entriesOf(row), wordsOf)
+  }
+
   /** What tries and prefixes take. */
   const usage = () => {
     const ofFamily = (one: number) => {
@@ -619,6 +676,8 @@ export const createFibWriter = (deps: FibWriterDeps) => {
     size,
     tableIds,
     walk,
+    rowsInUse,
+    addressesBy,
     /** Pages that are free now. */
     available: pool.available,
     usage,

@@ -269,6 +269,27 @@ ip netns add
 ip netns del nope
 ip netns del
 ip netns foo
+ip netns pids blue
+ip netns pids nope
+ip netns pids a/b
+ip netns pids
+ip netns pids blue red
+ip netns identify
+ip netns identify x
+ip netns identify 99999999
+ip netns identify 1 2
+ip netns attach
+ip netns attach x
+ip netns attach x y
+ip netns attach x 99999999
+ip netns attach blue 1
+ip netns set
+ip netns set blue
+ip netns set blue x
+ip netns set blue -1
+ip netns set nope 5
+ip netns set blue 6
+ip netns set red 0
 ip netns del blue
 ip netns
 ip netns delete red

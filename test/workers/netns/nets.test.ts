@@ -43,6 +43,7 @@ const createWorld = () => {
     onError: (name, error) => {
       throw new Error(`${name}: ${error}`)
     },
+    askDefault: () => Promise.reject(new Error('nobody is asked')),
     createApi: () => Promise.reject(new Error('nobody asks')),
   })
   const turn = (): void => {

@@ -182,13 +182,14 @@ describe.each([
   ['IPv6', AF_INET6, 128],
 ] as const)('%s agrees with a linear search', (_, family, bits) => {
   test.each([
-    [1, 0],
-    [2, 0],
-    [3, 30],
-    [4, 30],
+    [1, 0, 1200],
+    [2, 0, 20],
+    [3, 30, 1200],
+    [4, 30, 20],
+    [5, 8, 5],
   ])(
-    'through random inserts, replacements and deletes (seed %d), and with one in %d of what is seen changing',
-    (seed, often) => {
+    'through random inserts, replacements and deletes (seed %d), and with one in %d of what is seen changing, by %d rows',
+    (seed, often, rows) => {
       const random = seeded(seed)
       // of three kinds of rows two may be out: one is not seen then, and another is seen by its second row
       const out = [false, false, false]
@@ -216,8 +217,9 @@ describe.each([
         const words = mask(address(), plen)
         const key = `${words.join()}/${plen}`
         if (random() % 3 > 0) {
-          expect(insert(INIT_NET, family, RT_TABLE_MAIN, words, plen, step * ROW)).toBe(0)
-          oracle.set(key, { words, plen, row: step })
+          const row = 1 + (step % rows)
+          expect(insert(INIT_NET, family, RT_TABLE_MAIN, words, plen, row * ROW)).toBe(0)
+          oracle.set(key, { words, plen, row })
         } else {
           const held = [...oracle.values()]
           const victim = held[random() % (held.length || 1)]
@@ -229,7 +231,7 @@ describe.each([
         if (often > 0 && random() % often === 0) {
           const kind = 1 + (random() % 2)
           out[kind] = !out[kind]
-          refresh(INIT_NET)
+          refresh()
           reclaim()
         }
         for (let probe = 0; probe < 6; probe++) {
@@ -251,6 +253,58 @@ describe.each([
     }
   )
 })
+
+test.each([1, 2, 3])(
+  'what found no room when its device came back is seen the next time that there is some (seed %d)',
+  (seed) => {
+    const random = seeded(seed)
+    const out = [false, false, false]
+    const seen = (row: number): number => (out[(row / ROW) % 3] ? 0 : row)
+    const linkdown = { firstUsable: (_: number, row: number) => seen(row), isAsked: () => true }
+    const { add, del, get, refresh, reclaim, available } = makeFib(40, linkdown)
+    const before = available()
+    const held = new Map<string, number>()
+    const fill = (more: number): void => {
+      for (let k = 0; k < more; k++) {
+        const prefix = `10.${random() % 64}.${random() % 256}.0/${random() % 2 ? 24 : 28}`
+        const row = 1 + (random() % 9)
+        if (add(prefix, row) === 0) held.set(prefix, row)
+      }
+    }
+    for (let round = 0; round < 12; round++) {
+      out[random() % 3] = true
+      refresh()
+      reclaim()
+      fill(400)
+      out.fill(false)
+      refresh()
+      reclaim()
+      if (round % 3 === 0) {
+        // what has no room is out again
+        out[random() % 3] = true
+        refresh()
+        reclaim()
+        out.fill(false)
+      }
+      for (const prefix of [...held.keys()])
+        if (random() % 2) {
+          expect(del(prefix)).toBe(0)
+          held.delete(prefix)
+          reclaim()
+        }
+      refresh()
+      reclaim()
+      if (available() < 12) continue
+      for (const [prefix, row] of held) {
+        const address = prefix.replace(/\.0\/.*/, prefix.endsWith('/28') ? '.1' : '.100')
+        expect([prefix, get(address)]).toEqual([prefix, row])
+      }
+    }
+    for (const prefix of held.keys()) del(prefix)
+    reclaim()
+    expect(available()).toBe(before)
+  }
+)
 
 describe('the map of tables', () => {
   const makeMap = () => {
