@@ -75,8 +75,10 @@ export class AppMessageSocket implements Endpoint {
   readonly #sids: number[] = []
   /** Calls that are to be answered, in order, by worker. */
   readonly #asked: Asked[][] = []
-  /** What a socket that is made again has to be told. */
-  readonly #steps: ((sid: number) => void)[] = []
+  /** What a socket that is made again has to be told, by what it is about: a later call replaces an earlier one. */
+  readonly #steps = new Map<string, (sid: number) => void>()
+  /** The worker that is asked first for a message. */
+  #next = 0
   /** Somebody waits for something to come. */
   #comes: PromiseWithResolvers<void> | undefined
   #isClosed = false
@@ -122,10 +124,10 @@ export class AppMessageSocket implements Endpoint {
     })
   }
   /** The same of each worker's, now and of those that are made again. */
-  async #tell(syscall: string, submit: (sid: number) => void): Promise<void> {
+  async #tell(syscall: string, submit: (sid: number) => void, what = syscall): Promise<void> {
     const answers = this.#sids.map((_, worker) => this.#ask(worker, syscall, nothing, submit))
     await Promise.all(answers)
-    this.#steps.push(submit)
+    this.#steps.set(what, submit)
   }
 
   async bind(address: string, port = 0): Promise<void> {
@@ -136,7 +138,7 @@ export class AppMessageSocket implements Endpoint {
     const bind = this.#withAddress(AppOp.BIND, 'bind', address, port)
     await Promise.all(this.#sids.map((_, worker) => this.#ask(worker, 'bind', read, bind)))
     // one that is made again has the port that was chosen
-    this.#steps.push(this.#withAddress(AppOp.BIND, 'bind', address, chosen))
+    this.#steps.set('bind', this.#withAddress(AppOp.BIND, 'bind', address, chosen))
   }
   connect(address: string, port = 0): Promise<void> {
     return this.#tell('connect', this.#withAddress(AppOp.CONNECT, 'connect', address, port))
@@ -151,7 +153,8 @@ export class AppMessageSocket implements Endpoint {
     return words
   }
   setOption(level: number, name: number, value: number): Promise<void> {
-    return this.#tell('setsockopt', (sid) => this.#engine.askOption(sid, level, name, value))
+    const ask = (sid: number): void => this.#engine.askOption(sid, level, name, value)
+    return this.#tell('setsockopt', ask, `${level} ${name}`)
   }
   getOption(level: number, name: number): Promise<number> {
     return this.#ask(
@@ -214,7 +217,9 @@ export class AppMessageSocket implements Endpoint {
     for (;;) {
       // asked for before anybody looks, so that nothing that comes meanwhile is missed
       const comes = (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) === 0 ? this.#wait() : undefined
-      for (const worker of this.#sids.keys()) {
+      for (let k = 0; k < this.#sids.length; k++) {
+        // in turns, so that none waits for another that has much
+        const worker = this.#next++ % this.#sids.length
         const message = await this.#receive(worker, length, flags)
         if (message !== undefined) return message
       }
@@ -276,7 +281,8 @@ export class AppMessageSocket implements Endpoint {
       fail(netError(-Errno.ECONNRESET, syscall))
     if (this.#isClosed) return
     this.#openAt(worker).catch(nothing)
-    for (const step of this.#steps) this.#ask(worker, 'socket', nothing, step).catch(nothing)
+    for (const step of this.#steps.values())
+      this.#ask(worker, 'socket', nothing, step).catch(nothing)
     this.#came()
   }
   close(): void {

@@ -9,6 +9,7 @@ import {
   IPPROTO_IP,
   MSG_DONTWAIT,
   MSG_ERRQUEUE,
+  SO_MARK,
   SO_TIMESTAMP,
   SO_TIMESTAMPNS,
   SOL_SOCKET,
@@ -162,6 +163,7 @@ describe('on workers', () => {
   })
   test('a socket whose worker starts over is made again at the port that was chosen', async () => {
     const socket = await open()
+    for (const mark of [1, 2, 3]) await socket.setOption(SOL_SOCKET, SO_MARK, mark)
     await socket.bind('0.0.0.0')
     const { port } = await socket.getsockname()
     const waits = socket.recvmsg(9)
@@ -169,6 +171,7 @@ describe('on workers', () => {
     host.restart(0)
     await until(() => host.workers[0]!.udp.arrive(port, datagram), 'binding again')
     expect([...(await waits).data]).toEqual([1, 2])
+    expect(await socket.getOption(SOL_SOCKET, SO_MARK)).toBe(3)
   })
   const datagram = { data: Uint8Array.of(1, 2), addr: 0x0a000002, port: 9 }
 })
