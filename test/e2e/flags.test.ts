@@ -52,6 +52,10 @@ const LINES: Record<string, string[]> = {
     'ss -ta dport != :80 or sport >= :1 and not src 127.0.0.0/8',
     'ss -tan ( src 10.0.0.1 or dst 10.0.0.1:80 ) and sport < :9999 and dport > :0 and dport <= :65535',
     'ss -K dport = :1 or sport = :19',
+    'ss -xMSdT --tipc --vsock --xdp',
+    'ss -a -f inet6',
+    'ss -a -A tcp,raw,!udp',
+    'ss -ta -F /dev/null',
     'ss -V',
   ],
   ip: [
