@@ -23,6 +23,7 @@ import { KINDS } from './kinds.ts'
 import { setAffinity } from './os/affinity.ts'
 import { monotonicUs, realtimeUs } from './os/clock.ts'
 import { createPollSet } from './os/poll.ts'
+import { takeShortTurns } from './os/slice.ts'
 import { createQuiescent } from './quiescent.ts'
 import { random } from './random.ts'
 import { createRestartPause } from './restart-pause.ts'
@@ -130,6 +131,7 @@ const supervise = (): void => {
 }
 
 if (data.cpu >= 0) setAffinity([data.cpu])
+takeShortTurns()
 supervise()
 polls.close()
 closeRing()

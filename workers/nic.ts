@@ -25,6 +25,7 @@ import { DevKind, KINDS } from './kinds.ts'
 import type { PollSet } from './os/poll.ts'
 import { monotonicUs } from './os/clock.ts'
 import { createPollSet } from './os/poll.ts'
+import { takeShortTurns } from './os/slice.ts'
 import { createQuiescent } from './quiescent.ts'
 import type { ThreadData } from './thread-data.ts'
 import { announce } from './thread-data.ts'
@@ -87,6 +88,7 @@ const { config, buffer, id, thread } = workerData as ThreadData
 const arena = attachArena(config, buffer)
 const block = arena.layout.threadBlocks + thread * THREAD_WORDS
 const polls = createPollSet(MAX_FDS)
+takeShortTurns()
 arena.i32[block + THREAD_EVENTFD] = polls.doorbell
 const nic = createNic({
   arena,

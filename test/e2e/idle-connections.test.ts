@@ -7,7 +7,7 @@ import { type Background, startIn, toolIn } from './support/commands.ts'
 import { processUsage } from './support/daemon.ts'
 import type { Idle } from './support/idle-clients.ts'
 import { describeE2e, isLong } from './support/inside.ts'
-import { p99, pingTimes } from './support/pings.ts'
+import { quietAndBeside } from './support/pings.ts'
 import { B, createTopology, ROUTER_A, ROUTER_B, type Topology } from './support/topology.ts'
 
 const TOOL = `${import.meta.dir}/support/idle-clients.ts`
@@ -19,7 +19,6 @@ const TARGETS = [ROUTER_A, ROUTER_B].flatMap((address) => [`${address}:7`, `${ad
 const LIMIT_MS = isLong ? 240_000 : 60_000
 /** What a connection may take of the process, octets. */
 const MOST_EACH = 3072
-const PINGS = 1000
 /** By how much a listing may hold up a ping, and the 99th of a hundred, ms. */
 const MOST_STALL_MS = 5
 const MOST_RISE_MS = 1
@@ -54,14 +53,11 @@ describeE2e(import.meta.path, 'idle connections', () => {
     while (!(await isSo()) && performance.now() < deadline) await Bun.sleep(200)
   }
   const opens = (): Promise<number> => net.daemon.nstat('TcpCurrEstab')
-  const pings = (meanwhile: () => Promise<unknown>): Promise<number[]> =>
-    pingTimes(net.a, ROUTER_A, PINGS, meanwhile)
 
   test(
     'take little, and are listed while packets go on',
     async () => {
       await net.daemon.list('/v1/sockets/tcp')
-      await pings(() => Bun.sleep(100))
       const free = await freeBuffers(net.daemon)
       const before = rssMb()
       const begun = performance.now()
@@ -69,20 +65,19 @@ describeE2e(import.meta.path, 'idle connections', () => {
       await until(async () => (await opens()) >= CONNECTIONS)
       const tookMs = performance.now() - begun
       const each = ((rssMb() - before) * 2 ** 20) / CONNECTIONS
-      const quiet = await pings(() => Bun.sleep(100))
       let lists = 0
-      const listing = await pings(async () => {
+      const [quiet, listing] = await quietAndBeside(net.a, ROUTER_A, async () => {
         expect(await established()).toBe(CONNECTIONS)
         lists++
       })
       console.log(
         `  ${CONNECTIONS} in ${tookMs.toFixed(0)} ms, ${each.toFixed(0)} octets each; the slowest ping ` +
-          `${quiet.at(-1)} ms, ${listing.at(-1)} ms beside ${lists} lists, p99 ${p99(quiet)} and ${p99(listing)}`
+          `${quiet.slowest} ms, ${listing.slowest} ms beside ${lists} lists, p99 ${quiet.p99} and ${listing.p99}`
       )
       if (isLong) {
         expect(each).toBeLessThan(MOST_EACH)
-        expect(listing.at(-1)! - quiet.at(-1)!).toBeLessThan(MOST_STALL_MS)
-        expect(p99(listing) - p99(quiet)).toBeLessThan(MOST_RISE_MS)
+        expect(listing.slowest - quiet.slowest).toBeLessThan(MOST_STALL_MS)
+        expect(listing.p99 - quiet.p99).toBeLessThan(MOST_RISE_MS)
       }
       const said = await Promise.all(clients.splice(0).map((client) => client.end()))
       for (const { out } of said)
