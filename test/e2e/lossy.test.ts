@@ -11,7 +11,8 @@ import { B, createTopology, ROUTER_A, ROUTER_B, type Topology } from './support/
 
 const TOOL = `${import.meta.dir}/support/bulk-ends.ts`
 const ROUNDS = isLong ? 6 : 2
-/** softnet may be slower by chance: a short run loses some dozens of packets. */
+/** softnet may be slower by chance, as a short run loses some dozens of packets: then more rounds tell. */
+const MOST_ROUNDS = isLong ? ROUNDS : 8
 const LEAST = isLong ? 0.95 : 0.35
 const LIMIT_MS = isLong ? 300_000 : 25_000
 /** One way; times in microseconds. */
@@ -81,17 +82,19 @@ describeE2e(import.meta.path, 'a path that loses', () => {
       async ({ way, does }) => {
         const bytes = megabytes << 20
         const took = { kernel: 0, softnet: 0 }
-        for (let round = 0; round < ROUNDS; round++) {
+        const isSlow = (): boolean => took.kernel / took.softnet <= LEAST
+        let round = 0
+        for (; round < ROUNDS || (isSlow() && round < MOST_ROUNDS); round++) {
           took.kernel += await seconds(does, B, bytes)
           took.softnet += await seconds(does, SOFTNET_B, bytes)
         }
-        const mbit = (s: number): string => ((ROUNDS * bytes * 8) / s / 1e6).toFixed(1)
+        const mbit = (s: number): string => ((round * bytes * 8) / s / 1e6).toFixed(1)
         console.log(
           `  ${way} the kernel ${mbit(took.kernel)} Mbit/s, ${way} softnet ${mbit(took.softnet)}`
         )
         expect(took.kernel / took.softnet).toBeGreaterThan(LEAST)
       },
-      2 * ROUNDS * LIMIT_MS
+      2 * MOST_ROUNDS * LIMIT_MS
     )
   })
 })

@@ -2,6 +2,7 @@
 // kernel's that softnet answers, and `ip maddress` in the same words for the same configuration.
 
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
 import type { MaddrItem, MrouteItem } from '../../core/control/text/messages.ts'
 import { runIn, startIn, toolIn } from './support/commands.ts'
 import { requireTool } from '../support/tools.ts'
@@ -21,6 +22,11 @@ socket.on('message', (data) => process.stdout.write(data))
 socket.bind(Number(port), () => socket.addSourceSpecificMembership(source, group, own))
 `
 
+/** Datagrams that programs of a namespace have read. */
+const read = (pid: number): number => {
+  const rows = readFileSync(`/proc/${pid}/net/snmp`, 'utf8').match(/^Udp: \d.*$/m)!
+  return Number(rows[0].split(' ')[1])
+}
 const until = async (what: string, done: () => Promise<boolean>): Promise<void> => {
   const deadline = performance.now() + 15_000
   while (!(await done())) {
@@ -74,6 +80,7 @@ describeE2e(import.meta.path, 'multicast', () => {
       return (await routeTo(GROUP))?.join() === 'lan1'
     })
     await send(A, GROUP, OTHER)
+    await until('hearing', async () => read(net.b.pid) > 0)
     const { out } = await receiver.end()
     expect(linesOf(out)).toEqual(new Set([`${A} to ${GROUP}`]))
     expect(await routeTo(OTHER)).toEqual([])
@@ -89,7 +96,9 @@ describeE2e(import.meta.path, 'multicast', () => {
       const oifsOf = (src: string) => found.find((route) => route.src === src)?.multipath.length
       return oifsOf('10.0.1.2') === 1 && oifsOf(A) === 0
     })
+    const before = read(net.b.pid)
     for (const from of [A, '10.0.1.2']) await send(from, GROUP)
+    await until('hearing', async () => read(net.b.pid) > before)
     const { out } = await receiver.end()
     expect(linesOf(out)).toEqual(new Set([`10.0.1.2 to ${GROUP}`]))
     await until('leaving', async () => {
