@@ -3,15 +3,10 @@
  * bun tcp-server.ts discard|chargen|echo PORT; ends with its parent. discard and chargen serve one connection at a
  * time with blocking calls, which is the least that a program can cost.
  */
-import { dlopen } from 'bun:ffi'
 import { block, check, libc } from '../../workers/os/libc.ts'
 import { endWithParent } from '../../workers/os/parent.ts'
 import { setCongestionControl } from './congestion.ts'
-
-const { listen, accept } = dlopen('libc.so.6', {
-  listen: { args: ['i32', 'i32'], returns: 'i32' },
-  accept: { args: ['i32', 'usize', 'usize'], returns: 'i32' },
-}).symbols
+import { accept, listen } from './listen.ts'
 
 const AF_INET = 2
 const SOCK_STREAM = 1

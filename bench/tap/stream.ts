@@ -3,7 +3,6 @@
  * figure hardly depends on what else the machine does, and on no scheduler. softnet's worker stands between two TAPs, the
  * kernel's router between two veth pairs. The kernel hands a super-frame on by reference; between TAPs it is copied twice more.
  */
-import { dlopen } from 'bun:ffi'
 import { DEV_KIND, deviceRow } from '../../core/netdev/netdev.ts'
 import { fillFdRow } from '../../workers/devices/fd-device.ts'
 import { closeRing } from '../../workers/drivers/fd.ts'
@@ -18,11 +17,7 @@ import { CLONE_NEWNET } from '../../workers/os/spawn.ts'
 import { TunOffload } from '../../workers/os/tap.ts'
 import { makeArena, makeStack, V4 } from '../forward-memory.ts'
 import { setCongestionControl } from '../support/congestion.ts'
-
-const { listen, accept } = dlopen('libc.so.6', {
-  listen: { args: ['i32', 'i32'], returns: 'i32' },
-  accept: { args: ['i32', 'usize', 'usize'], returns: 'i32' },
-}).symbols
+import { accept, listen } from '../support/listen.ts'
 
 const AF_INET = 2
 const SOCK_STREAM = 1

@@ -218,7 +218,7 @@ export const createInetFrag = (deps: InetFragDeps) => {
    * may be another datagram's: it begins anew (ip_frag_too_far, ip_frag_reinit).
    */
   const reached = (queue: number, rid: number, most: number): void => {
-    const isTooFar = q[queue + Q_HEAD] !== 0 && rid - q[queue + Q_RID] > most
+    const isTooFar = q[queue + Q_HEAD] !== 0 && ((rid - q[queue + Q_RID]) | 0) > most
     q[queue + Q_RID] = rid
     if (!isTooFar) return
     f64[count + families[q[queue + Q_FAMILY]].fails]++
