@@ -12,7 +12,7 @@ import { NH_METRICS, RTAX_MTU, metricsContent, metricsOf } from '../shm/dst-metr
 import { RTN_BLACKHOLE, RTN_UNICAST } from '../base/flowi.ts'
 import { isThere, isUp } from '../inet/fib/multipath.ts'
 import type { FibWriter } from '../inet/fib/fib-writer.ts'
-import { networkWords } from '../inet/fib/fib-writer.ts'
+import { networkWords } from '../inet/fib/addr-prefix.ts'
 import type { Nexthops } from '../inet/fib/nexthop.ts'
 import {
   NH_BUCKET_COUNT,

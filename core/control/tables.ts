@@ -2,7 +2,7 @@
  * The tables that control writes and stacks read: routes with their next hops, interface addresses with the routes
  * they bring, and what routers advertise of both. Control thread; who fills tables without a control plane (tests, benches) makes them here too.
  */
-import type { Allocate } from '../inet/fib/fib-writer.ts'
+import type { Allocate } from '../inet/fib/fib-prefixes.ts'
 import { familyOf } from '../base/family.ts'
 import { byFamily } from '../inet/af-ops.ts'
 import { createFibRulesWriter } from '../inet/fib/fib-rules-writer.ts'

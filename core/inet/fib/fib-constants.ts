@@ -1,5 +1,5 @@
 /**
- * The words of a forwarding trie (fib.ts reads them, fib-writer.ts makes them). A word that covers a part of the addresses is
+ * The words of a forwarding trie (fib.ts reads them, fib-blocks.ts makes them). A word that covers a part of the addresses is
  *
  * - 0: nothing longer than eight bits leads there, and the table's short prefixes say;
  * - positive: the row of the longest prefix that does;

@@ -24,6 +24,8 @@ const WORDS = [0, 0, 8, 16]
 const ALL = [0, 0, -1, 0xffff]
 const FITS = [0, 0, FIB_SMALL_BUCKET, FIB_LARGE_BUCKET]
 
+export type FibPool = ReturnType<typeof createFibPool>
+
 export const createFibPool = (arena: Arena, retire: Publisher['retire']) => {
   const { i32, layout } = arena
   const base = layout.fibNodes

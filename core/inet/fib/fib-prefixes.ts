@@ -20,6 +20,10 @@ const ROW_BEFORE = 5
 const ROW_AFTER = 6
 const KEY = 7
 
+/** Bytes that are zero. */
+export type Allocate = (bytes: number) => ArrayBuffer
+export type FibPrefixes = ReturnType<typeof createFibPrefixes>
+
 const LENGTHS = 129
 
 /** Where a walk over a table is: the next entry that it comes to. */
@@ -30,7 +34,7 @@ export const createFibPrefixes = (
   keyWords: 1 | 4,
   capacity: number,
   tables: number,
-  allocate: (bytes: number) => ArrayBuffer
+  allocate: Allocate
 ) => {
   const size = KEY + keyWords
   const from = 4 - keyWords

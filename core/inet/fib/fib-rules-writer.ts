@@ -16,7 +16,7 @@ import * as fr from './fib-rule-constants.ts'
 import type { FibRule, PortRange, RuleNetwork } from './fib-rule.ts'
 import { ruleHead } from './fib-rules.ts'
 import { fibRoot, type OnTable } from './fib-tables.ts'
-import { maskWords } from './fib-writer.ts'
+import { maskWords } from './addr-prefix.ts'
 import {
   RT_TABLE_DEFAULT,
   RT_TABLE_LOCAL,

@@ -42,6 +42,8 @@ export const fibRoot = (arena: Arena, net: number, family: number, id: number): 
   return n < 0 ? 0 : arena.layout.fibRoots + n * FIB_ROOT_WORDS
 }
 
+export type FibTables = ReturnType<typeof createFibTables>
+
 /** The map's writer, on control. `retire` calls back once no reader can hold what is going away. */
 export const createFibTables = (
   arena: Arena,

@@ -1,6 +1,6 @@
 /**
  * Routes by devices without a carrier, where nobody is to go by them (ignore_routes_with_linkdown): in their place the next route of
- * their prefix is seen, else what the prefix lies in. Control asks when it writes tries (fib-writer.ts), any thread of what it binds to
+ * their prefix is seen, else what the prefix lies in. Control asks when it writes tries (fib-shown.ts), any thread of what it binds to
  * a device. Linux: ip_ignore_linkdown(), fib_lookup_good_nhc() (net/ipv4/fib_trie.c), find_match() (net/ipv6/route.c).
  */
 import { AF_INET, AF_INET6 } from '../../base/family.ts'
