@@ -21,6 +21,8 @@ export type Hop = {
   weight: number
 }
 export type Prefix = { family: number; table: number; words: Words; plen: number }
+/** Of what holds for prefixes at any address. */
+export const NOWHERE: Words = [0, 0, 0, 0]
 /** A route in numbers. `gateway` null: on link; `prefsrc` null: chosen. */
 export type RibRoute = Prefix & {
   tos: number
