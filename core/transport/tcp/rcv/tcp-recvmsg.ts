@@ -57,7 +57,7 @@ export type TcpRecvmsg = ReturnType<typeof createTcpRecvmsg>
 type TcpRecvmsgDeps = {
   arena: Arena
   skbs: Skbs
-  queue: TcpRcvQueue
+  rcvQueue: Pick<TcpRcvQueue, 'dequeueRcv'>
   transmit: TcpTransmit
   window: TcpWindow
   urg: TcpUrg
@@ -65,7 +65,7 @@ type TcpRecvmsgDeps = {
 }
 
 export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
-  const { skbs, queue, transmit, window, cmsg } = deps
+  const { skbs, rcvQueue, transmit, window, cmsg } = deps
   const { i32, u8 } = deps.arena
   const { isInline, recvUrg, passMark } = deps.urg
 
@@ -168,7 +168,7 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
   }
   const finishSkb = (sk: number, skb: number): void => {
     if ((i32[skb + CB_FLAGS] & TCP_FIN) !== 0) i32[sk + TP_COPIED_SEQ] = i32[skb + CB_END_SEQ]
-    queue.dequeueRcv(sk)
+    rcvQueue.dequeueRcv(sk)
   }
   /** What recv says when there is no text: end of file, an error, or to wait. */
   const nothing = (sk: number): number => {
