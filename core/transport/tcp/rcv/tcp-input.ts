@@ -22,6 +22,9 @@ import {
 import type { TcpAck } from '../rec/tcp-ack.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpPaws } from './tcp-paws.ts'
+import type { TcpDataQueue } from './tcp-data-queue.ts'
+import type { TcpEventData } from './tcp-event-data.ts'
+import type { TcpPrune } from './tcp-prune.ts'
 import type { TcpRcvQueue } from './tcp-rcv-queue.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import {
@@ -65,7 +68,10 @@ type TcpInputDeps = {
   window: TcpWindow
   transmit: TcpTransmit
   ack: TcpAck
-  rcvQueue: TcpRcvQueue
+  prune: Pick<TcpPrune, 'mayHold'>
+  eventData: TcpEventData
+  rcvQueue: Pick<TcpRcvQueue, 'queueRcv'>
+  dataQueue: Pick<TcpDataQueue, 'dataQueue' | 'dataReady'>
   life: TcpLifecycle
   paws: TcpPaws
   validate: TcpValidate
@@ -74,8 +80,12 @@ type TcpInputDeps = {
 } & Pick<TcpChallenge, 'sendChallengeAck'>
 
 export const createTcpInput = (deps: TcpInputDeps) => {
-  const { bank, skbs, drop, consume, window, transmit, rcvQueue, sendChallengeAck } = deps
+  const { bank, skbs, drop, consume, window, transmit, sendChallengeAck } = deps
   const { tcpAck } = deps.ack
+  const { mayHold } = deps.prune
+  const { eventDataRecv } = deps.eventData
+  const { queueRcv } = deps.rcvQueue
+  const { dataQueue, dataReady } = deps.dataQueue
   const { options: opts, parseAgreed, storeTsRecent } = deps.paws
   const { validateIncoming } = deps.validate
   const { dataSndCheck, ackSndCheck } = deps.sndCheck
@@ -156,7 +166,7 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     headerLen: number,
     len: number
   ): void => {
-    if (!rcvQueue.mayHold(sk, skb)) {
+    if (!mayHold(sk, skb)) {
       slowPath(sk, skb)
       return
     }
@@ -171,9 +181,9 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     }
     skbs.pull(skb, headerLen)
     measureRcvRtt(sk, skb)
-    rcvQueue.eventDataRecv(sk, skb)
-    rcvQueue.queueRcv(sk, skb)
-    rcvQueue.dataReady(sk)
+    eventDataRecv(sk, skb)
+    queueRcv(sk, skb)
+    dataReady(sk)
     dataSndCheck(sk)
     ackSndCheck(sk)
   }
@@ -225,7 +235,7 @@ export const createTcpInput = (deps: TcpInputDeps) => {
       countData(sk, skb)
       measureRcvRtt(sk, skb)
     }
-    rcvQueue.dataQueue(sk, skb)
+    dataQueue(sk, skb)
   }
 
   return { tcpRcvEstablished, takeText }

@@ -57,7 +57,7 @@ export type TcpRecvmsg = ReturnType<typeof createTcpRecvmsg>
 type TcpRecvmsgDeps = {
   arena: Arena
   skbs: Skbs
-  queue: TcpRcvQueue
+  rcvQueue: Pick<TcpRcvQueue, 'dequeueRcv' | 'readable'>
   transmit: TcpTransmit
   window: TcpWindow
   urg: TcpUrg
@@ -65,7 +65,7 @@ type TcpRecvmsgDeps = {
 }
 
 export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
-  const { skbs, queue, transmit, window, cmsg } = deps
+  const { skbs, rcvQueue, transmit, window, cmsg } = deps
   const { i32, u8 } = deps.arena
   const { isInline, recvUrg, passMark } = deps.urg
 
@@ -168,7 +168,7 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
   }
   const finishSkb = (sk: number, skb: number): void => {
     if ((i32[skb + CB_FLAGS] & TCP_FIN) !== 0) i32[sk + TP_COPIED_SEQ] = i32[skb + CB_END_SEQ]
-    queue.dequeueRcv(sk)
+    rcvQueue.dequeueRcv(sk)
   }
   /** What recv says when there is no text: end of file, an error, or to wait. */
   const nothing = (sk: number): number => {
@@ -209,7 +209,7 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
   }
   const receive = (sk: number, to: number, len: number, flags: number): number => {
     if ((flags & MSG_OOB) !== 0) return recvUrg(sk, len, flags, (octet) => putOctet(to, octet))
-    if (len === 0 && queue.readable(sk) > 0) return 0
+    if (len === 0 && rcvQueue.readable(sk) > 0) return 0
     if ((flags & MSG_PEEK) !== 0) return peek(sk, to, len) || nothing(sk)
     const copied = takeSome(sk, to, len, (flags & MSG_TRUNC) !== 0)
     if (copied === 0) return nothing(sk)

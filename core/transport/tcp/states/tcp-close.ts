@@ -60,7 +60,7 @@ type TcpCloseDeps = {
   output: TcpOutput
   transmit: TcpTransmit
   timers: TcpTimers
-  rcvQueue: TcpRcvQueue
+  rcvQueue: Pick<TcpRcvQueue, 'readable' | 'purgeRead'>
   trim: TcpOom['trimSnd']
   purgeWrite: TcpWriteQueue['purge']
 }

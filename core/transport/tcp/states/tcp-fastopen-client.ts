@@ -24,7 +24,7 @@ import {
 } from '../../../wire/tcp-options.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
-import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
+import type { TcpPrune } from '../rcv/tcp-prune.ts'
 import type { TcpRate } from '../rec/tcp-rate.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
 import type { TcpChrono } from '../snd/tcp-chrono.ts'
@@ -86,7 +86,7 @@ type FastopenClientDeps = {
   chrono: TcpChrono
   recovery: TcpRecovery
   paws: TcpPaws
-  rcvQueue: Pick<TcpRcvQueue, 'mayHold'>
+  prune: Pick<TcpPrune, 'mayHold'>
   fastopen: Pick<TcpFastopen, 'hasText' | 'takeText'>
   fastopenActive: FastopenActive
   metrics: TcpMetricsCache
@@ -95,7 +95,7 @@ type FastopenClientDeps = {
 
 export const createFastopenClient = (deps: FastopenClientDeps) => {
   const { bank, skbs, mem, mss, transmit, queue, rate, recovery, metrics, afOps } = deps
-  const { fastopenActive, fastopen, rcvQueue, consume } = deps
+  const { fastopenActive, fastopen, prune, consume } = deps
   const { options: opts } = deps.paws
   const { chronoStart } = deps.chrono
   const { i32, u8, f64, layout } = deps.arena
@@ -255,7 +255,7 @@ export const createFastopenClient = (deps: FastopenClientDeps) => {
       // SYN and text were one segment
       if (i32[sk + TP_DELIVERED] > 1) i32[sk + TP_DELIVERED]--
     }
-    if (fastopen.hasText(skb) && rcvQueue.mayHold(sk, skb)) fastopen.takeText(sk, skb)
+    if (fastopen.hasText(skb) && prune.mayHold(sk, skb)) fastopen.takeText(sk, skb)
     else consume(skb)
     return false
   }

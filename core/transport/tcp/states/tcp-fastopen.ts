@@ -21,7 +21,8 @@ import {
   SEEN_TIMESTAMPS,
 } from '../../../wire/tcp-options.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
-import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
+import type { TcpDataQueue } from '../rcv/tcp-data-queue.ts'
+import type { TcpPrune } from '../rcv/tcp-prune.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
@@ -64,7 +65,8 @@ type TcpFastopenDeps = {
   consume: ConsumeFn
   transmit: TcpTransmit
   xmitTimer: TcpXmitTimer
-  rcvQueue: TcpRcvQueue
+  prune: Pick<TcpPrune, 'mayHold'>
+  dataQueue: Pick<TcpDataQueue, 'takeNext'>
   recovery: TcpRecovery
   life: TcpLifecycle
   paws: TcpPaws
@@ -74,7 +76,7 @@ type TcpFastopenDeps = {
 } & Pick<TcpReply, 'sendReset'>
 
 export const createTcpFastopen = (deps: TcpFastopenDeps) => {
-  const { bank, skbs, drop, consume, transmit, xmitTimer, rcvQueue, recovery, life } = deps
+  const { bank, skbs, drop, consume, transmit, xmitTimer, prune, dataQueue, recovery, life } = deps
   const { synack, fastopenKeys, fastopenQueue, sendReset } = deps
   const { options: opts, pawsRejects, storeTsRecent } = deps.paws
   const { i32, u8, f64, layout } = deps.arena
@@ -119,7 +121,7 @@ export const createTcpFastopen = (deps: TcpFastopenDeps) => {
     if (!asks || (i32[sysctl + Sysctl.tcp_fastopen] & TFO_SERVER_ENABLE) === 0) return false
     if (!hasPlace(listener)) return false
     if (needsCookie(listener) && !isCookieGood(listener, req, len)) return false
-    if (!hasText(skb) || rcvQueue.mayHold(req, skb)) return true
+    if (!hasText(skb) || prune.mayHold(req, skb)) return true
     f64[bank + Mib.TcpExtTCPFastOpenPassiveFail]++
     return false
   }
@@ -142,7 +144,7 @@ export const createTcpFastopen = (deps: TcpFastopenDeps) => {
     i32[skb + CB_FLAGS] &= ~TCP_SYN
     i32[sk + TP_DATA_SEGS_IN] = 1
     i32[sk + TP_FASTOPEN] |= FO_SYN_DATA_ACKED
-    rcvQueue.takeNext(sk, skb)
+    dataQueue.takeNext(sk, skb)
   }
 
   /**

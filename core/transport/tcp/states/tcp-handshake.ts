@@ -116,7 +116,7 @@ import type { FastopenClient } from './tcp-fastopen-client.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
-import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
+import { enterQuickack, scheduleAck } from '../rcv/tcp-quickack.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
 
@@ -135,7 +135,6 @@ type TcpHandshakeDeps = {
   ack: TcpAck
   life: TcpLifecycle
   paws: TcpPaws
-  rcvQueue: Pick<TcpRcvQueue, 'scheduleAck' | 'enterQuickack'>
   sndCheck: TcpSndCheck
   cong: TcpCong
   afOps: AfOpsOf
@@ -166,7 +165,6 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     mtup,
     endSending,
     fastopenClient,
-    rcvQueue,
   } = deps
   const { tcpAck } = deps.ack
   const { raise, setState } = life
@@ -340,8 +338,8 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
   }
   /** Who waits for the connection has text for it, which will answer the SYN-ACK. */
   const ackWithText = (sk: number): void => {
-    rcvQueue.scheduleAck(sk)
-    rcvQueue.enterQuickack(sk, TCP_MAX_QUICKACKS)
+    scheduleAck(i32, sk)
+    enterQuickack(i32, sk, TCP_MAX_QUICKACKS)
     timers.resetDelackTimer(sk, (time[TIME_MS] + TCP_DELACK_MAX) | 0)
   }
   /** Simultaneous open: our SYN, sent before, is now a SYN-ACK. */
