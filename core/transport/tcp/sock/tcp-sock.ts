@@ -593,10 +593,11 @@ export const keepaliveTime = (i32: Int32Array, sysctl: number, sk: number): numb
   return (own > 0 ? own : i32[sysctl + Sysctl.tcp_keepalive_time]) * 1000
 }
 
-/** How long FIN_WAIT2 may last without an application, ms. */
+/** How long FIN_WAIT2 may last without an application, ms: for the peer's FIN to be sent again, at the least (tcp_fin_time). */
 export const finTime = (i32: Int32Array, sysctl: number, sk: number): number => {
   const own = i32[sk + TP_LINGER2]
-  return (own > 0 ? own : i32[sysctl + Sysctl.tcp_fin_timeout]) * 1000
+  const seconds = own > 0 ? own : i32[sysctl + Sysctl.tcp_fin_timeout]
+  return Math.max(seconds * 1000, (7 * i32[sk + TP_RTO]) >> 1)
 }
 /** tcp_rto_max(): the most of a timeout, ms. */
 export const rtoMax = (i32: Int32Array, sk: number): number => i32[sk + TP_RTO_MAX] || TCP_RTO_MAX
