@@ -109,8 +109,12 @@ export const createTcpInput = (deps: TcpInputDeps) => {
       slowPath(sk, skb)
       return
     }
-    parse(u8, th + tcp.MIN_HEADER, headerLen - tcp.MIN_HEADER, opts)
     const len = i32[skb + SKB_LEN] - headerLen
+    if (len > receiveWindow(i32, sk)) {
+      slowPath(sk, skb)
+      return
+    }
+    parse(u8, th + tcp.MIN_HEADER, headerLen - tcp.MIN_HEADER, opts)
     if (headerLen !== tcp.MIN_HEADER) {
       if (
         opts[OPT_SEEN] !== SEEN_TIMESTAMPS ||
@@ -122,8 +126,7 @@ export const createTcpInput = (deps: TcpInputDeps) => {
       if (seq === i32[sk + TP_RCV_WUP]) storeTsRecent(sk)
     }
     if (len === 0) fastAck(sk, skb, seq, ack)
-    else if (len <= receiveWindow(i32, sk)) fastData(sk, skb, seq, ack, headerLen, len)
-    else slowPath(sk, skb)
+    else fastData(sk, skb, seq, ack, headerLen, len)
   }
   const fastAck = (sk: number, skb: number, seq: number, ack: number): void => {
     f64[bank + (ack !== i32[sk + TP_SND_UNA] ? Mib.TcpExtTCPHPAcks : Mib.TcpExtTCPPureAcks)]++

@@ -261,7 +261,9 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
     return (((PACKED - (PACKED % Math.max(len, 1))) << 8) / TRUESIZE_SMALL) | 0
   }
   const adaptRatio = (sk: number, skb: number): void => {
-    i32[sk + TP_SCALING_RATIO] = Math.min(MAX_RATIO, ratioOf(skb))
+    const ratio = Math.min(MAX_RATIO, ratioOf(skb))
+    if (ratio === i32[sk + TP_SCALING_RATIO]) return
+    i32[sk + TP_SCALING_RATIO] = ratio
     if ((i32[sk + SK_FLAGS] & SOCK_RCVBUF_LOCK) === 0) moveClamp(sk, fullSpace(sk))
   }
 

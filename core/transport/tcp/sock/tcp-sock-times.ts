@@ -3,7 +3,7 @@
  */
 import { Sysctl } from '../../../shm/sysctl.ts'
 import { TCP_RTO_MAX } from './tcp-constants.ts'
-import { TP_KEEPALIVE_TIME, TP_LINGER2, TP_RTO_MAX, TP_RTO_MIN } from './tcp-sock.ts'
+import { TP_KEEPALIVE_TIME, TP_LINGER2, TP_RTO, TP_RTO_MAX, TP_RTO_MIN } from './tcp-sock.ts'
 
 /** How long the connection is idle before it is probed, ms. */
 export const keepaliveTime = (i32: Int32Array, sysctl: number, sk: number): number => {
@@ -11,10 +11,11 @@ export const keepaliveTime = (i32: Int32Array, sysctl: number, sk: number): numb
   return (own > 0 ? own : i32[sysctl + Sysctl.tcp_keepalive_time]) * 1000
 }
 
-/** How long FIN_WAIT2 may last without an application, ms. */
+/** How long FIN_WAIT2 may last without an application, ms: for the peer's FIN to be sent again, at the least (tcp_fin_time). */
 export const finTime = (i32: Int32Array, sysctl: number, sk: number): number => {
   const own = i32[sk + TP_LINGER2]
-  return (own > 0 ? own : i32[sysctl + Sysctl.tcp_fin_timeout]) * 1000
+  const seconds = own > 0 ? own : i32[sysctl + Sysctl.tcp_fin_timeout]
+  return Math.max(seconds * 1000, (7 * i32[sk + TP_RTO]) >> 1)
 }
 
 /** tcp_rto_max(): the most of a timeout, ms. */

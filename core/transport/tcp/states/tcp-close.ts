@@ -105,7 +105,10 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
       i32[sk + SK_FLAGS] ^= isOver ? SOCK_CONNECTED : SOCK_DISCONNECTING
     }
     if (state === TCP_LISTEN) {
-      if ((how & RCV_SHUTDOWN) !== 0) stopListener(sk)
+      if ((how & RCV_SHUTDOWN) !== 0) {
+        stopListener(sk)
+        i32[sk + SK_SHUTDOWN] = 0
+      }
     } else if (state === TCP_SYN_SENT) {
       disconnect(sk)
       i32[sk + SK_FLAGS] &= ~SOCK_CONNECTING

@@ -369,6 +369,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     }
     const err = i32[sk + SK_ERR] || Errno.ECONNABORTED
     startAfresh(sk)
+    i32[sk + SK_SHUTDOWN] = 0
     i32[sk + TP_WINDOW_CLAMP] = 0
     undoConnect(sk, i32[sk + SK_FAMILY])
     return -err
@@ -470,7 +471,6 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + TP_FASTOPEN] = fastopen
     i32[sk + SK_ERR] = 0
     i32[sk + SK_ERR_SOFT] = 0
-    i32[sk + SK_SHUTDOWN] = 0
     i32[sk + SK_FLAGS] &= ~(SOCK_DONE | SOCK_NOSPACE | SOCK_WRITE_PENDING)
     i32[sk + TP_REORDERING] = i32[sysctl + Sysctl.tcp_reordering]
   }

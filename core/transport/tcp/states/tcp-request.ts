@@ -40,6 +40,7 @@ import {
   SK_REUSE,
   SK_RXHASH,
   SK_SADDR,
+  SK_SHUTDOWN,
   SK_SNDBUF,
   SK_TOS,
   SK_TTL,
@@ -145,6 +146,7 @@ const INHERITED = [
 ]
 /** What the connection inherits that it becomes: what was set meanwhile as well (inet_csk_clone_lock). */
 const INHERITED_LATE = [
+  SK_SHUTDOWN,
   SK_TTL,
   SK_CMSG,
   SK_INET_FLAGS,
