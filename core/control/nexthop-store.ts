@@ -1,6 +1,6 @@
 /**
  * The nexthop objects that there are, and what routes by them go by: the next hops of one, or of a group's members. Control
- * thread. nexthops.ts writes it, rib.ts reads it. Linux: struct nexthop, struct nh_group (include/net/nexthop.h).
+ * thread. nexthops.ts writes it, rib-rows.ts reads it. Linux: struct nexthop, struct nh_group (include/net/nexthop.h).
  */
 import { AF_INET } from '../base/family.ts'
 import { RT_SCOPE_HOST, RT_SCOPE_LINK, RTNH_F_ONLINK } from '../inet/fib/nexthop-constants.ts'
