@@ -33,6 +33,7 @@ import { badPrefix, checkFamily, familyOfText } from './prefix.ts'
 import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ip route { show | flush } [ SELECTOR ]
+       softnet ip route flush cache
        softnet ip route get ADDRESS [ from ADDRESS ] [ iif DEV ] [ oif DEV ] [ vrf NAME ] [ tos TOS ] [ mark MARK ]
                             [ ipproto PROTO ] [ sport PORT ] [ dport PORT ]
        softnet ip route { add | append | replace | change | delete } [ TYPE ] PREFIX [ via [ FAMILY ] ADDRESS ] [ dev DEV ]
@@ -313,6 +314,10 @@ const get = async (words: Words, options: IpOptions, cli: Cli): Promise<number> 
 
 const flush = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
   if (words.isEmpty()) throw new UsageError('"ip route flush" requires arguments.')
+  if (words.take('cache')) {
+    await send(cli, 'POST', '/v1/route-cache:flush', { family: options.family ?? 'inet' })
+    return 0
+  }
   const routes = await select(await readSelection(words, options, cli), false, cli)
   for (const table of new Set(routes.map((route) => route.table))) {
     const lines = routes

@@ -4,6 +4,7 @@
  */
 import type { Context } from 'hono'
 import { Hono } from 'hono'
+import { z } from 'zod'
 import {
   atomicAnswer,
   batchAnswer,
@@ -25,6 +26,7 @@ import { prefix } from '../schemas/common.ts'
 import {
   batchLine,
   routeBody,
+  routeCacheFlush,
   routeFilter,
   routeLookup,
   routeSelector,
@@ -217,6 +219,20 @@ export const createRouteEndpoints = ({ control }: AppDeps): Api => {
     (c) => sendChange(c, control, { type: 'RTM_DELROUTE', route: identity(c) })
   )
 
+  api.post(
+    '/route-cache:flush',
+    doc('Forgets what was learned of destinations: path MTUs, and next hops of redirects', {
+      tag,
+      like: 'ip route flush cache',
+      body: routeCacheFlush,
+      example: { family: 'inet' },
+      change: z.null(),
+    }),
+    async (c) => {
+      const { family } = await readBody(c, routeCacheFlush)
+      return sendChange(c, control, { type: 'RT_CACHE_FLUSH', family })
+    }
+  )
   api.get(
     '/route-lookup',
     doc('Where a packet would go', {

@@ -136,11 +136,12 @@ export const lookupJson = (
   { details = false }: RouteShow = {}
 ): Record<string, unknown> => {
   const { isV6, type, table, protocol, scope, uid } = lookupWords(found, details)
-  const { dst, from, gateway, via, dev, prefsrc, metric, flags, mark, cache, iif, pref } = found
+  const { dst, from, gateway, via, dev, prefsrc, metric, flags, mark, cache, iif } = found
+  const { expires, pref } = found
   const metrics = found.metrics && metricsJson(found.metrics)
   const words = {
     ...{ type, dst, from, gateway, via, dev, table, protocol, scope, prefsrc, metric, flags },
-    ...(isV6 ? { mark, metrics, iif, pref } : { mark, uid, cache, metrics, iif }),
+    ...(isV6 ? { mark, expires, metrics, iif, pref } : { mark, uid, cache, expires, metrics, iif }),
   }
   return Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined))
 }
@@ -162,15 +163,16 @@ export const lookupText = (found: RouteLookup, { details = false }: RouteShow = 
   if (found.metric !== undefined) words.push(`metric ${found.metric}`)
   words.push(...found.flags)
   if (found.mark !== undefined) words.push(`mark 0x${found.mark.toString(16)}`)
+  const expires = found.expires === undefined ? [] : [`expires ${found.expires}sec`]
   if (isV6) {
-    words.push(...metricWords(found.metrics))
+    words.push(...expires, ...metricWords(found.metrics))
     if (found.iif !== undefined) words.push(`iif ${found.iif}`)
     return `${words.join(' ')} pref ${found.pref}`
   }
   if (uid !== undefined) words.push(`uid ${uid}`)
   const cache = found.cache.length === 0 ? '' : `<${found.cache.join(',')}> `
   const iif = found.iif === undefined ? '' : `iif ${found.iif} `
-  return `${words.join(' ')} \n    cache ${cache}${metricWords(found.metrics)
+  return `${words.join(' ')} \n    cache ${cache}${[...expires, ...metricWords(found.metrics)]
     .map((word) => `${word} `)
     .join('')}${iif}`
 }

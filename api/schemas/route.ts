@@ -128,6 +128,9 @@ export const routeFilter = {
 
 const queryPort = queryNumber.pipe(z.number().max(0xffff))
 
+/** Whose destinations are forgotten. */
+export const routeCacheFlush = z.strictObject({ family: familyName })
+
 export const routeLookup = z.strictObject({
   dst: address,
   src: address.optional(),

@@ -7,6 +7,7 @@ import type { Allocate } from '../inet/fib/fib-prefixes.ts'
 import { createTime, setTime } from '../base/time.ts'
 import { SOFT_KINDS } from '../dev/kinds/kinds.ts'
 import type { LinkKind } from '../dev/kinds/link-kind.ts'
+import { createLearned } from '../inet/dst/learned.ts'
 import { createFibReader } from '../inet/fib/fib.ts'
 import { createRoute } from '../inet/fib/route.ts'
 import { INIT_NET } from '../netdev/netdev.ts'
@@ -37,6 +38,7 @@ import { createPneighs } from './pneighs.ts'
 import { createPublisher } from './publish.ts'
 import type { RibRoute } from './rib-route.ts'
 import type { SeenRoute } from './route-expiry.ts'
+import { createRouteGet } from './route-get.ts'
 import { createRoutes } from './routes.ts'
 import { createRules } from './rules.ts'
 import type {
@@ -185,12 +187,12 @@ export const createControl = (deps: ControlDeps) => {
     neighState: (dev, addr) => neigh.stateOf(dev, addr),
     fib: fibReader,
   })
+  const learned = createLearned(arena, time)
+  const routeGet = createRouteGet({ arena, route, fib: fibReader, calls, ...learned })
   const routes = createRoutes({
     arena,
     rib,
     objects,
-    route,
-    fib: fibReader,
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,
     more: routeExpiry.more,
@@ -307,7 +309,7 @@ export const createControl = (deps: ControlDeps) => {
   }
 
   const reads: Reads = {
-    RTM_GETROUTE: routes.getRoute,
+    RTM_GETROUTE: routeGet.getRoute,
     RTM_GETNEXTHOP: nexthopObjects.getNexthop,
     RTM_GETNEXTHOPBUCKET: nexthopObjects.getBucket,
     RTM_GETLINK: links.getLink,
@@ -357,6 +359,7 @@ export const createControl = (deps: ControlDeps) => {
     RTM_NEWNEIGH: neigh.newNeigh,
     RTM_DELNEIGH: neigh.delNeigh,
     NEIGH_FLUSH: neigh.flush,
+    RT_CACHE_FLUSH: routeGet.flushCache,
     SOCK_DESTROY: sockets.destroy,
     NETNS_NEW: netns.newNetns,
     NETNS_DEL: netns.delNetns,

@@ -47,8 +47,12 @@ export type RouteAnswer = {
   metrics: Metrics | null
   /** It goes on, though it is to everybody. */
   isForwarded: boolean
-  /** RTCF_DOREDIRECT: it goes back where it came from, and its sender would be told of a nearer way. */
+  /** Seconds until what was learned of the destination ends; null: there is nothing, or it does not end. */
+  expires: number | null
+  /** RTCF_REDIRECTED: a router has told of the gateway. */
   isRedirected: boolean
+  /** RTCF_DOREDIRECT: it goes back where it came from, and its sender would be told of a nearer way. */
+  wantsRedirect: boolean
 }
 export type RouteFilter = {
   /** 0 is every family, and every table. */
@@ -477,6 +481,8 @@ type Requests = Measured &
     RTM_NEWNEIGH: { carries: { flags: number; neigh: NeighChange }; item: NeighInfo }
     RTM_DELNEIGH: { carries: { neigh: EitherNeighKey }; item: null }
     RTM_GETNEIGH: { carries: { neigh: EitherNeighKey }; item: NeighInfo }
+    /** Workers forget what they have learned of destinations of the family. */
+    RT_CACHE_FLUSH: { carries: { family: number }; item: null }
     NEIGH_FLUSH: { carries: { filter: NeighFilter }; item: { flushed: number } }
     RTM_NEWMULTICAST: { carries: OfDevice & { mac: Mac }; item: MaddrInfo }
     RTM_DELMULTICAST: { carries: OfDevice & { mac: Mac }; item: MaddrInfo }

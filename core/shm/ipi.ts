@@ -47,6 +47,8 @@ export const Ipi = {
   ADDRCONF: 23,
   /** worker: a router of ifindex a0 says that a1..a4 is reached by a5..a8 (worker 0 believes it). */
   REDIRECT: 24,
+  /** workers, from control: forget what was learned of destinations of family a0; a6 request id. */
+  RT_CACHE_FLUSH: 25,
 } as const
 
 /** Kinds of Ipi.ADDRCONF. */

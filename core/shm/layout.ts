@@ -18,7 +18,7 @@
  * | ifaddrs, nexthops, nhBuckets | control, published by generation   | all                           |
  * | nhBucketUse            | worker w (then control) writes its column | control                      |
  * | fibTables, Roots, Nodes, Rules | control, published by generation | all                           |
- * | redirects of w         | worker w                                 | worker w                      |
+ * | redirects, pmtus of w  | worker w                                 | worker w, control             |
  * | fragMemory of w        | worker w                                 | workers                       |
  * | sockFlows              | the worker that owns the flow            | threads that steer            |
  * | ownedFlows, synqOverflow of w | worker w                          | workers                       |
@@ -242,8 +242,11 @@ export const SOCK_FLOWS = 32768
 export const DEV_FLOWS = 4096
 export const IFADDR_WORDS = 16
 export const NEXTHOP_WORDS = 32
-/** Next hops that a worker learns from redirects (inet/dst/redirects.ts); a power of two. */
+/** Next hops that a worker learns from redirects (inet/dst/redirects.ts), and path MTUs (pmtu.ts); powers of two. */
 export const REDIRECTS = 64
+export const REDIRECT_WORDS = 8
+export const PMTUS = 2048
+export const PMTU_WORDS = 8
 /** A page of the forwarding tries: a node, or buckets (inet/fib/fib-constants.ts). */
 export const FIB_NODE_WORDS = 256
 /** Words for the first eight bits, in front of a root, and its own: one for each value of the first 16. */
@@ -338,6 +341,9 @@ const regionWords = (config: ArenaConfig) => {
     nhBucketUse: (workers + 1) * config.nhBuckets,
     /** [worker] copies of nexthop rows with gateways learned from redirects. */
     redirects: workers * REDIRECTS * NEXTHOP_WORDS,
+    /** [worker] which route and destination each is for, and the path MTUs that it has learned. */
+    redirectKeys: workers * REDIRECTS * REDIRECT_WORDS,
+    pmtus: workers * PMTUS * PMTU_WORDS,
     /** The map of routing tables, and the root of each. */
     fibTables: config.fibTables * FIB_TABLE_WORDS,
     fibRoots: config.fibTables * FIB_ROOT_WORDS,

@@ -18,7 +18,7 @@ export const createDst = (machine: Machine, lookup: (fl: Flowi) => number) => {
       if (cpu !== thread)
         ipi.send(cpu, Ipi.PMTU_UPDATE, l3mdev, a[at], a[at + 1], a[at + 2], a[at + 3], mtu)
   }
-  const pmtu = createPmtu({ arena, time, random, routeOutput: lookup, tellOthers })
+  const pmtu = createPmtu({ arena, thread, time, random, routeOutput: lookup, tellOthers })
   const { updatePmtu } = pmtu
   const redirects = createRedirects({ ...machine, routeOutput: pmtu.routeOutput })
   const { routeOutput, learnRedirect } = redirects
@@ -30,6 +30,11 @@ export const createDst = (machine: Machine, lookup: (fl: Flowi) => number) => {
     address[2] = a3
     address[3] = a4
     pmtu.pmtuLearned(l3mdev, address, 0, mtu)
+  })
+  ipi.on(Ipi.RT_CACHE_FLUSH, (from, family, _a1, _a2, _a3, _a4, _a5, request) => {
+    pmtu.flushPmtu(family)
+    redirects.flushRedirects(family)
+    ipi.send(from, Ipi.REPLY, request, 0)
   })
   const skDst = createSkDst({ arena, time, routeOutput, pmtuSerial })
   return { routeOutput, updatePmtu, learnRedirect, pmtuSerial, skDst }

@@ -162,6 +162,9 @@ describeE2e(import.meta.path, 'labs of namespaces', () => {
       const line = `ip -j route get ${address(BEHIND_SECOND, 1)}`
       const [theirs, ours] = await Promise.all(lans.map((one) => one.run(line)))
       expect(answer(ours!)).toEqual(answer(theirs!))
+      // and the first net of what it was told, until it forgets that
+      const told = `ip -j route get ${address(BEHIND_HOST, 1)}`
+      await sameAnswers([told, `ip ${family.ip} route flush cache`, told])
       // routes by a device went with it
     } finally {
       await tidy(names, undo, family)

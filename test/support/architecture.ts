@@ -195,6 +195,7 @@ const PART_LAYERS = ['skb', ...PATH_LAYERS]
 /** Factories that anybody may use beside others: they put no layer on another. */
 export const LEAF_FACTORIES: Record<string, string> = {
   'core/inet/fib/fib.ts': 'reads a table that control writes, as `ip route get` does',
+  'core/inet/dst/learned.ts': 'reads tables that workers write, as `ip route get` does',
   'core/dev/kinds/ports.ts': 'numbers of ports, and the rings behind them: no part of a stack',
   'core/steering/rss-control.ts': "writes a device's steering, as ethtool does",
 }

@@ -75,6 +75,7 @@ export const routeLookup = z
     flags: z.array(z.string()),
     pref: z.string().optional(),
     mark: count.optional(),
+    expires: count.optional().meta({ description: 'seconds until what was learned of it ends' }),
     metrics: z.array(metrics).optional(),
     uid: count.optional(),
     cache: z.array(z.string()),

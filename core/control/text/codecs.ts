@@ -24,7 +24,7 @@ import { readMaddr, writeMaddr } from './maddr.ts'
 import { readMroute, readMrouteKey, readMvif, writeMroute, writeMvif } from './mroute.ts'
 import type { Message, MessageOf, MessageType, Refused, Requests } from './messages.ts'
 import type { DeviceNames } from './names.ts'
-import { explain, isRefused, noSuchDevice, refuseAs, strerror } from './names.ts'
+import { explain, familyNumber, isRefused, noSuchDevice, refuseAs, strerror } from './names.ts'
 import { readNeigh, readNeighFilter, readNeighKey, writeNeigh } from './neigh.ts'
 import { readNexthop, writeBucket, writeNexthop } from './nexthop.ts'
 import { readCookie, writeSock } from './sock.ts'
@@ -259,6 +259,10 @@ export const createCodecs = (names: DeviceNames) => {
       read: ({ type, mvif }) => as(readMvif(mvif, names), (mvif) => ({ type, ...mvif })),
       write: (item) => writeMvif(item, names),
       device: ({ mvif }) => mvif.ifname,
+    },
+    RT_CACHE_FLUSH: {
+      read: ({ type, family }) => ({ type, family: familyNumber(family) }),
+      write: (item) => item,
     },
     NEIGH_FLUSH: {
       read: ({ type, filter }) =>

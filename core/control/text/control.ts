@@ -43,6 +43,7 @@ export type TextControl = ReturnType<typeof createTextControl>
 const isState = (message: Message): boolean =>
   message.type !== 'SOCK_DESTROY' &&
   message.type !== 'NEIGH_FLUSH' &&
+  message.type !== 'RT_CACHE_FLUSH' &&
   !(message.type === 'RTM_NEWNEIGH' && (message.neigh.state ?? 'PERMANENT') !== 'PERMANENT')
 
 /** A message that makes a link which there is not. */

@@ -107,6 +107,7 @@ export type Requests = {
   RTM_NEWNEIGH: { carries: { flags: number; neigh: NeighSpec }; item: NeighItem }
   RTM_DELNEIGH: { carries: { neigh: NeighName }; item: null }
   RTM_GETNEIGH: { carries: { neigh: NeighName }; item: NeighItem }
+  RT_CACHE_FLUSH: { carries: { family: FamilyName }; item: null }
   NEIGH_FLUSH: { carries: { filter: NeighFilter }; item: { flushed: number } }
   RTM_NEWMULTICAST: { carries: { maddr: MaddrSpec }; item: MaddrItem }
   RTM_DELMULTICAST: { carries: { maddr: MaddrSpec }; item: MaddrItem }

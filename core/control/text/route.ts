@@ -391,6 +391,12 @@ const CACHE: Record<number, string[]> = {
   [RTN_BROADCAST]: ['local', 'brd'],
   [RTN_MULTICAST]: ['mc'],
 }
+/** RTCF_*, as iproute2 names them (print_cache_flags). */
+const cacheOf = ({ type, ...answer }: numbers.RouteAnswer): string[] => {
+  if (answer.wantsRedirect) return ['redirect']
+  if (answer.isRedirected) return ['redirected']
+  return answer.isForwarded ? [] : (CACHE[type] ?? [])
+}
 const writeGateway = (
   gateway: RibRoute['gateway'],
   family: number
@@ -407,7 +413,7 @@ export const writeAnswer = (
   query: MessageOf<'RTM_GETROUTE'>,
   names: DeviceNames
 ): RouteLookup => {
-  const { family, type, gateway, dev, table, prefsrc, isForwarded, isRedirected } = answer
+  const { family, type, gateway, dev, table, prefsrc, expires } = answer
   const shown = writeMetrics(answer.metrics)
   const source = formatAddr(addrOf(family, prefsrc))
   const asked = query.src === undefined ? undefined : formatAddr(parseAddr(query.src)!)
@@ -429,8 +435,9 @@ export const writeAnswer = (
     flags: [],
     ...(family !== AF_INET && { pref: 'medium' }),
     ...(family === AF_INET && query.mark && { mark: query.mark }),
+    ...(expires !== null && { expires }),
     ...(shown && { metrics: [shown] }),
     ...(query.iif === undefined && { uid: 0 }),
-    cache: isRedirected ? ['redirect'] : isForwarded ? [] : (CACHE[type] ?? []),
+    cache: cacheOf(answer),
   }
 }

@@ -81,6 +81,20 @@ test('route-lookup is ip route get', async () => {
   expect((await json('/v1/route-lookup')).body.errors[0].field).toBe('dst')
 })
 
+test('route-cache:flush is ip route flush cache, of one family', async () => {
+  const { json, send, cli, asked } = createSoftnet()
+  const { status, body } = await send('POST', '/v1/route-cache:flush', { family: 'inet' })
+  expect([status, body.item]).toEqual([200, null])
+  expect((await json('/v1/route-cache:flush', { method: 'POST', body: '{}' })).status).toBe(422)
+  expect((await cli('ip -6 route flush cache')).status).toBe(0)
+  expect((await cli('ip route flush cache')).status).toBe(0)
+  expect(asked).toEqual([
+    { type: 'RT_CACHE_FLUSH', family: 'inet' },
+    { type: 'RT_CACHE_FLUSH', family: 'inet6' },
+    { type: 'RT_CACHE_FLUSH', family: 'inet' },
+  ])
+})
+
 const batch = (softnet: ReturnType<typeof createSoftnet>, lines: unknown[], query = '') =>
   softnet.request(`/v1/tables/main/routes:batch${query}`, {
     method: 'POST',

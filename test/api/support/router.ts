@@ -12,6 +12,7 @@ import { createNeighbour } from '../../../core/neigh/neighbour.ts'
 import { DevStat, deviceStats } from '../../../core/netdev/netdev.ts'
 import type { Arena } from '../../../core/shm/arena.ts'
 import { counterBank, Mib, Softnet } from '../../../core/shm/counters.ts'
+import { Ipi } from '../../../core/shm/ipi.ts'
 import { FLOW_WORDS } from '../../../core/shm/layout.ts'
 import { Drop, DROP_COUNTERS, deviceDrops } from '../../../core/skb/drop.ts'
 import * as sock from '../../../core/socket/sock.ts'
@@ -43,6 +44,14 @@ const runNeighbours = ({ arena, workerIpi }: ReturnType<typeof makeControl>): vo
     ['v6', 0x86dd],
   ] as const)
     neighbour.registerOps(family, { ethertype, solicit: () => {} })
+}
+
+/** Workers that have learned nothing. */
+const forgetWhenAsked = ({ workerIpi }: ReturnType<typeof makeControl>): void => {
+  for (const ipi of workerIpi)
+    ipi.on(Ipi.RT_CACHE_FLUSH, (from, _a0, _a1, _a2, _a3, _a4, _a5, request) => {
+      ipi.send(from, Ipi.REPLY, request, 0)
+    })
 }
 
 type Sock = {
@@ -195,6 +204,7 @@ export const createRouter = () => {
   const plane = makeControl({}, {}, 0, nets)
   const { arena, control } = plane
   runNeighbours(plane)
+  forgetWhenAsked(plane)
   const setUp = async (): Promise<void> => {
     for (const message of SETUP) itemOf(await control.request(message))
     count(arena, plane.clock.us)

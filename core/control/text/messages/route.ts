@@ -103,6 +103,8 @@ export type RouteLookup = {
   flags: string[]
   pref?: string
   mark?: number
+  /** Seconds until what was learned of the destination ends. */
+  expires?: number
   metrics?: RouteMetrics[]
   /** Not of what comes in. */
   uid?: number

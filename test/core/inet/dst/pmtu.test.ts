@@ -32,6 +32,7 @@ const setUp = (routeMtu = 1500) => {
   }
   const pmtu = createPmtu({
     arena,
+    thread: 0,
     time,
     random: () => 7,
     routeOutput: (fl) => {
