@@ -9,6 +9,8 @@ import type { FibReader } from './fib/fib.ts'
 
 type Lookups = Pick<FibReader, 'local' | 'main' | 'lookup4' | 'lookup6'>
 
+export type L3Tables = ReturnType<typeof createL3Tables>
+
 export const createL3Tables = (arena: Arena, { local, main, lookup4, lookup6 }: Lookups) => {
   const { i32, layout } = arena
   const rootOf = (l3mdev: number, word: number, byDefault: number): number =>

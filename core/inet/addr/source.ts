@@ -81,6 +81,8 @@ const labelOfLow = (w2: number, w3: number): number => {
 /** Neither those nor what is yet to be tried is chosen (RFC 5227 section 2.1). */
 const NOT_PRIMARY = IFA_F_SECONDARY | IFA_F_TENTATIVE
 
+export type SourceSelection = ReturnType<typeof createSourceSelection>
+
 export const createSourceSelection = (arena: Arena) => {
   const { i32, layout } = arena
   const rows = layout.ifaddrs

@@ -65,6 +65,8 @@ type MultipathDeps = {
   neighState: (dev: number, addr: number) => number
 }
 
+export type Multipath = ReturnType<typeof createMultipath>
+
 export const createMultipath = (deps: MultipathDeps) => {
   const { arena, time, thread, flowHash, neighState } = deps
   const { i32, layout } = arena

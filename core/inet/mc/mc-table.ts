@@ -21,6 +21,8 @@ import {
   MCT_SEQ,
 } from './mc-constants.ts'
 
+export type McTable = ReturnType<typeof createMcTable>
+
 export const createMcTable = ({ i32, layout }: Arena) => {
   const { mcTable, mcRows, mcBuckets } = layout
   const rows = mcTable + MC_TABLE_HEAD
