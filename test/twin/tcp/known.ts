@@ -1,7 +1,7 @@
 // Differences that stay, each with its reason: the kernel is wrong by an RFC, or it is deliberate.
 
 import { INFO } from './end.ts'
-import { isSameText, type Run, stateOfLoss, TCP_CA_DISORDER } from './play.ts'
+import { type Half, isSameText, type Run, stateOfLoss, TCP_CA_DISORDER } from './play.ts'
 import { encodeStep, type Segment, type Step } from './script.ts'
 
 export type Known = {
@@ -283,6 +283,57 @@ const isLimitedTransmit = (run: Run): boolean => {
     less.every((line, k) => isSameText(run, bareOfPush(line), bareOfPush(both[k]!)))
   )
 }
+/** The blocks of SACK of a segment. */
+const blocksOf = (step: Step): { from: number; to: number }[] => {
+  const options = step.do === 'segment' ? step.segment.options : []
+  const edges = options.flatMap((one) => (one.startsWith('sack ') ? one.split(' ').slice(1) : []))
+  return Array.from({ length: edges.length >> 1 }, (_, k) => ({
+    from: Number(edges[2 * k]),
+    to: Number(edges[2 * k + 1]),
+  }))
+}
+const SACKED = INFO.findIndex(([name]) => name === 'sacked')
+const sackedOf = ({ shown }: Half): number =>
+  Math.max(0, ...[...shown.values()].map(({ info }) => info[SACKED] ?? 0))
+/** Only softnet has more reported, by a block that ends in one of before that began within a segment. */
+const isReportedInTwo = (run: Run): boolean => {
+  const [kernel, softnet] = run.halves
+  const before = run.steps.slice(0, run.difference!.at).map(blocksOf)
+  const last = before.findLast((blocks) => blocks.length > 0) ?? []
+  return (
+    sackedOf(softnet) > sackedOf(kernel) &&
+    blocksOf(stepOf(run)).some(({ from, to }) =>
+      last.some(
+        (old) =>
+          from < old.from && to > old.from && to <= old.to && !kernel.flow.starts.has(old.from)
+      )
+    )
+  )
+}
+/**
+ * Recovery begins at once on softnet, and on the kernel a timer later, when new text has gone. What is acknowledged, and what is
+ * missing behind it, were sent in one step.
+ */
+const isReorderingTimer = (run: Run): boolean => {
+  const step = stepOf(run)
+  if (step.do !== 'segment' || blocksOf(step).length === 0) return false
+  const { ack } = step.segment
+  const isMissing = (line: string): boolean => textAt(line) === ack
+  const lines = (all: readonly string[]): string[] => all.filter((line) => line.startsWith('> '))
+  const [kernel, softnet] = [lines(run.difference!.kernel), lines(run.difference!.softnet)]
+  const before = run.answers.slice(0, run.difference!.at)
+  const at = kernel.findIndex(isMissing)
+  const fresh = at < 0 ? kernel : kernel.slice(0, at)
+  const sent = Math.max(...before.flat().map((line) => textAt(line) ?? 0))
+  return (
+    softnet.findIndex(isMissing) === 0 &&
+    stateOfLoss(run.halves[1]) > TCP_CA_DISORDER &&
+    !run.halves[0].hadLost &&
+    fresh.length > 0 &&
+    fresh.every((line) => (textAt(line) ?? 0) > sent) &&
+    before.some((all) => all.some((line) => line.includes(`:${ack}(`)) && all.some(isMissing))
+  )
+}
 const RETRANS = / retrans (\d+)/
 const retransOf = (lines: readonly string[]): number =>
   Math.max(0, ...lines.map((line) => Number(RETRANS.exec(line)?.[1] ?? 0)))
@@ -369,6 +420,16 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'RFC 3042 2: each of the first duplicate acknowledgements lets a new segment go; the kernel holds it back where it thinks the next acknowledgement near, though what is missing will hardly be acknowledged (tcp_tso_should_defer)',
     isIt: isLimitedTransmit,
+  },
+  {
+    reason:
+      'RFC 6675 4 (Update): what blocks report is reported; of a block that ends in one of the acknowledgement before the kernel takes what lies in front of that alone, and so no segment that lies in both (tcp_sacktag_write_queue)',
+    isIt: isReportedInTwo,
+  },
+  {
+    reason:
+      'what is sent by one call has one time, and the kernel’s have each their own: where the last round trip is that of an earlier one, what is missing has still microseconds to come, which are a timer (tcp_rack_advance, tcp_rack_detect_loss)',
+    isIt: isReorderingTimer,
   },
   {
     reason:
