@@ -273,10 +273,13 @@ const isLimitedTransmit = (run: Run): boolean => {
   const lines = (all: readonly string[]): string[] => all.filter((line) => line.startsWith('> '))
   const [less, more] = [lines(run.difference!.kernel), lines(run.difference!.softnet)]
   const both = more.filter((line) => (textAt(line) ?? -1) < kernel.flow.sent)
+  const { before, ...files } = run.difference!
+  // one Recovery may have ended, where another begins
+  const isAnew = [files.kernel, files.softnet].every((all) => / snd_ssthresh \d/.test(all.join()))
   return (
     // Recovery may follow at once, and of what is closed nothing is shown
-    (IS_HIDDEN.test(run.difference!.before) ||
-      (!kernel.hadLost && stateOfLoss(kernel) >= TCP_CA_DISORDER)) &&
+    (IS_HIDDEN.test(before) ||
+      ((isAnew || !kernel.hadLost) && stateOfLoss(kernel) >= TCP_CA_DISORDER)) &&
     stepOf(run).do !== 'wait' &&
     softnet.flow.sent > kernel.flow.sent &&
     less.length === both.length &&

@@ -9,6 +9,7 @@ import { Mib } from '../../../shm/counters.ts'
 import type { ConsumeFn } from '../../../skb/drop.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
 import { SKB_GSO_SEGS, SKB_LEN, SKB_TRANSPORT, type Skbs } from '../../../skb/skb.ts'
+import { SK_FLAGS } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_PSH, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import {
@@ -33,6 +34,7 @@ import {
   CB_SEQ,
   ECN_MODE_ACCECN,
   receiveWindow,
+  SOCK_UNPREDICTED,
   TP_COPIED_SEQ,
   TP_DATA_SEGS_IN,
   TP_ECN,
@@ -147,13 +149,13 @@ export const createTcpInput = (deps: TcpInputDeps) => {
    * we have sent.
    */
   const isPredicted = (sk: number, skb: number): boolean => {
-    const scale = i32[sk + TP_SND_WSCALE]
     const th = i32[skb + SKB_TRANSPORT]
-    if (tcp.window(u8, th) !== i32[sk + TP_SND_WND] >>> scale) return false
+    if (tcp.window(u8, th) !== i32[sk + TP_SND_WND] >>> i32[sk + TP_SND_WSCALE]) return false
     // stamps stand where they usually do (tcp_parse_aligned_timestamp)
     const isBare = tcp.headerLen(u8, th) === tcp.MIN_HEADER
     if (!isBare && getI32(u8, th + tcp.MIN_HEADER) !== ALIGNED_TIMESTAMPS) return false
-    return scale === 0 || i32[sk + TP_RCV_NXT] !== ((i32[sk + TP_RCV_ISN] + 1) | 0)
+    if ((i32[sk + SK_FLAGS] & SOCK_UNPREDICTED) === 0) return true
+    return i32[sk + TP_RCV_NXT] !== ((i32[sk + TP_RCV_ISN] + 1) | 0)
   }
   /** A socket that holds nothing has no memory in hand, and takes text the long way (sk_forward_alloc). */
   const holdsText = (sk: number): boolean =>

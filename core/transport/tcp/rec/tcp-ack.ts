@@ -71,6 +71,7 @@ import {
   read64,
   TCP_CA_OPEN,
   TCP_NAGLE_OFF,
+  SOCK_UNPREDICTED,
   TP_BACKOFF,
   TP_BYTES_ACKED,
   TP_CA_STATE,
@@ -111,6 +112,7 @@ import {
 import {
   SK_CONFIRMED,
   SK_ERR_SOFT,
+  SK_FLAGS,
   SK_STATE,
   TCP_SYN_RECV,
   TCP_SYN_SENT,
@@ -194,6 +196,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       i32[sk + TP_SND_WL1] = seq
       if (i32[sk + TP_SND_WND] !== wnd) {
         i32[sk + TP_SND_WND] = wnd
+        i32[sk + SK_FLAGS] &= ~SOCK_UNPREDICTED
         if (wnd > i32[sk + TP_MAX_WINDOW]) {
           i32[sk + TP_MAX_WINDOW] = wnd
           mss.syncMss(sk)

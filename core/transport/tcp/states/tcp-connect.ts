@@ -70,6 +70,7 @@ import {
   SOCK_BINDPORT_LOCK,
   SOCK_DONE,
   SOCK_NOSPACE,
+  SOCK_UNPREDICTED,
   SOCK_WRITE_PENDING,
   FO_CONNECT,
   FO_DEFER,
@@ -467,7 +468,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + TP_FASTOPEN] = fastopen
     i32[sk + SK_ERR] = 0
     i32[sk + SK_ERR_SOFT] = 0
-    i32[sk + SK_FLAGS] &= ~(SOCK_DONE | SOCK_NOSPACE | SOCK_WRITE_PENDING)
+    i32[sk + SK_FLAGS] &= ~(SOCK_DONE | SOCK_NOSPACE | SOCK_WRITE_PENDING | SOCK_UNPREDICTED)
     i32[sk + TP_REORDERING] = i32[sysctl + Sysctl.tcp_reordering]
   }
   const kept = new Int32Array(USER_WORDS.length)

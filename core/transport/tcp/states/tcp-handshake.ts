@@ -67,6 +67,7 @@ import {
   OPT_WSCALE,
   SOCK_KEEPOPEN,
   SOCK_SNDBUF_LOCK,
+  SOCK_UNPREDICTED,
   SOCK_WRITE_PENDING,
   TCP_DELACK_MAX,
   TCP_MAX_QUICKACKS,
@@ -317,6 +318,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     else ecnRcvSyn(i32, sk, i32[skb + CB_FLAGS], ECN_OF_SYNACK)
     if (echoesFirstStamp(sk)) i32[sk + TP_UNDO_MARKER] = 0
     tcpAck(sk, skb, opts, i32[skb + CB_SEQ], ack, 0)
+    if (i32[sk + TP_SND_WSCALE] !== 0) i32[sk + SK_FLAGS] |= SOCK_UNPREDICTED
     i32[sk + TP_RETRANS_STAMP] = 0
     initTransfer(sk)
     i32[sk + TP_LRCVTIME] = time[TIME_MS]
