@@ -29,12 +29,7 @@ import type { TcpPrune } from './tcp-prune.ts'
 import type { TcpRcvQueue } from './tcp-rcv-queue.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
   ECN_MODE_ACCECN,
-  receiveWindow,
-  SOCK_UNPREDICTED,
   TP_COPIED_SEQ,
   TP_DATA_SEGS_IN,
   TP_ECN,
@@ -54,6 +49,9 @@ import {
   ACK_SCHED,
   TP_ACK_PENDING,
 } from '../sock/tcp-sock.ts'
+import { SOCK_UNPREDICTED } from '../sock/sock-flags.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
+import { receiveWindow } from '../sock/tcp-wnd.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpValidate } from './tcp-validate.ts'
 import type { TcpUrg } from './tcp-urg.ts'

@@ -32,11 +32,6 @@ import {
   ACK_PUSHED,
   ACK_PUSHED2,
   ACK_SCHED,
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
-  receiveWindow,
-  SOCK_DONE,
   TP_ACK_PENDING,
   TP_COPIED_SEQ,
   TP_PINGPONG,
@@ -47,6 +42,9 @@ import {
   TP_URG_SEQ,
   TP_WINDOW_CLAMP,
 } from '../sock/tcp-sock.ts'
+import { SOCK_DONE } from '../sock/sock-flags.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
+import { receiveWindow } from '../sock/tcp-wnd.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpUrg } from './tcp-urg.ts'
 import type { TcpWindow } from './tcp-window.ts'
