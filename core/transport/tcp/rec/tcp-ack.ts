@@ -47,7 +47,7 @@ import {
   REXMIT_NONE,
   type TcpRecovery,
 } from './tcp-recovery.ts'
-import { rttEstimator, setRto, updateMinRtt } from './tcp-rtt.ts'
+import { rttEstimator, setRto, stampRttUs, updateMinRtt } from './tcp-rtt.ts'
 import { SACK_DSACK, SACK_NEW, type TcpSacktag } from './tcp-sacktag.ts'
 import {
   CHRONO_BUSY,
@@ -298,7 +298,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       opts[OPT_TSECR] !== 0
     ) {
       const ms = (time[TIME_MS] + i32[sk + TP_TS_OFFSET] - opts[OPT_TSECR]) | 0
-      if (ms >= 0 && ms < 0x100000) sample = lastRtt = Math.max(ms, 1) * 1000
+      sample = lastRtt = stampRttUs(ms)
     }
     if (sample < 0) return
     updateMinRtt(i32, sk, lastRtt)
