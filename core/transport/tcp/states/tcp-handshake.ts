@@ -205,6 +205,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     const th = i32[skb + SKB_TRANSPORT]
     i32[sk + TP_SND_UNA] = tcp.ack(u8, th)
     i32[sk + TP_SND_WND] = tcp.window(u8, th) << i32[sk + TP_SND_WSCALE]
+    i32[sk + TP_SND_WL1] = i32[skb + CB_SEQ]
     i32[sk + TP_MAX_WINDOW] = Math.max(i32[sk + TP_MAX_WINDOW], i32[sk + TP_SND_WND])
     // the SYN-ACK is in no queue
     i32[sk + TP_DELIVERED]++
