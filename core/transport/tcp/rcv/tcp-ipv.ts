@@ -68,6 +68,7 @@ import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpRetransmit } from '../snd/tcp-retransmit.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
+import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
 import {
   FO_PASSIVE,
   FO_SYN_DATA,
@@ -105,6 +106,7 @@ type TcpIpvDeps = {
   mss: TcpMss
   retransmission: TcpRetransmit
   recovery: TcpRecovery
+  xmitTimer: Pick<TcpXmitTimer, 'revertRto'>
   afOps: AfOpsOf
   skDst: SkDst
   md5: TcpMd5
@@ -119,6 +121,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   const { sendReset, md5, loadAddrs, passOn, afOps, skDst, updatePmtu } = deps
   const { tcpRcvEstablished } = deps.input
   const { rcvStateProcess } = deps.states
+  const { revertRto } = deps.xmitTimer
   const { i32, u8, f64 } = deps.arena
   const fl = createFlowi()
 
@@ -288,14 +291,15 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
    * An ICMP error about a segment of ours. `quoted` names the connection as packets from the peer do (FL_SADDR,
    * FL_SPORT the peer; FL_DADDR, FL_DPORT us); `seq` is the quoted segment's. `mtu` is what the path takes, or NO_MTU:
    * then `errno` is reported at once while connecting, and remembered otherwise. `endsRequest`: a half-open connection
-   * is given up for it (tcp_req_err).
+   * is given up for it (tcp_req_err); `isNoRoute`: a router says that it has no way to the peer.
    */
   const tcpError = (
     quoted: Flowi,
     errno: number,
     mtu: number,
     seq: number,
-    endsRequest: boolean
+    endsRequest: boolean,
+    isNoRoute: boolean
   ): boolean => {
     const sk = hash.lookupEstablished(quoted)
     if (sk === 0) {
@@ -316,6 +320,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
       return false
     }
     if (errno === 0) return true
+    if (isNoRoute && !isFastOpened) revertRto(sk, seq)
     if (mtu !== NO_MTU) mtuReduced(sk, mtu)
     else unreachable(sk, errno)
     life.flush()

@@ -18,6 +18,7 @@ import type { Arena } from '../../../shm/arena.ts'
 import { SKB_DATA, SKB_NETWORK, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import type { Proto } from '../../../socket/proto.ts'
 import * as icmp from '../../../wire/icmp.ts'
+import { ICMPV6_DEST_UNREACH, ICMPV6_NOROUTE } from '../../../wire/icmpv6.ts'
 import * as tcpWire from '../../../wire/tcp.ts'
 import type { Tcp } from '../tcp.ts'
 import type { PacketAddrs } from '../../../inet/packet-addrs.ts'
@@ -75,15 +76,23 @@ export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {
   const endsRequest = (skb: number, isFatal: boolean): boolean => {
     if (fl[FL_FAMILY] !== AF_INET) return isFatal
     const type = icmp.type(u8, i32[skb + SKB_DATA])
-    const code = icmp.code(u8, i32[skb + SKB_DATA])
-    if (type === icmp.ICMP_DEST_UNREACH) return code <= icmp.ICMP_HOST_UNREACH
+    if (type === icmp.ICMP_DEST_UNREACH) return isNoRoute(skb)
     return type === icmp.ICMP_TIME_EXCEEDED || type === icmp.ICMP_PARAMETERPROB
+  }
+  /** A router has no way to the peer (tcp_v4_err, tcp_v6_err). */
+  const isNoRoute = (skb: number): boolean => {
+    const type = icmp.type(u8, i32[skb + SKB_DATA])
+    const code = icmp.code(u8, i32[skb + SKB_DATA])
+    return fl[FL_FAMILY] === AF_INET
+      ? type === icmp.ICMP_DEST_UNREACH && code <= icmp.ICMP_HOST_UNREACH
+      : type === ICMPV6_DEST_UNREACH && code === ICMPV6_NOROUTE
   }
   const tcpErr = (skb: number, errno: number, isFatal: boolean, mtu: number): boolean => {
     const at = i32[skb + SKB_TRANSPORT]
     if (at - i32[skb + SKB_NETWORK] < 20) return false
     loadQuoted(skb)
-    return tcp.tcpError(fl, errno, mtu, tcpWire.seq(u8, at), endsRequest(skb, isFatal))
+    const seq = tcpWire.seq(u8, at)
+    return tcp.tcpError(fl, errno, mtu, seq, endsRequest(skb, isFatal), isNoRoute(skb))
   }
   const tcpOwner = (skb: number): number => {
     loadQuoted(skb)
