@@ -355,6 +355,28 @@ const isErrorForgotten = ({ steps, difference }: Run): boolean => {
   )
 }
 
+/** They know another window: a segment was ahead of text, and one after that is no further ahead. More may go from one at once. */
+const isWindowTakenBack = (run: Run): boolean => {
+  const segments = run.steps
+    .slice(0, run.difference!.at + 1)
+    .flatMap((step) => (step.do === 'segment' ? [step.segment] : []))
+  const isBack = segments.some(({ seq, len, win }, at) => {
+    const ahead = segments.slice(0, at).map((one) => one.seq)
+    return len > 0 && ahead.some((far) => far > seq && isLater(segments.slice(at + 1), far, win))
+  })
+  const lines = (all: readonly string[]): string[] => all.filter((line) => line.startsWith('> '))
+  const [a, b] = [lines(run.difference!.kernel), lines(run.difference!.softnet)]
+  const [more, less] = a.length > b.length ? [a, b] : [b, a]
+  return (
+    isBack &&
+    more.length > less.length &&
+    less.every((line, k) => isSameText(run, bareOfPush(line), bareOfPush(more[k]!))) &&
+    more.slice(less.length).every((line) => textAt(line) !== null)
+  )
+}
+const isLater = (segments: readonly Segment[], far: number, win: number): boolean =>
+  segments.some((one) => one.seq <= far && one.win !== win)
+
 const PLACE = /(?<=^> (?:\.|R\.?) .*) tos \d+ ttl \d+$/
 /** Acknowledgements and resets that differ in TTL and TOS, when one of these was changed; the kernel's TTL is the default's. */
 const isOtherPlace = (run: Run): boolean =>
@@ -438,6 +460,11 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'text clears a soft error unless it is predicted, and that it is not while a socket has no memory in hand for it, which is each one’s own (tcp_rcv_established, sk_forward_alloc)',
     isIt: isErrorForgotten,
+  },
+  {
+    reason:
+      'RFC 9293 3.10.7.4: the window is that of the segment which lies furthest; where the kernel predicts text it is that text’s, though others have been ahead (tcp_update_wl)',
+    isIt: isWindowTakenBack,
   },
   {
     reason:

@@ -173,9 +173,9 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     f64[bank + Mib.TcpExtTCPHPHits]++
     countData(sk, skb)
     // the window update and the acknowledgement before the text: the skb may be gone after it; as predicted it has none
-    if (ack === i32[sk + TP_SND_UNA] && isPredicted(sk, skb) && holdsText(sk))
-      i32[sk + TP_SND_WL1] = seq
-    else if (tcpAck(sk, skb, opts, seq, ack, len) < 0) {
+    if (ack === i32[sk + TP_SND_UNA] && isPredicted(sk, skb) && holdsText(sk)) {
+      if (((seq - i32[sk + TP_SND_WL1]) | 0) > 0) i32[sk + TP_SND_WL1] = seq
+    } else if (tcpAck(sk, skb, opts, seq, ack, len) < 0) {
       drop(skb, Drop.TCP_TOO_OLD_ACK)
       return
     }

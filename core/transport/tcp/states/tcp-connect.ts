@@ -40,7 +40,6 @@ import {
   SK_NUM,
   SK_PROTO,
   SK_SADDR,
-  SK_SHUTDOWN,
   SK_STATE,
   TCP_CLOSE,
   TCP_LISTEN,
@@ -370,8 +369,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     }
     const err = i32[sk + SK_ERR] || Errno.ECONNABORTED
     startAfresh(sk)
-    i32[sk + SK_SHUTDOWN] = 0
-    i32[sk + TP_WINDOW_CLAMP] = 0
+    life.forgetUser(sk)
     undoConnect(sk, i32[sk + SK_FAMILY])
     return -err
   }
