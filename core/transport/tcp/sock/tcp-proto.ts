@@ -18,9 +18,9 @@ import type { Arena } from '../../../shm/arena.ts'
 import { SKB_DATA, SKB_NETWORK, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import type { Proto } from '../../../socket/proto.ts'
 import * as icmp from '../../../wire/icmp.ts'
-import { ICMPV6_DEST_UNREACH, ICMPV6_NOROUTE } from '../../../wire/icmpv6.ts'
 import * as tcpWire from '../../../wire/tcp.ts'
 import type { Tcp } from '../tcp.ts'
+import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { PacketAddrs } from '../../../inet/packet-addrs.ts'
 
 export const createTcpProto = (tcp: Tcp): Proto => ({
@@ -51,10 +51,11 @@ export const createTcpProto = (tcp: Tcp): Proto => ({
 type TcpErrDeps = {
   arena: Arena
   tcp: Tcp
+  afOps: AfOpsOf
 } & Pick<PacketAddrs, 'loadAddrs'>
 
 /** Of ICMP errors, whose NETWORK and TRANSPORT are the quoted headers': the handler, to which the skb is lent, and whose they are. */
-export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {
+export const createTcpErr = ({ arena, tcp, afOps, loadAddrs }: TcpErrDeps) => {
   const { i32, u8 } = arena
   const fl = createFlowi()
   /** What `fl` names is the connection. */
@@ -79,13 +80,11 @@ export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {
     if (type === icmp.ICMP_DEST_UNREACH) return isNoRoute(skb)
     return type === icmp.ICMP_TIME_EXCEEDED || type === icmp.ICMP_PARAMETERPROB
   }
-  /** A router has no way to the peer (tcp_v4_err, tcp_v6_err). */
+  /** A router has no way to the peer. */
   const isNoRoute = (skb: number): boolean => {
-    const type = icmp.type(u8, i32[skb + SKB_DATA])
-    const code = icmp.code(u8, i32[skb + SKB_DATA])
-    return fl[FL_FAMILY] === AF_INET
-      ? type === icmp.ICMP_DEST_UNREACH && code <= icmp.ICMP_HOST_UNREACH
-      : type === ICMPV6_DEST_UNREACH && code === ICMPV6_NOROUTE
+    const { noRoute, noRouteCode } = afOps(fl[FL_FAMILY]).icmp
+    const at = i32[skb + SKB_DATA]
+    return icmp.type(u8, at) === noRoute && icmp.code(u8, at) <= noRouteCode
   }
   const tcpErr = (skb: number, errno: number, isFatal: boolean, mtu: number): boolean => {
     const at = i32[skb + SKB_TRANSPORT]
