@@ -16,9 +16,10 @@ import {
   FL_DEV,
   FL_DPORT,
   FL_DST,
-  FL_F_FORWARD,
-  FL_FAMILY,
   FL_F_ANYSRC,
+  FL_F_FORWARD,
+  FL_F_NO_DST,
+  FL_FAMILY,
   FL_FLAGS,
   FL_IIF,
   FL_L3MDEV,
@@ -133,16 +134,17 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
   const confAll = confRow(arena, CONF_ALL)
   const { fibLookup4, fibLookup6 } = fib
   const { local4, local6, main6 } = createL3Tables(arena, fib)
-  const { select4, select6 } = createSourceSelection(arena)
+  const { hasAddress4, select4, select6 } = createSourceSelection(arena)
   const { checkMc, hasMc } = createMcTable(arena)
   const { selectPath, selectFrom } = createMultipath({ ...deps, flowHash })
   const back = createFlowi()
 
   const flagsOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_FLAGS]
   const l3mdevOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_L3MDEV]
-  /** By this device comes only what was sent here: lo, and a VRF to its own addresses. */
+  /** By this device comes only what was sent here, along the route that it was sent by: lo, and a VRF to its own addresses. */
   const isLoop = (fl: Flowi, iif: number): boolean =>
-    (flagsOf(iif) & IFF_LOOPBACK) !== 0 || iif === fl[FL_L3MDEV]
+    (isLoopback(iif) || iif === fl[FL_L3MDEV]) && (fl[FL_FLAGS] & FL_F_NO_DST) === 0
+  const isLoopback = (ifindex: number): boolean => (flagsOf(ifindex) & IFF_LOOPBACK) !== 0
   /** By which device goes what stays here, in the domain of the row's device (ip_rt_get_dev). */
   const loopOf = (row: number): number => l3mdevOf(i32[row + NH_DEV]) || LOOPBACK_IFINDEX
   const isUp = (ifindex: number): boolean =>
@@ -212,15 +214,17 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
     const isOurs = row > 0 && i32[row + NH_TYPE] !== RTN_UNICAST
     return isOurs && i32[row + NH_TYPE] < RTN_BLACKHOLE ? row : 0
   }
-  /** RFC 3704: is there a way back to the sender (2), and by the device it came from (1)? */
+  /**
+   * RFC 3704: is there a way back to the sender by the device it came from (1), or by any (2)? A device without an address
+   * has no other way than its own.
+   */
   const reversePath = (fl: Flowi, iif: number, filter: number): number => {
     turnAround(fl, back)
-    let row = fibLookup4(back)
-    if (row < 0) return -Errno.EXDEV
-    if (i32[row + NH_TYPE] !== RTN_UNICAST) return -Errno.EXDEV
-    if (filter === 2) return 0
-    for (; row !== 0; row = i32[row + NH_NEXT]) if (i32[row + NH_DEV] === iif) return 0
-    return -Errno.EXDEV
+    const row = fibLookup4(back)
+    const type = row < 0 ? RTN_BLACKHOLE : i32[row + NH_TYPE]
+    if (type !== RTN_UNICAST && type !== RTN_LOCAL) return -Errno.EXDEV
+    if (viaDevice(row, iif) !== 0 || (type === RTN_LOCAL && isLoopback(iif))) return 0
+    return filter === 2 && hasAddress4(iif) ? 0 : -Errno.EXDEV
   }
 
   /** The flow of an answer: from us to the sender. */

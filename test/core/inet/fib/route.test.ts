@@ -166,6 +166,24 @@ describe('a received packet', () => {
     await ip.route('del', 'default')
     expect(input('8.8.8.8', '10.0.0.1', 'lan')).toBe(-Errno.EXDEV)
   })
+  test('from an address of ours must come by the device that has it, when rp_filter is strict', async () => {
+    const { input, sysctl } = await network()
+    await sysctl('conf.lan.accept_local', 1)
+    await sysctl('conf.lan.rp_filter', 1)
+    expect(input('10.0.0.1', '8.8.8.8', 'lan')).toMatchObject({ dev: 'wan' })
+    expect(input('192.0.2.2', '8.8.8.8', 'lan')).toBe(-Errno.EXDEV)
+    await sysctl('conf.lan.rp_filter', 2)
+    expect(input('192.0.2.2', '8.8.8.8', 'lan')).toMatchObject({ dev: 'wan' })
+  })
+  test('must come by the device that its answer would leave by, when that has no address', async () => {
+    const { input, sysctl, ip, control } = await network()
+    await sysctl('conf.lan.rp_filter', 2)
+    const address = { dev: 'lan', local: '10.0.0.1', prefixlen: 24 }
+    expect(await control.request({ type: 'RTM_DELADDR', address })).toMatchObject({ error: 0 })
+    expect(input('8.8.8.8', '192.0.2.2', 'lan')).toBe(-Errno.EXDEV)
+    await ip.route('add', '10.0.0.0/24 dev lan')
+    expect(input('10.0.0.5', '192.0.2.2', 'lan')).toMatchObject({ type: RTN_LOCAL })
+  })
 })
 
 describe('a packet made here', () => {
