@@ -131,6 +131,10 @@ export const createControl = (deps: ControlDeps) => {
       hasWritten = true
       note('address', event, () => at)
     },
+    arpIfdown: (ifindex) => {
+      pneighs.arpIfdown(ifindex)
+      ipi.send(0, Ipi.ARP_IFDOWN, ifindex)
+    },
   })
   const { rib, fib, nexthops, objects, fibRules, routeExpiry, ifaddrs, addrconf } = tables
   const links = createLinks({

@@ -454,13 +454,15 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     ipi.send(from, Ipi.REPLY, request, row === 0 ? -Errno.ENOENT : 0)
   })
   /** Ends every entry of a device that goes away or gets another address (neigh_ifdown, neigh_changeaddr). */
-  const neighIfdown = (dev: number): void => flushDevice(dev, false)
+  const neighIfdown = (dev: number): void => flushDevice(dev, () => true)
   /** A device has lost its carrier: what is behind it now may be another (neigh_carrier_down). */
-  const neighCarrierDown = (dev: number): void => flushDevice(dev, true)
-  const flushDevice = (dev: number, keepsPermanent: boolean): void => {
+  const neighCarrierDown = (dev: number): void => flushDevice(dev, (row) => !isKept(row))
+  /** A device has no IPv4 address any more (arp_ifdown). */
+  const arpIfdown = (dev: number): void => flushDevice(dev, isV4)
+  const flushDevice = (dev: number, goes: (row: number) => boolean): void => {
     for (let n = 1; n < i32[neighbours + NEIGH_TABLE_HIGH]; n++) {
       const row = table.rowAt(n)
-      if (i32[row + NEIGH_IFINDEX] === dev && !(keepsPermanent && isKept(row))) destroy(row)
+      if (i32[row + NEIGH_IFINDEX] === dev && goes(row)) destroy(row)
     }
   }
 
@@ -548,5 +550,5 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   const registerOps = (family: 'v4' | 'v6', familyOps: NeighOps): void => {
     ops[family] = familyOps
   }
-  return { registerOps, create, update, event, destroy, neighIfdown, neighCarrierDown }
+  return { registerOps, create, update, event, destroy, neighIfdown, neighCarrierDown, arpIfdown }
 }

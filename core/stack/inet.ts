@@ -73,6 +73,10 @@ export const createInet = (machine: Machine, link: Link) => {
     ipv6.proxyQueue.dropDevice(ifindex)
     neighbour?.neighIfdown(ifindex)
   })
+  ipi.on(Ipi.ARP_IFDOWN, (_from, ifindex) => {
+    neigh.proxyQueue.dropDevice(ifindex)
+    neighbour?.arpIfdown(ifindex)
+  })
   const nfTrace = createNfTrace({ ...machine, ...neigh, ...routing, nf, nf6 })
   const refresh = (): void => {
     nfTrace.refresh()

@@ -52,7 +52,14 @@ const readCounters = (into: Map<string, number>, path: string): void => {
 
 export const createKernelSide = async (setUp: SetUp): Promise<Side> => {
   // what the kernel keeps of hosts (struct inet_peer) lasts as long as the namespace
-  const { run, enter, close } = createKernelNamespace()
+  const { enter, close, ...namespace } = createKernelNamespace()
+  /** A work queue gives IPv6 addresses, soon or, on a busy machine, a good while later (addrconf_dad_work). */
+  const run = async (line: string): Promise<string> => {
+    const said = await namespace.run(line)
+    if (/^ip addr add \S*:/.test(line))
+      while ((await namespace.run('ip addr show tentative')).includes('inet6')) await Bun.sleep(1)
+    return said
+  }
   for (const line of ['ip link set lo up', ...setUp.before]) await run(line)
   const taps = setUp.links.map(({ mac, mtu }, k) =>
     openTap({ name: linkName(k + 1), vnetHdr: false, link: { mac, mtu, up: true } })

@@ -44,6 +44,8 @@ type IfaddrTableDeps = {
   held: HeldAddrs
   routes: IfaddrRoutes
   onEvent: (event: 'new' | 'changed' | 'del', address: Ifaddr) => void
+  /** control/control.ts: an IPv4 address of the device was its last. */
+  arpIfdown: (ifindex: number) => void
   /** ifaddr-temporary.ts */
   onHeld: (event: HeldEvent, at: Held) => void
 } & Pick<IfaddrTrials, 'firstFlags'>
@@ -53,7 +55,7 @@ export type IfaddrTable = ReturnType<typeof createIfaddrTable>
 type Rules = {
   /** One address may stand twice, with different prefixes. */
   byPrefix: boolean
-  /** Without an address a device no longer speaks it: all its routes go (fib_disable_ip). */
+  /** Without an address a device no longer speaks it: all its routes go, and its neighbours (fib_disable_ip). */
   endsWithLast: boolean
 }
 const rules = byFamily<Rules>(
@@ -174,8 +176,9 @@ export const createIfaddrTable = (deps: IfaddrTableDeps) => {
     else for (const other of [...others, at]) drop(other)
     const { ifindex, family } = at
     const isLast = !list().some((o) => o.ifindex === ifindex && o.family === family)
-    if (isLast && rules(family).endsWithLast)
-      rib.flush((one) => isBy(ifindex)(one) && one.family === family)
+    if (!isLast || !rules(family).endsWithLast) return
+    rib.flush((one) => isBy(ifindex)(one) && one.family === family)
+    deps.arpIfdown(ifindex)
   }
   const isPromoting = (ifindex: number): boolean =>
     [ifindex, CONF_ALL].some((row) => arena.i32[confRow(arena, row) + Conf4.promote_secondaries])

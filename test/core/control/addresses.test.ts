@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import { NLM_F_CREATE } from '../../../core/control/nlm-flags.ts'
 import { readMembers } from '../../../core/inet/mc/mc-read.ts'
+import { Ipi } from '../../../core/shm/ipi.ts'
 import { formatWords } from '../../../core/wire/text.ts'
 import { dumped, itemOf, makeControl, refusal } from '../../support/control-plane.ts'
 
@@ -69,6 +70,27 @@ test('a second address of the subnet is secondary, and goes with the first', asy
   await ip.addrDel('10.0.0.1/24', 'eth0')
   const [eth0] = dumped(control, { type: 'RTM_GETADDR', filter: { dev: 'eth0' } })
   expect(eth0!.addr_info.filter(({ family }) => family === 'inet')).toEqual([])
+})
+
+test('with its last IPv4 address a device forgets its neighbours of IPv4, and for whom it answers', async () => {
+  const { ip, control, workerIpi, turn } = await host()
+  const forgotten: number[] = []
+  workerIpi[0]!.on(Ipi.ARP_IFDOWN, (_from, ifindex) => forgotten.push(ifindex))
+  await ip.addr('10.0.0.1/24', 'eth0')
+  await ip.addr('10.0.1.1/24', 'eth0')
+  await ip.addr('fd00::1/64', 'eth0')
+  for (const dst of ['10.9.9.9', 'fd00::9']) {
+    const neigh = { dev: 'eth0', dst, flags: ['proxy'] }
+    await control.request({ type: 'RTM_NEWNEIGH', flags: NLM_F_CREATE, neigh })
+  }
+  const answeredFor = (): string[] =>
+    dumped(control, { type: 'RTM_GETNEIGH', filter: { proxy: true } }).map(({ dst }) => dst)
+  await ip.addrDel('10.0.0.1/24', 'eth0')
+  turn()
+  expect([forgotten, answeredFor()]).toEqual([[], ['10.9.9.9', 'fd00::9']])
+  await ip.addrDel('10.0.1.1/24', 'eth0')
+  turn()
+  expect([forgotten.length, answeredFor()]).toEqual([1, ['fd00::9']])
 })
 
 test.each([

@@ -273,6 +273,16 @@ describe('arp_rcv', () => {
     expect(path.sent).toHaveLength(3)
     expect(path.isAllReturned()).toBe(true)
   })
+  test('nor by one that has lost its last address', () => {
+    const path = createRouter()
+    path.setConf(2, Conf4.proxy_arp, 1)
+    path.receive(request('10.0.2.9', '192.0.2.7'), 2)
+    path.control.send(0, Ipi.ARP_IFDOWN, 2)
+    path.settle()
+    path.advance(800)
+    expect(path.sent).toHaveLength(0)
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('arp_accept makes entries for who was not asked', () => {
     const learned = (how: number, sip: string): boolean => {
       const path = createRouter()

@@ -387,6 +387,19 @@ describe('what control sets', () => {
     expect(path.neighRow(2, '10.0.2.9')).not.toBe(0)
     expect(path.isAllReturned()).toBe(true)
   })
+  test('a device without an address of IPv4 has no neighbours of IPv4', () => {
+    const path = router()
+    forward(path)
+    path.setNeigh(3, 'fd00::9', SERVER_MAC)
+    path.setNeigh(3, '10.0.3.8', SERVER_MAC)
+    path.control.send(0, Ipi.ARP_IFDOWN, 3)
+    path.settle()
+    expect(['10.0.3.9', '10.0.3.8'].map((addr) => path.neighRow(3, addr))).toEqual([0, 0])
+    expect(path.neighRow(3, 'fd00::9')).not.toBe(0)
+    expect(path.neighRow(2, '10.0.2.9')).not.toBe(0)
+    expect(path.drops(Drop.NEIGH_FAILED)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
 })
 
 describe('the table', () => {

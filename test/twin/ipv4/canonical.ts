@@ -8,10 +8,12 @@ import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from '../../../core/wire/ippro
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import * as tcp from '../../../core/wire/tcp.ts'
 import { ip } from '../../../sim/net/packets.ts'
-import { OWN } from './world.ts'
+import { ADDED, OWN } from './world.ts'
 
 const ETH = ethernet.ETH_HLEN
-const OWN_ADDRS = new Set(OWN.map(ip))
+const OWN_ADDRS = new Set(
+  [...OWN, ...Array.from({ length: 256 }, (_, n) => ADDED.map((of) => of(n))).flat()].map(ip)
+)
 const isOwn = (addr: number): boolean => OWN_ADDRS.has(addr) || ipv4.isLoopbackAddr(addr)
 const ICMP_TIMESTAMPREPLY = 14
 

@@ -4,7 +4,7 @@
 import { seeded } from '../../support/random.ts'
 import type { Case, ChangeStep, Step } from '../case.ts'
 import { createDraw, createPackets, type Draw } from './packets.ts'
-import { afterDown, LINKS } from './world.ts'
+import { ADDED, afterDown, LINKS } from './world.ts'
 
 /** Switches, the values that are tried, and what they are when nobody sets them. */
 const SYSCTLS: readonly [name: string, values: readonly number[], otherwise: number][] = [
@@ -99,13 +99,12 @@ const mtu = ({ from }: Draw): ChangeStep[] => {
   return [{ do: 'run', line, undo: [`ip link set eth${link} mtu ${link === 2 ? 900 : 1500}`] }]
 }
 const address = ({ from, below }: Draw): ChangeStep[] => {
-  const words = `${from(['10.7.0.1', `10.101.${below(256)}.1`, '10.3.0.77'])}/${from([8, 24, 30, 31, 32])} dev eth${from(LINKS)}`
+  const words = `${from(ADDED)(below(256))}/${from([8, 24, 30, 31, 32])} dev eth${from(LINKS)}`
   return [{ do: 'run', line: `ip addr add ${words}`, undo: [`ip addr del ${words}`] }]
 }
-/** What goes with the only address of a link, besides. */
+/** The only address of a link goes. */
 const addressless = (): ChangeStep[] => {
-  const routes = afterDown(1).filter((line) => line.startsWith('ip route'))
-  const undo = ['ip addr add 10.1.0.1/16 brd + dev eth1', ...routes]
+  const undo = ['ip addr add 10.1.0.1/16 brd + dev eth1', ...afterDown(1)]
   return [{ do: 'run', line: 'ip addr del 10.1.0.1/16 dev eth1', undo }]
 }
 const down = ({ from, oneIn }: Draw): ChangeStep[] => {

@@ -99,9 +99,9 @@ export const KNOWN_IPV4: readonly Known[] = [
   },
   {
     reason:
-      'Of what waits for a neighbour behind a link that goes down the sender is told; the kernel is silent',
+      'Of what waits for a neighbour behind a link that goes down, or loses its last address, the sender is told; the kernel is silent',
     isIt: (steps, { kernel, softnet }) =>
-      hasChange(steps, /link set eth\d down/) &&
+      hasChange(steps, /link set eth\d down|addr del/) &&
       (softnet.some((line) => /unreachable, code 1|^IcmpOutDestUnreachs/.test(line)) ||
         // one error more changes the identification of those that follow
         [...kernel, ...softnet].every((line) => /ICMP, |^ARP, Request/.test(line))),

@@ -176,10 +176,9 @@ describe('a received packet', () => {
     expect(input('192.0.2.2', '8.8.8.8', 'lan')).toMatchObject({ dev: 'wan' })
   })
   test('must come by the device that its answer would leave by, when that has no address', async () => {
-    const { input, sysctl, ip, control } = await network()
+    const { input, sysctl, ip } = await network()
     await sysctl('conf.lan.rp_filter', 2)
-    const address = { dev: 'lan', local: '10.0.0.1', prefixlen: 24 }
-    expect(await control.request({ type: 'RTM_DELADDR', address })).toMatchObject({ error: 0 })
+    expect((await ip.addrDel('10.0.0.1/24', 'lan')).error).toBe(0)
     expect(input('8.8.8.8', '192.0.2.2', 'lan')).toBe(-Errno.EXDEV)
     await ip.route('add', '10.0.0.0/24 dev lan')
     expect(input('10.0.0.5', '192.0.2.2', 'lan')).toMatchObject({ type: RTN_LOCAL })
