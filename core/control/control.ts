@@ -131,7 +131,7 @@ export const createControl = (deps: ControlDeps) => {
       hasWritten = true
       note('address', event, () => at)
     },
-    arpIfdown: (ifindex) => {
+    onAddressless: (ifindex) => {
       pneighs.arpIfdown(ifindex)
       ipi.send(0, Ipi.ARP_IFDOWN, ifindex)
     },

@@ -45,7 +45,7 @@ type IfaddrTableDeps = {
   routes: IfaddrRoutes
   onEvent: (event: 'new' | 'changed' | 'del', address: Ifaddr) => void
   /** control/control.ts: an IPv4 address of the device was its last. */
-  arpIfdown: (ifindex: number) => void
+  onAddressless: (ifindex: number) => void
   /** ifaddr-temporary.ts */
   onHeld: (event: HeldEvent, at: Held) => void
 } & Pick<IfaddrTrials, 'firstFlags'>
@@ -178,7 +178,7 @@ export const createIfaddrTable = (deps: IfaddrTableDeps) => {
     const isLast = !list().some((o) => o.ifindex === ifindex && o.family === family)
     if (!isLast || !rules(family).endsWithLast) return
     rib.flush((one) => isBy(ifindex)(one) && one.family === family)
-    deps.arpIfdown(ifindex)
+    deps.onAddressless(ifindex)
   }
   const isPromoting = (ifindex: number): boolean =>
     [ifindex, CONF_ALL].some((row) => arena.i32[confRow(arena, row) + Conf4.promote_secondaries])

@@ -23,7 +23,7 @@ export type IfaddrDeps = {
   rib: Pick<Rib, 'add' | 'remove' | 'flush'>
   /** control/tables.ts: joins groups, and tells watchers. */
   onEvent: (event: 'new' | 'changed' | 'del', address: Ifaddr) => void
-} & Pick<Parameters<typeof createIfaddrTable>[0], 'arpIfdown'> &
+} & Pick<Parameters<typeof createIfaddrTable>[0], 'onAddressless'> &
   HeldDeps &
   Omit<IfaddrRoutesDeps, 'list'>
 export type Ifaddrs = ReturnType<typeof createIfaddrs>
