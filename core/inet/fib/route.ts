@@ -66,6 +66,8 @@ import {
   NH_BY_ID,
   NH_DEV,
   NH_GATEWAY,
+  NH_HOPS_LEFT,
+  NH_METRIC,
   NH_MTU,
   NH_NEXT,
   NH_PREFSRC,
@@ -292,7 +294,7 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
     if (!looped && (isLoopback6(fl, FL_SADDR) || isLoopback6(fl, FL_DADDR))) return -Errno.EINVAL
     const all = confAll + Conf6.forwarding
     const forwarding = i32[all] !== 0 ? all : confRow(arena, iif) + Conf6.force_forwarding
-    const row = isLinkLocal6(w0) && !looped ? linkRow(fl, iif) : fibLookup6(fl)
+    const row = isLinkLocal6(w0) && !looped ? linkRow(fl, iif) : nearRow6(fibLookup6(fl), iif)
     return deliverOrForward(fl, row, i32[forwarding] !== 0, false, anySource)
   }
   /**
@@ -302,6 +304,17 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
   const linkRow = (fl: Flowi, iif: number): number => {
     const own = viaDevice(local6(fl[FL_L3MDEV], fl, FL_DADDR), iif)
     return own || viaDevice(main6(fl[FL_L3MDEV], fl, FL_DADDR), iif) || -Errno.ENETUNREACH
+  }
+  /** Of routes to a prefix that are worth the same, the first that leads by the device that the packet came by (rt6_score_route). */
+  const nearRow6 = (first: number, iif: number): number => {
+    if (first < 0 || i32[first + NH_NEXT] === 0) return first
+    let route = first
+    for (let hop = first; hop !== 0; hop = i32[hop + NH_NEXT]) {
+      if (i32[hop + NH_METRIC] !== i32[first + NH_METRIC]) return first
+      if (i32[hop + NH_DEV] === iif) return route
+      if (i32[hop + NH_HOPS_LEFT] === 0) route = i32[hop + NH_NEXT]
+    }
+    return first
   }
   const isLoopback6 = (fl: Flowi, at: number): boolean =>
     fl[at] === 0 && fl[at + 1] === 0 && fl[at + 2] === 0 && fl[at + 3] === 1

@@ -155,6 +155,24 @@ describe('a received packet', () => {
     expect(input('10.0.0.5', '7.7.7.7', 'lan')).toBe(-Errno.EINVAL)
   })
 
+  test('leaves by the device that it came by, where IPv6 has equal routes to one prefix', async () => {
+    const { input, output, ip } = await network()
+    await ip.addr('fd00::2/64', 'wan')
+    expect([input('fd00::5', 'fd00::9', 'lan'), input('fd00::5', 'fd00::9', 'wan')]).toMatchObject([
+      { dev: 'lan' },
+      { dev: 'wan' },
+    ])
+    expect(output('fd00::9')).toMatchObject({ dev: 'lan' })
+    // a better one is better
+    await ip.route('add', 'fd00::/64 dev lan metric 10')
+    expect(input('fd00::5', 'fd00::9', 'wan')).toMatchObject({ dev: 'lan' })
+    // of next hops that share their flows none is
+    await ip.route('add', 'fd01::/64 via fd00::7 dev lan')
+    await ip.route('append', 'fd01::/64 via 2001:db8::7 dev wan')
+    const sources = Array.from({ length: 32 }, (_, k) => `fd00::5:${k}`)
+    const ways = sources.map((src) => input(src, 'fd01::9', 'wan'))
+    expect(new Set(ways.map((way) => (way as { dev: string }).dev)).size).toBe(2)
+  })
   test('must come from where its answer would go, when rp_filter is strict', async () => {
     const { input, sysctl, ip } = await network()
     await sysctl('conf.all.rp_filter', 1)
