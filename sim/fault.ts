@@ -6,6 +6,7 @@ export type FaultKind =
   | 'leak'
   | 'slow'
   | 'unfair'
+  | 'queue'
   | 'route'
   | 'threw'
 

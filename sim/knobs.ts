@@ -8,7 +8,7 @@ const KNOBS = {
   family: { calm: 4, does: '4 or 6' },
   workers: { calm: 1, does: 'workers of each host' },
   offload: { calm: 0, does: '1: devices take super-frames and leave checksums open' },
-  cc: { calm: 0, does: 'congestion control: 0 cubic, 1 reno, 2 dctcp' },
+  cc: { calm: 0, does: 'congestion control: 0 cubic, 1 reno, 2 dctcp, 3 bbr' },
   flows: { calm: 1, does: 'connections' },
   bytes: { calm: 1, does: 'bytes from the client in each flow or question' },
   back: { calm: 0, does: 'bytes from the server in each flow or answer' },
@@ -23,6 +23,7 @@ const KNOBS = {
   reorder: { calm: 0, does: '% of packets out of order' },
   corrupt: { calm: 0, does: '% of packets with a wrong bit' },
   mark: { calm: 0, does: '% of packets with congestion marks' },
+  threshold: { calm: 0, does: 'packets before the bottleneck from which on it marks, 0 never' },
   jitter: { calm: 0, does: 'ms of delay that come and go' },
   wire: { calm: 0, does: '1: the wire loses, doubles and reorders; 0: netem of the router' },
   changes: { calm: 0, does: 'changes while the flows run: of MTU, routes, steering ...' },
@@ -47,11 +48,10 @@ export const rttMs = ({ delay, jitter }: Knobs): number => 2 * (delay + jitter) 
 export const windowOf = (knobs: Knobs): number =>
   Math.ceil((knobs.rate * 1000 * rttMs(knobs)) / 8 / FRAME)
 
+const EVILS = ['loss', 'duplicate', 'reorder', 'corrupt', 'mark', 'jitter', 'changes'] as const
 /** Nothing is lost, held up or changed but by a full queue. */
-export const isClean = (knobs: Knobs): boolean =>
-  (['loss', 'duplicate', 'reorder', 'corrupt', 'mark', 'jitter', 'changes'] as const).every(
-    (name) => knobs[name] === 0
-  )
+export const CLEAN: Partial<Knobs> = Object.fromEntries(EVILS.map((name) => [name, 0]))
+export const isClean = (knobs: Knobs): boolean => EVILS.every((name) => knobs[name] === 0)
 
 const badly = (draw: Draw): Partial<Knobs> => {
   const some = (p: number, low: number, high: number): number =>
@@ -80,7 +80,7 @@ export const drawKnobs = (
     family: draw.pick([4, 6]),
     workers: draw.pick([1, 1, 1, 2]),
     offload: draw.whole(0, 1),
-    cc: draw.pick([0, 0, 0, 1, 1, 2]),
+    cc: draw.pick([0, 0, 0, 1, 1, 2, 3, 3]),
     rate: draw.pick([0, 2, 5, 10, 20, 50, 100]),
     delay: draw.scale(0.1, 40),
     ecn: draw.pick([0, 0, 0, 0, 1, 3]),
@@ -88,7 +88,9 @@ export const drawKnobs = (
   })
   const least = knobs.family === 4 ? 600 : 1280
   knobs.mtu = draw.chance(0.2) ? draw.whole(least, 1500) : 1500
-  Object.assign(knobs, own(draw, knobs))
+  const drawn = own(draw, knobs)
+  Object.assign(knobs, drawn)
+  if (drawn.queue !== undefined) return knobs
   const full = windowOf(knobs)
   // a queue that is shorter than the way is one more evil
   const queue = isClean(knobs) || draw.chance(0.6) ? full * draw.between(1, 2) : full / 3

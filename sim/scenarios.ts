@@ -4,7 +4,9 @@ import type { Knobs } from './knobs.ts'
 import { bottleneck } from './scenarios/bottleneck.ts'
 import { bulk } from './scenarios/bulk.ts'
 import { connections } from './scenarios/connections.ts'
+import { marking } from './scenarios/marking.ts'
 import { memory } from './scenarios/memory.ts'
+import { paced } from './scenarios/paced.ts'
 import { requests } from './scenarios/requests.ts'
 import { restarts } from './scenarios/restarts.ts'
 import { routes } from './scenarios/routes.ts'
@@ -27,6 +29,8 @@ export const SCENARIOS: readonly [Scenario, ...Scenario[]] = [
   requests,
   connections,
   bottleneck,
+  paced,
+  marking,
   routes,
   steering,
   restarts,

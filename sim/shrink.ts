@@ -7,7 +7,16 @@ import { type Case, knobsOf, type Verdict } from './play.ts'
 
 const LUCKS = 3
 /** Whole numbers. */
-const COUNTS: readonly Knob[] = ['flows', 'bytes', 'back', 'rounds', 'changes', 'queue', 'workers']
+const COUNTS: readonly Knob[] = [
+  'flows',
+  'bytes',
+  'back',
+  'rounds',
+  'changes',
+  'queue',
+  'threshold',
+  'workers',
+]
 
 /** Knobs in the order of how much simpler a case is without them. */
 const ORDER: readonly Knob[] = [
@@ -17,6 +26,7 @@ const ORDER: readonly Knob[] = [
   'reorder',
   'corrupt',
   'mark',
+  'threshold',
   'jitter',
   'flows',
   'rounds',

@@ -9,7 +9,9 @@ import { B6, routed6 } from './net/routed.ts'
 import type { Knobs } from './knobs.ts'
 import { createWatch } from './watch.ts'
 
-export const CONTROLS = ['cubic', 'reno', 'dctcp'] as const
+const CONTROLS = ['cubic', 'reno', 'dctcp', 'bbr'] as const
+export const DCTCP = 2
+export const BBR = 3
 const B4 = '10.0.2.2'
 export const POOLS = { skbs: 4096, smallBuffers: 4096, largeBuffers: 128, socks: 1024 }
 const FRAME = 1514
@@ -48,6 +50,7 @@ export const createWorld = async (knobs: Knobs, seed: number, options: WorldOpti
       rate: knobs.rate,
       queue: knobs.queue * FRAME,
       mark: knobs.mark / 100,
+      ...(knobs.threshold > 0 && { markOver: knobs.threshold * FRAME }),
       ...(knobs.wire === 1 && {
         loss: loss / 100,
         duplicate: duplicate / 100,

@@ -16,7 +16,7 @@ const ALLOWED: Record<string, string> = {
   'RegistryDeps.initSteering': 'ethtool is made of links: their types would be circular',
   'NeighOutputDeps.linkFailure': 'ICMP sends by neighbours: their types would be circular',
   'Icmpv6Deps.ndiscRcv': 'neighbour discovery sends by ICMPv6: their types would be circular',
-  'TcpRcvQueueDeps.fin': 'the states take text from the queue: their types would be circular',
+  'TcpDataQueueDeps.fin': 'the states take text from the queue: their types would be circular',
   'TcpHandshakeDeps.endSending': 'what closes makes use of the handshake: glue of tcp.ts',
   'SockoptDeps.takeError':
     'sockets.ts makes its type of sockopt.ts: taken from there it would be circular',

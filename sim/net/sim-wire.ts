@@ -24,6 +24,10 @@ export type WireOptions = {
   queue?: number
   /** Probability that a packet whose sender understands it (ECT) comes with CE. */
   mark?: number
+  /** So does each that finds more bytes than this waiting. */
+  markOver?: number
+  /** Hears how many bytes wait before each frame. */
+  queued?: (bytes: number) => void
   /** Sees each frame in its own memory, and the name of the host that sends it; false takes it off the wire. */
   filter?: (frame: Uint8Array, from: string) => boolean
   /** The drivers at both ends have no room. */
@@ -91,23 +95,27 @@ export const createWires = (nowUs: () => number, random: () => number) => {
   const makeWire = (ends: readonly [End, End], options: WireOptions): Wire => {
     /** Until when the wire is busy with what was sent in each direction. */
     const busyUntil = [0, 0]
-    /** When a frame has left, and no number when there was no room for it to wait. */
+    /** Bytes that have not left yet in a direction. */
+    const waiting = (from: number): number =>
+      (Math.max(0, busyUntil[from]! - nowUs()) * (options.rate ?? 0)) / 8
+    /** When a frame has left. */
     const leaves = (from: number, len: number): number => {
-      const { rate = 0, queue = Number.POSITIVE_INFINITY } = options
+      const { rate = 0 } = options
       if (rate === 0) return nowUs()
-      const start = Math.max(nowUs(), busyUntil[from]!)
-      if (((start - nowUs()) * rate) / 8 > queue) return Number.NaN
-      return (busyUntil[from] = start + (len * 8) / rate)
+      return (busyUntil[from] = Math.max(nowUs(), busyUntil[from]!) + (len * 8) / rate)
     }
     const send = (from: number, len: number, carry: (end: End) => number): void => {
+      const { queue = Infinity, markOver = Infinity } = options
       const end = ends[1 - from]!
+      const before = waiting(from)
+      options.queued?.(before)
+      if (before > queue) return
       const left = leaves(from, len)
-      if (Number.isNaN(left)) return
       const copies = chance(options.loss) ? 0 : chance(options.duplicate) ? 2 : 1
       for (let k = 0; k < copies; k++) {
         const handle = carry(end)
         if (handle === 0) continue
-        if (chance(options.mark)) markFrame(end.bytes(handle))
+        if (chance(options.mark) || before > markOver) markFrame(end.bytes(handle))
         const late = chance(options.reorder) ? (random() >>> 0) % (options.reorderUs ?? 5000) : 0
         const at = Math.ceil(left) + (options.delayUs ?? 100) + late
         push({ at, order: order++, end, handle })

@@ -3,8 +3,8 @@ import { mtuChanges } from '../changes.ts'
 import { converse } from '../converse.ts'
 import { createDraw } from '../draw.ts'
 import { Fault } from '../fault.ts'
-import type { Flow } from '../flow.ts'
 import { isClean, type Knobs, windowOf } from '../knobs.ts'
+import { createMeasure } from '../measure.ts'
 import type { Scenario } from '../scenarios.ts'
 import { POOLS } from '../world.ts'
 
@@ -41,26 +41,19 @@ export const bottleneck: Scenario = {
     return { flows, bytes, rate, cc: 0, ecn: 0, delay: draw.scale(5, 40), offload: 0, mtu: 1500 }
   },
   play: async (knobs, seed) => {
-    const marks: number[][] = []
-    const all = knobs.flows * knobs.bytes
-    const look = (open: readonly Flow[]): void => {
-      if (marks.length === 2) return
-      const bytes = open.map((flow) => flow.arrived())
-      const due = marks.length === 0 ? FROM : UNTIL
-      if (bytes.reduce((sum, each) => sum + each, 0) >= due * all) marks.push(bytes)
-    }
+    const measure = createMeasure(knobs, FROM, UNTIL)
     const pool = createDraw(seed, 'memory').pick(MEMORY)
     const { ms, finish } = await converse(knobs, seed, {
       world: {
         a: { config: { ...POOLS, skbs: pool, smallBuffers: pool, largeBuffers: pool >> 5 } },
       },
       changes: mtuChanges,
-      look,
+      look: measure.look,
     })
-    const figures = { ...finish(), mbit: (all * 8) / ms / 1000 }
-    const [first, last] = marks
-    if (!isMeasured(knobs) || first === undefined || last === undefined) return figures
-    const fairness = jain(last.map((bytes, k) => bytes - first[k]!))
+    const figures = { ...finish(), mbit: (knobs.flows * knobs.bytes * 8) / ms / 1000 }
+    const measured = measure.result()
+    if (!isMeasured(knobs) || measured === undefined) return figures
+    const fairness = jain(measured.bytes)
     if (fairness < FAIR) throw new Fault('unfair', `Jain's index is ${fairness.toFixed(3)}`)
     return { ...figures, fairness }
   },

@@ -1,19 +1,18 @@
 /** Much data over few connections, one way or both; on a good path as fast as its bottleneck. */
-import { fullMs, goodput } from '../bounds.ts'
+import { fullMs } from '../bounds.ts'
 import { mtuChanges } from '../changes.ts'
 import { converse } from '../converse.ts'
 import { Fault } from '../fault.ts'
-import type { Flow } from '../flow.ts'
 import { isClean, type Knobs, windowOf } from '../knobs.ts'
+import { createMeasure, shareOf } from '../measure.ts'
 import type { Scenario } from '../scenarios.ts'
-import type { World } from '../world.ts'
+import { BBR } from '../world.ts'
 
 /** Below this part of the bottleneck a good path is slow. */
 const FAST = 0.9
-/** What is measured: behind slow start, until the first flow has ended or is about to; less than that says nothing. */
+/** What is measured: behind slow start, until the first flow has ended or is about to. */
 const FROM = 0.3
 const UNTIL = 0.9
-const LEAST = 0.25
 /** Fewer windows than these are slow start. */
 const WINDOWS = 30
 /** In a queue of some packets one of many flows may come to a timeout, which must not be all there is. */
@@ -30,8 +29,10 @@ const enough = (knobs: Knobs): number => {
     (rate * 125 * TIMEOUTS_MS) / (flows > 1 ? 1 : 5)
   )
 }
+/** BBR's pace is paced.ts's. */
 const isMeasured = (knobs: Knobs): boolean =>
   isClean(knobs) &&
+  knobs.cc !== BBR &&
   knobs.rate > 0 &&
   knobs.back === 0 &&
   knobs.queue >= windowOf(knobs) + knobs.offload * SUPER &&
@@ -50,24 +51,13 @@ export const bulk: Scenario = {
   },
   play: async (knobs, seed) => {
     const all = knobs.flows * (knobs.bytes + knobs.back)
-    const marks: { ms: number; bytes: number }[] = []
-    const look = (open: readonly Flow[], { sim }: World): void => {
-      if (marks.length === 2) return
-      const bytes = open.reduce((sum, flow) => sum + flow.arrived(), 0)
-      const isDue =
-        marks.length === 0
-          ? bytes >= FROM * all
-          : bytes >= UNTIL * all || open.some((flow) => flow.isDone())
-      if (isDue) marks.push({ ms: sim.nowMs(), bytes })
-    }
-    const { ms: allMs, finish } = await converse(knobs, seed, { changes: mtuChanges, look })
-    const figures = { ...finish(), mbit: (all * 8) / allMs / 1000 }
-    const [first, last] = marks
-    if (!isMeasured(knobs) || first === undefined || last === undefined) return figures
-    if (last.bytes - first.bytes < LEAST * all) return figures
-    // at the last mark all of a round trip may wait for one segment that a full queue has dropped
-    const ms = last.ms - first.ms - fullMs(knobs)
-    const share = ((last.bytes - first.bytes) / ms / goodput(knobs)) * 1000
+    const measure = createMeasure(knobs, FROM, UNTIL)
+    const { ms, finish } = await converse(knobs, seed, { changes: mtuChanges, look: measure.look })
+    const figures = { ...finish(), mbit: (all * 8) / ms / 1000 }
+    const measured = measure.result()
+    if (!isMeasured(knobs) || measured === undefined) return figures
+    // at the end all of a round trip may wait for one segment that a full queue has dropped
+    const share = shareOf(knobs, measured, fullMs(knobs))
     if (share < FAST)
       throw new Fault('slow', `${(share * 100).toFixed(1)}% of what the bottleneck lets through`)
     return { ...figures, share }

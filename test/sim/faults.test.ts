@@ -84,3 +84,16 @@ test('a bottleneck takes its time, drops what finds no room, and marks', async (
   expect(marked.world.a.mib('TcpRetransSegs')).toBe(0)
   expect(marked.world.a.mib('TcpExtTCPDeliveredCE')).toBeGreaterThan(0)
 })
+
+test('a queue marks what finds it too long, and tells how long it is', async () => {
+  let longest = 0
+  const marked = await transfer(
+    ({ right }) => {
+      right.queued = (bytes) => (longest = Math.max(longest, bytes))
+    },
+    { ecn: 1, rate: 10, delay: 5, threshold: 10, queue: 1000, bytes: 1_000_000 }
+  )
+  expect(marked.world.a.mib('TcpRetransSegs')).toBe(0)
+  expect(marked.world.a.mib('TcpExtTCPDeliveredCE')).toBeGreaterThan(0)
+  expect(longest / 1514).toBeGreaterThan(10)
+})

@@ -73,6 +73,12 @@ import { createTcpOutput } from './snd/tcp-output.ts'
 import { createTcpAccecnOption } from './snd/tcp-accecn-option.ts'
 import { createTcpPacing } from './snd/tcp-pacing.ts'
 import { createTcpPaws } from './rcv/tcp-paws.ts'
+import { createTcpCoalesce } from './rcv/tcp-coalesce.ts'
+import { createTcpDataEcn } from './rcv/tcp-data-ecn.ts'
+import { createTcpDataQueue } from './rcv/tcp-data-queue.ts'
+import { createTcpEventData } from './rcv/tcp-event-data.ts'
+import { createTcpOfoQueue } from './rcv/tcp-ofo-queue.ts'
+import { createTcpPrune } from './rcv/tcp-prune.ts'
 import { createTcpRcvQueue } from './rcv/tcp-rcv-queue.ts'
 import { createTcpRate } from './rec/tcp-rate.ts'
 import { createTcpRecovery } from './rec/tcp-recovery.ts'
@@ -82,15 +88,10 @@ import { createTcpSacktag } from './rec/tcp-sacktag.ts'
 import { createTcpSendmsg } from './snd/tcp-sendmsg.ts'
 import { createTcpSndCheck } from './snd/tcp-snd-check.ts'
 import { createTcpSockopt } from './sock/tcp-sockopt.ts'
-import {
-  TCP_TIMEOUT_INIT,
-  TP_REORDERING,
-  TP_RTO,
-  TP_SCALING_RATIO,
-  SOCK_CONNECTED,
-  SOCK_CONNECTING,
-  initRtoBounds,
-} from './sock/tcp-sock.ts'
+import { TP_REORDERING, TP_RTO, TP_SCALING_RATIO } from './sock/tcp-sock.ts'
+import { SOCK_CONNECTED, SOCK_CONNECTING } from './sock/sock-flags.ts'
+import { TCP_TIMEOUT_INIT } from './sock/tcp-constants.ts'
+import { initRtoBounds } from './sock/tcp-sock-times.ts'
 import { createTcpStates } from './states/tcp-states.ts'
 import { createTcpSynack } from './states/tcp-synack.ts'
 import { createTcpSyncookies } from './states/tcp-syncookies.ts'
@@ -231,6 +232,14 @@ const createSending = (base: Base, deps: TcpDeps) => {
 }
 type Sending = ReturnType<typeof createSending>
 
+/** Both queues of received text. */
+const createRcvQueues = (lower: Base & Sending) => {
+  const coalesce = createTcpCoalesce(lower)
+  const ofoQueue = createTcpOfoQueue(lower)
+  const rcvQueue = createTcpRcvQueue({ ...lower, coalesce, ofoQueue })
+  return { coalesce, ofoQueue, rcvQueue }
+}
+
 /** In: acknowledgements, the receive queue, the life of a socket and the states that segments lead it through. */
 const createReceiving = (
   base: Base,
@@ -249,7 +258,8 @@ const createReceiving = (
   const accecn = createTcpAccecnAce(base.i32, base.u8, afOps)
   const acking = { sacktag, recovery, accecn, sockConfirm, replaceTsRecent }
   const ack = createTcpAck({ ...lower, ...acking })
-  // the life of a socket ends its queue, whose FIN ends the life: each is called only after both are made
+  const queues = createRcvQueues(lower)
+  const { rcvQueue } = queues
   const purge = (sk: number): void => {
     rcvQueue.purge(sk)
     purgeWrite(sk)
@@ -258,11 +268,17 @@ const createReceiving = (
   const fastopenActive = createFastopenActive(base)
   const holders = { fastopenQueue, fastopenActive }
   const life = createTcpLifecycle({ ...lower, ...holders, purge, purgeWrite })
+  // text ends with a FIN, by which the states go on that take text: called only after both are made
   const fin = (sk: number): void => states.fin(sk)
   const { trimRcv, trimSnd } = createTcpOom({ ...lower, life, purge })
-  const rcvQueue = createTcpRcvQueue({ ...lower, raise: life.raise, trim: trimRcv, fin, afOps })
+  const prune = createTcpPrune({ ...lower, ...queues, trim: trimRcv })
+  const dataEcn = createTcpDataEcn({ ...lower, afOps })
+  const eventData = createTcpEventData({ ...lower, dataEcn })
+  const arriving = { ...queues, prune, dataEcn, eventData }
+  const dataQueue = createTcpDataQueue({ ...lower, ...arriving, raise: life.raise, fin })
   const urg = createTcpUrg({ ...lower, rcvQueue, life })
-  const parts = { ...lower, ack, life, rcvQueue, paws, recovery, afOps, fastopenActive, urg }
+  const text = { ...arriving, dataQueue, urg }
+  const parts = { ...lower, ...text, ack, life, paws, recovery, afOps, fastopenActive }
   const sndCheck = createTcpSndCheck(parts)
   const validate = createTcpValidate(parts)
   const fastopenKeys = createFastopenKeys({ ...base, ...tables, afOps })
@@ -346,7 +362,6 @@ export const createTcp = (deps: TcpDeps) => {
   const { recvmsg, recvBytes, cleanupRbuf } = createTcpRecvmsg({
     ...parts,
     ...deps,
-    queue: rcvQueue,
   })
   const { poll, ioctl } = createTcpPoll(parts)
   const { setOption, getOption, setNameOption, getNameOption } = createTcpSockopt({

@@ -22,14 +22,13 @@ import {
 import type { TcpAck } from '../rec/tcp-ack.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpPaws } from './tcp-paws.ts'
+import type { TcpDataQueue } from './tcp-data-queue.ts'
+import type { TcpEventData } from './tcp-event-data.ts'
+import type { TcpPrune } from './tcp-prune.ts'
 import type { TcpRcvQueue } from './tcp-rcv-queue.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
   ECN_MODE_ACCECN,
-  receiveWindow,
   TP_COPIED_SEQ,
   TP_DATA_SEGS_IN,
   TP_ECN,
@@ -49,6 +48,8 @@ import {
   ACK_SCHED,
   TP_ACK_PENDING,
 } from '../sock/tcp-sock.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
+import { receiveWindow } from '../sock/tcp-wnd.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpValidate } from './tcp-validate.ts'
 import type { TcpUrg } from './tcp-urg.ts'
@@ -65,7 +66,10 @@ type TcpInputDeps = {
   window: TcpWindow
   transmit: TcpTransmit
   ack: TcpAck
-  rcvQueue: TcpRcvQueue
+  prune: Pick<TcpPrune, 'mayHold'>
+  eventData: TcpEventData
+  rcvQueue: Pick<TcpRcvQueue, 'queueRcv'>
+  dataQueue: Pick<TcpDataQueue, 'dataQueue' | 'dataReady'>
   life: TcpLifecycle
   paws: TcpPaws
   validate: TcpValidate
@@ -74,8 +78,12 @@ type TcpInputDeps = {
 } & Pick<TcpChallenge, 'sendChallengeAck'>
 
 export const createTcpInput = (deps: TcpInputDeps) => {
-  const { bank, skbs, drop, consume, window, transmit, rcvQueue, sendChallengeAck } = deps
+  const { bank, skbs, drop, consume, window, transmit, sendChallengeAck } = deps
   const { tcpAck } = deps.ack
+  const { mayHold } = deps.prune
+  const { eventDataRecv } = deps.eventData
+  const { queueRcv } = deps.rcvQueue
+  const { dataQueue, dataReady } = deps.dataQueue
   const { options: opts, parseAgreed, storeTsRecent } = deps.paws
   const { validateIncoming } = deps.validate
   const { dataSndCheck, ackSndCheck } = deps.sndCheck
@@ -101,8 +109,12 @@ export const createTcpInput = (deps: TcpInputDeps) => {
       slowPath(sk, skb)
       return
     }
-    parse(u8, th + tcp.MIN_HEADER, headerLen - tcp.MIN_HEADER, opts)
     const len = i32[skb + SKB_LEN] - headerLen
+    if (len > receiveWindow(i32, sk)) {
+      slowPath(sk, skb)
+      return
+    }
+    parse(u8, th + tcp.MIN_HEADER, headerLen - tcp.MIN_HEADER, opts)
     if (headerLen !== tcp.MIN_HEADER) {
       if (
         opts[OPT_SEEN] !== SEEN_TIMESTAMPS ||
@@ -114,8 +126,7 @@ export const createTcpInput = (deps: TcpInputDeps) => {
       if (seq === i32[sk + TP_RCV_WUP]) storeTsRecent(sk)
     }
     if (len === 0) fastAck(sk, skb, seq, ack)
-    else if (len <= receiveWindow(i32, sk)) fastData(sk, skb, seq, ack, headerLen, len)
-    else slowPath(sk, skb)
+    else fastData(sk, skb, seq, ack, headerLen, len)
   }
   const fastAck = (sk: number, skb: number, seq: number, ack: number): void => {
     f64[bank + (ack !== i32[sk + TP_SND_UNA] ? Mib.TcpExtTCPHPAcks : Mib.TcpExtTCPPureAcks)]++
@@ -153,7 +164,7 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     headerLen: number,
     len: number
   ): void => {
-    if (!rcvQueue.mayHold(sk, skb)) {
+    if (!mayHold(sk, skb)) {
       slowPath(sk, skb)
       return
     }
@@ -168,9 +179,9 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     }
     skbs.pull(skb, headerLen)
     measureRcvRtt(sk, skb)
-    rcvQueue.eventDataRecv(sk, skb)
-    rcvQueue.queueRcv(sk, skb)
-    rcvQueue.dataReady(sk)
+    eventDataRecv(sk, skb)
+    queueRcv(sk, skb)
+    dataReady(sk)
     dataSndCheck(sk)
     ackSndCheck(sk)
   }
@@ -222,7 +233,7 @@ export const createTcpInput = (deps: TcpInputDeps) => {
       countData(sk, skb)
       measureRcvRtt(sk, skb)
     }
-    rcvQueue.dataQueue(sk, skb)
+    dataQueue(sk, skb)
   }
 
   return { tcpRcvEstablished, takeText }

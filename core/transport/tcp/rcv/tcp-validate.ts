@@ -26,14 +26,9 @@ import { ECN_MASK } from '../rec/tcp-ecn.ts'
 import type { FastopenActive } from '../sock/tcp-fastopen-active.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpPaws } from './tcp-paws.ts'
-import type { TcpRcvQueue } from './tcp-rcv-queue.ts'
+import { enterQuickack } from './tcp-quickack.ts'
 import { dsackSet, highestSacked } from './tcp-sack.ts'
 import {
-  CB_END_SEQ,
-  CB_SEQ,
-  mayUpdateWindow,
-  receiveWindow,
-  TCP_MAX_QUICKACKS,
   TP_ACCECN_OPT_DEMAND,
   TP_ECN,
   TP_RCV_NXT,
@@ -46,6 +41,9 @@ import {
   TP_SND_UNA,
   TP_SYN_ECT_RCV,
 } from '../sock/tcp-sock.ts'
+import { CB_END_SEQ, CB_SEQ } from '../sock/tcp-cb.ts'
+import { TCP_MAX_QUICKACKS } from '../sock/tcp-constants.ts'
+import { mayUpdateWindow, receiveWindow } from '../sock/tcp-wnd.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpChallenge } from '../snd/tcp-challenge.ts'
 
@@ -62,7 +60,6 @@ type TcpValidateDeps = {
   bank: number
   drop: DropFn
   transmit: TcpTransmit
-  rcvQueue: TcpRcvQueue
   life: TcpLifecycle
   paws: TcpPaws
   afOps: AfOpsOf
@@ -70,7 +67,7 @@ type TcpValidateDeps = {
 } & Pick<TcpChallenge, 'sendChallengeAck'>
 
 export const createTcpValidate = (deps: TcpValidateDeps) => {
-  const { bank, drop, transmit, rcvQueue, life, fastopenActive, sendChallengeAck } = deps
+  const { bank, drop, transmit, life, fastopenActive, sendChallengeAck } = deps
   const { options: opts, pawsRejects } = deps.paws
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
@@ -81,7 +78,7 @@ export const createTcpValidate = (deps: TcpValidateDeps) => {
     const next = i32[sk + TP_RCV_NXT]
     if (seq !== end && ((seq - next) | 0) < 0) {
       f64[bank + Mib.TcpExtDelayedACKLost]++
-      rcvQueue.enterQuickack(sk, TCP_MAX_QUICKACKS)
+      enterQuickack(i32, sk, TCP_MAX_QUICKACKS)
       f64[bank + dsackSet(i32, sysctl, sk, seq, ((end - next) | 0) > 0 ? next : end)]++
     }
     transmit.sendAck(sk)

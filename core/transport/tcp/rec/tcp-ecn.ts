@@ -1,18 +1,18 @@
 /**
  * Explicit congestion notification: how it is agreed on, what a segment that goes out is marked with, what one that
  * came in says. The reduction itself is tcp-recovery.ts's, what both ends may agree on instead tcp-accecn.ts's. Called by the handshake, tcp-transmit.ts, tcp-ack.ts and
- * tcp-rcv-queue.ts, on the worker. Linux: tcp_ecn_* in net/ipv4/tcp_input.c and tcp_output.c; RFC 3168 section 6.1.
+ * rcv/tcp-data-ecn.ts, on the worker. Linux: tcp_ecn_* in net/ipv4/tcp_input.c and tcp_output.c; RFC 3168 section 6.1.
  */
 import { SK_TOS } from '../../../socket/sock.ts'
 import { TCP_CWR, TCP_ECE, TCP_SYN } from '../../../wire/tcp.ts'
 import {
-  CB_SEQ,
   ECN_DEMAND_CWR,
   ECN_MODE_RFC3168,
   ECN_QUEUE_CWR,
   TP_ECN,
   TP_SND_NXT,
 } from '../sock/tcp-sock.ts'
+import { CB_SEQ } from '../sock/tcp-cb.ts'
 
 /** The two bits of TOS that are ECN's (section 5). */
 export const ECN_MASK = 3

@@ -24,7 +24,7 @@ import {
 } from '../../../wire/tcp-options.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
-import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
+import type { TcpPrune } from '../rcv/tcp-prune.ts'
 import type { TcpRate } from '../rec/tcp-rate.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
 import type { TcpChrono } from '../snd/tcp-chrono.ts'
@@ -43,10 +43,6 @@ import {
   TM_TRY_EXP,
 } from '../sock/tcp-metrics-cache.ts'
 import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
-  CB_TIME,
   CHRONO_BUSY,
   FO_CONNECT,
   FO_NO_COOKIE,
@@ -54,7 +50,6 @@ import {
   FO_SYN_DATA,
   FO_SYN_DATA_ACKED,
   FO_SYN_EXP,
-  TFO_CLIENT_NO_COOKIE,
   TP_ADVMSS,
   TP_DELIVERED,
   TP_FASTOPEN,
@@ -66,6 +61,8 @@ import {
   TP_USER_MSS,
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ, CB_TIME } from '../sock/tcp-cb.ts'
+import { TFO_CLIENT_NO_COOKIE } from '../sock/tcp-constants.ts'
 import type { TcpFastopen } from './tcp-fastopen.ts'
 
 /** Every segment of the queue is lost, whatever its size. */
@@ -86,7 +83,7 @@ type FastopenClientDeps = {
   chrono: TcpChrono
   recovery: TcpRecovery
   paws: TcpPaws
-  rcvQueue: Pick<TcpRcvQueue, 'mayHold'>
+  prune: Pick<TcpPrune, 'mayHold'>
   fastopen: Pick<TcpFastopen, 'hasText' | 'takeText'>
   fastopenActive: FastopenActive
   metrics: TcpMetricsCache
@@ -95,7 +92,7 @@ type FastopenClientDeps = {
 
 export const createFastopenClient = (deps: FastopenClientDeps) => {
   const { bank, skbs, mem, mss, transmit, queue, rate, recovery, metrics, afOps } = deps
-  const { fastopenActive, fastopen, rcvQueue, consume } = deps
+  const { fastopenActive, fastopen, prune, consume } = deps
   const { options: opts } = deps.paws
   const { chronoStart } = deps.chrono
   const { i32, u8, f64, layout } = deps.arena
@@ -255,7 +252,7 @@ export const createFastopenClient = (deps: FastopenClientDeps) => {
       // SYN and text were one segment
       if (i32[sk + TP_DELIVERED] > 1) i32[sk + TP_DELIVERED]--
     }
-    if (fastopen.hasText(skb) && rcvQueue.mayHold(sk, skb)) fastopen.takeText(sk, skb)
+    if (fastopen.hasText(skb) && prune.mayHold(sk, skb)) fastopen.takeText(sk, skb)
     else consume(skb)
     return false
   }

@@ -21,7 +21,8 @@ import {
   SEEN_TIMESTAMPS,
 } from '../../../wire/tcp-options.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
-import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
+import type { TcpDataQueue } from '../rcv/tcp-data-queue.ts'
+import type { TcpPrune } from '../rcv/tcp-prune.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
@@ -30,16 +31,11 @@ import { COOKIE_LEN, type FastopenKeys, KEY_BACKUP, KEY_NONE } from '../sock/tcp
 import type { FastopenQueue } from '../sock/tcp-fastopen-queue.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
   FO_NO_COOKIE,
   FO_SYN_DATA_ACKED,
   OPT_TIMESTAMPS,
   TCP_CA_LOSS,
   TCP_CA_RECOVERY,
-  TFO_SERVER_COOKIE_NOT_REQD,
-  TFO_SERVER_ENABLE,
   TP_CA_STATE,
   TP_DATA_SEGS_IN,
   TP_FASTOPEN,
@@ -53,6 +49,8 @@ import {
   TP_RETRANS_STAMP,
   TP_SRTT_US,
 } from '../sock/tcp-sock.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
+import { TFO_SERVER_COOKIE_NOT_REQD, TFO_SERVER_ENABLE } from '../sock/tcp-constants.ts'
 import type { TcpSynack } from './tcp-synack.ts'
 
 export type TcpFastopen = ReturnType<typeof createTcpFastopen>
@@ -64,7 +62,8 @@ type TcpFastopenDeps = {
   consume: ConsumeFn
   transmit: TcpTransmit
   xmitTimer: TcpXmitTimer
-  rcvQueue: TcpRcvQueue
+  prune: Pick<TcpPrune, 'mayHold'>
+  dataQueue: Pick<TcpDataQueue, 'takeNext'>
   recovery: TcpRecovery
   life: TcpLifecycle
   paws: TcpPaws
@@ -74,7 +73,7 @@ type TcpFastopenDeps = {
 } & Pick<TcpReply, 'sendReset'>
 
 export const createTcpFastopen = (deps: TcpFastopenDeps) => {
-  const { bank, skbs, drop, consume, transmit, xmitTimer, rcvQueue, recovery, life } = deps
+  const { bank, skbs, drop, consume, transmit, xmitTimer, prune, dataQueue, recovery, life } = deps
   const { synack, fastopenKeys, fastopenQueue, sendReset } = deps
   const { options: opts, pawsRejects, storeTsRecent } = deps.paws
   const { i32, u8, f64, layout } = deps.arena
@@ -119,7 +118,7 @@ export const createTcpFastopen = (deps: TcpFastopenDeps) => {
     if (!asks || (i32[sysctl + Sysctl.tcp_fastopen] & TFO_SERVER_ENABLE) === 0) return false
     if (!hasPlace(listener)) return false
     if (needsCookie(listener) && !isCookieGood(listener, req, len)) return false
-    if (!hasText(skb) || rcvQueue.mayHold(req, skb)) return true
+    if (!hasText(skb) || prune.mayHold(req, skb)) return true
     f64[bank + Mib.TcpExtTCPFastOpenPassiveFail]++
     return false
   }
@@ -142,7 +141,7 @@ export const createTcpFastopen = (deps: TcpFastopenDeps) => {
     i32[skb + CB_FLAGS] &= ~TCP_SYN
     i32[sk + TP_DATA_SEGS_IN] = 1
     i32[sk + TP_FASTOPEN] |= FO_SYN_DATA_ACKED
-    rcvQueue.takeNext(sk, skb)
+    dataQueue.takeNext(sk, skb)
   }
 
   /**

@@ -1,7 +1,7 @@
 /**
  * A segment in any state but ESTABLISHED: the steps of RFC 9293 3.10.7.4, and where the ACK of our SYN or FIN and
  * the peer's FIN lead. tcp-ipv.ts calls it with the socket that it found, tcp-check-req.ts with the one that it made,
- * tcp-rcv-queue.ts when a FIN has its turn; on the worker. The skb is taken over.
+ * tcp-data-queue.ts when a FIN has its turn; on the worker. The skb is taken over.
  * Linux: tcp_rcv_state_process, tcp_fin.
  */
 import type { Arena } from '../../../shm/arena.ts'
@@ -38,16 +38,12 @@ import type { TcpUrg } from '../rcv/tcp-urg.ts'
 import type { TcpInput } from '../rcv/tcp-input.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
+import type { TcpOfoQueue } from '../rcv/tcp-ofo-queue.ts'
+import { scheduleAck } from '../rcv/tcp-quickack.ts'
 import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
-  finTime,
   FO_PASSIVE,
-  SOCK_DONE,
-  TCP_TIMEWAIT_LEN,
   TP_FASTOPEN,
   TP_LINGER2,
   TP_PINGPONG,
@@ -55,6 +51,10 @@ import {
   TP_SND_UNA,
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
+import { SOCK_DONE } from '../sock/sock-flags.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
+import { TCP_TIMEWAIT_LEN } from '../sock/tcp-constants.ts'
+import { finTime } from '../sock/tcp-sock-times.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpValidate } from '../rcv/tcp-validate.ts'
@@ -70,7 +70,8 @@ type TcpStatesDeps = {
   timers: TcpTimers
   transmit: TcpTransmit
   ack: TcpAck
-  rcvQueue: TcpRcvQueue
+  rcvQueue: Pick<TcpRcvQueue, 'purge'>
+  ofoQueue: Pick<TcpOfoQueue, 'purgeOfo'>
   life: TcpLifecycle
   paws: TcpPaws
   validate: TcpValidate
@@ -83,7 +84,7 @@ type TcpStatesDeps = {
   Pick<TcpChallenge, 'sendChallengeAck'>
 
 export const createTcpStates = (deps: TcpStatesDeps) => {
-  const { bank, drop, consume, timers, transmit, rcvQueue, life } = deps
+  const { bank, drop, consume, timers, transmit, rcvQueue, ofoQueue, life } = deps
   const { sendReset, sendChallengeAck, fastopen } = deps
   const { tcpAck } = deps.ack
   const { raise, setState } = life
@@ -215,7 +216,7 @@ export const createTcpStates = (deps: TcpStatesDeps) => {
 
   /** The peer's FIN in its turn (RFC 9293 3.10.7.4, eighth). */
   const fin = (sk: number): void => {
-    rcvQueue.scheduleAck(sk)
+    scheduleAck(i32, sk)
     i32[sk + SK_SHUTDOWN] |= RCV_SHUTDOWN
     i32[sk + SK_FLAGS] |= SOCK_DONE
     switch (i32[sk + SK_STATE]) {
@@ -238,7 +239,7 @@ export const createTcpStates = (deps: TcpStatesDeps) => {
     }
     // the FIN itself lies in the queue of a socket that nobody will read
     if (life.isDead(sk)) rcvQueue.purge(sk)
-    else rcvQueue.purgeOfo(sk)
+    else ofoQueue.purgeOfo(sk)
     raise(sk, SK_EVENT_READ | SK_EVENT_HUP)
   }
 
