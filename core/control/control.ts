@@ -161,6 +161,7 @@ export const createControl = (deps: ControlDeps) => {
       for (let thread = 0; thread < layout.appThread; thread++)
         ipi.send(thread, Ipi.DEV_DOWN, ifindex)
     },
+    mtuChanged: rib.mtuChanged,
     announceUp: (ifindex) => void ipi.send(0, Ipi.DEV_UP, ifindex),
     announceCarrierDown: (ifindex) => {
       for (let thread = 0; thread < layout.appThread; thread++)

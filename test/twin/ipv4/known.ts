@@ -23,6 +23,13 @@ const sourceOf = (packet: Uint8Array): number =>
   packet[0]! >> 4 === 4 ? ipv4.src(packet, 0) : arp.senderIp(packet, 0)
 const hasSource = (steps: Case, isIt: (addr: number) => boolean): boolean =>
   packets(steps).some((packet) => isIt(sourceOf(packet)))
+/** Broadcast addresses of the networks that the case gives it besides. */
+const addedBroadcasts = (steps: Case): number[] =>
+  steps.flatMap((step) => {
+    const line = step.do === 'run' ? step.line : ''
+    const [, addr, plen] = /^ip addr add (\S+)\/(\d+) /.exec(line) ?? []
+    return addr === undefined || Number(plen) > 30 ? [] : [ip(addr) | (-1 >>> Number(plen))]
+  })
 const hasOption = (steps: Case, ...kinds: number[]): boolean =>
   packets(steps).some((packet) => {
     const options = packet.subarray(ipv4.MIN_HEADER, ipv4.headerLen(packet, 0))
@@ -64,7 +71,13 @@ export const KNOWN_IPV4: readonly Known[] = [
     reason:
       'A source that is the broadcast address of a network of ours, or of loopback, is a martian (RFC 1122 3.2.1.3, 1812 5.3.7); the kernel looks for that only where rp_filter or redirects make it look at the route',
     isIt: (steps) =>
-      hasSource(steps, (addr) => BROADCAST_ADDRS.has(addr) || ipv4.isLoopbackAddr(addr)),
+      hasSource(
+        steps,
+        (addr) =>
+          BROADCAST_ADDRS.has(addr) ||
+          addedBroadcasts(steps).includes(addr) ||
+          ipv4.isLoopbackAddr(addr)
+      ),
   },
   {
     reason:
