@@ -11,7 +11,12 @@ import { createSoftnetSide } from './softnet-side.ts'
 
 /** `asSetUp`: what the kernel says of its side when it has just been set up. */
 type Pair = readonly [kernel: Side, softnet: Side, asSetUp: string]
-type Played = { out: string[][]; said: string[]; counters: Map<string, number> }
+type Played = {
+  out: string[][]
+  said: string[]
+  routes: string[]
+  counters: Map<string, number>
+}
 
 const openPair = async (family: Family): Promise<Pair> => {
   const kernel = await createKernelSide(family.setUp)
@@ -46,6 +51,13 @@ const describe = (frame: Uint8Array, notes: string[]): string => {
   return `${words.join(' ')} ${Buffer.from(frame).toString('hex')}`
 }
 
+/** What is left of changes. */
+const routesOf = async (side: Side): Promise<string[]> =>
+  (await side.run('ip route show table all'))
+    .split('\n')
+    .map((line) => line.trim())
+    .sort()
+
 /** Plays the steps, then forgets what was learned and takes the changes back. What comes out then has no order. */
 const play = async (family: Family, side: Side, steps: Case): Promise<Played> => {
   const before = side.counters()
@@ -74,6 +86,7 @@ const play = async (family: Family, side: Side, steps: Case): Promise<Played> =>
   collect(false)
   await side.forget()
   collect(true)
+  const routes = undo.length > 0 ? await routesOf(side) : []
   for (const line of undo) await side.run(line)
   side.drain()
   const counters = new Map<string, number>()
@@ -81,7 +94,7 @@ const play = async (family: Family, side: Side, steps: Case): Promise<Played> =>
     const more = value - (before.get(name) ?? 0)
     if (more !== 0 && family.counters.test(name)) counters.set(name, more)
   }
-  return { out, said, counters }
+  return { out, said, routes, counters }
 }
 
 /** Lines that one list has and the other has not, each as often as it is missing. */
@@ -102,6 +115,7 @@ const compareLines = (where: string, kernel: string[], softnet: string[]): Diffe
 const compare = (family: Family, steps: Case, kernel: Played, softnet: Played): Difference[] => {
   const found: (Difference | null)[] = [
     compareLines('requests', kernel.said, softnet.said),
+    compareLines('routes', kernel.routes, softnet.routes),
     ...kernel.out.map((lines, k) => compareLines(linkName(k + 1), lines, softnet.out[k]!)),
   ]
   const show = (played: Played): string[] =>

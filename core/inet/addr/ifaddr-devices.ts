@@ -46,8 +46,7 @@ export type IfaddrDevices = ReturnType<typeof createIfaddrDevices>
 
 export const createIfaddrDevices = (deps: IfaddrDevicesDeps) => {
   const { arena, random, list, add, drop, isTried4, tryAgain, keepDown } = deps
-  const { has, hasKeptDown, hasAnycast, routesOf, addRoutes, multicast6, followAnycast, flush } =
-    deps.routes
+  const { has, hasKeptDown, routesOf, addRoutes, multicast6, followAnycast, flush } = deps.routes
   const { i32 } = arena
   const confOf = (ifindex: number, word: number): number => i32[confRow(arena, ifindex) + word]
   const isOff6 = (ifindex: number): boolean => confOf(ifindex, Conf6.disable_ipv6) !== 0
@@ -108,8 +107,8 @@ export const createIfaddrDevices = (deps: IfaddrDevicesDeps) => {
     for (const at of list()) {
       if (at.family !== AF_INET6) continue
       addRoutes(routesOf(at))
-      if (hasAnycast(at)) continue
       const { ifindex } = at
+      if (confOf(ifindex, Conf6.forwarding) !== 0) continue
       flush((one) => one.type === RTN_ANYCAST && one.dev === ifindex)
     }
     followAnycast()

@@ -253,7 +253,6 @@ export const createIfaddrRoutes = (deps: IfaddrRoutesDeps) => {
     has,
     sameNet,
     hasPrefix6,
-    hasAnycast,
     hasKeptDown,
     multicast6,
     routesOf,

@@ -330,3 +330,23 @@ test('a router is asked for the anycast addresses of its networks by their group
   await forward(0)
   expect(groups()).toEqual(before)
 })
+
+test('an address on a link between two has no anycast address, and takes none from the others (RFC 6164)', async () => {
+  const { control, ip } = makeControl()
+  const set = (name: string, value: number) =>
+    control.request({ type: 'SYSCTL_SET', name: `net.ipv6.conf.${name}`, value })
+  await set('default.accept_dad', 0)
+  await set('all.forwarding', 1)
+  await ip.veth('eth0')
+  await ip.veth('eth1')
+  await ip.addr('fd00::1/64', 'eth0')
+  await ip.addr('fd01::1/127', 'eth0')
+  const anycast = (): string[] =>
+    ip.routes({ family: 'inet6', table: 'local' }).filter((line) => line.startsWith('anycast fd0'))
+  const before = anycast()
+  expect(before).toEqual(['anycast fd00:: dev eth0 proto kernel metric 0'])
+  await set('eth1.forwarding', 0)
+  expect(anycast()).toEqual(before)
+  await set('eth0.forwarding', 0)
+  expect(anycast()).toEqual([])
+})
