@@ -301,7 +301,7 @@ export const createRoutes = (deps: RoutesDeps) => {
   }
   const typeOf = ({ type, nhid }: RibRoute): number =>
     type === RTN_UNICAST && nhid !== undefined && objects.isBlackhole(nhid) ? RTN_BLACKHOLE : type
-  /** As it is shown. Routes to our own addresses never go down with a link (fib_sync_down_dev, fib6_ifdown). */
+  /** As it is shown. Routes to our own addresses, shared ones too, never go down with a link (fib_sync_down_dev, fib6_nh_init). */
   const seen = (route: RibRoute): SeenRoute => {
     if (route.nhid !== undefined && i32[layout.sysctl + Sysctl.nexthop_compat_mode] === 0)
       return { ...withHops(route, [NOWHERE]), type: typeOf(route) }
@@ -314,7 +314,8 @@ export const createRoutes = (deps: RoutesDeps) => {
       }),
       ...more(route),
     }
-    return route.dev === 0 || route.type === RTN_LOCAL || hasCarrier(route.dev)
+    const isOurs = route.type === RTN_LOCAL || route.type === RTN_ANYCAST
+    return route.dev === 0 || isOurs || hasCarrier(route.dev)
       ? shown
       : { ...shown, flags: route.flags | stateOf(route.dev, route.family) }
   }

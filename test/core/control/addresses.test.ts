@@ -350,3 +350,27 @@ test('an address on a link between two has no anycast address, and takes none fr
   await set('eth0.forwarding', 0)
   expect(anycast()).toEqual([])
 })
+
+test('while the device is down an IPv6 address that nobody has to be asked for is ours, its network is not there', async () => {
+  const { ip, control } = makeControl()
+  await ip.veth('eth0', false)
+  await ip.addr('fd00::1/64', 'eth0')
+  const routes = (): string[] =>
+    onEth0(ip.routes({ family: 'inet6', table: 'all' })).filter((line) => line.includes('fd00::'))
+  const ours = [
+    'anycast fd00:: dev eth0 proto kernel metric 0',
+    'local fd00::1 dev eth0 proto kernel metric 0',
+  ]
+  expect(routes().sort()).toEqual(ours)
+  await ip.link('eth0', { up: true })
+  expect(routes()).toContainEqual(expect.stringMatching(/^fd00::\/64 dev eth0/))
+  await ip.link('eth0', { up: false })
+  expect(routes()).toEqual([])
+  await control.request({
+    type: 'SYSCTL_SET',
+    name: 'net.ipv6.conf.eth0.accept_dad',
+    value: 1,
+  })
+  await ip.addr('fd00::1/64', 'eth0')
+  expect(routes()).toEqual([])
+})

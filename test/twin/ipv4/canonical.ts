@@ -36,9 +36,13 @@ const withoutTimes = (f: Uint8Array, at: number, end: number): void => {
   for (let p = at + ipv4.MIN_HEADER; p < end && f[p] !== 0; ) {
     const len = f[p] === 1 ? 1 : f[p + 1]!
     if (len === 0 || p + len > end) return
-    if (f[p] === 68)
+    if (f[p] === 68) {
       for (let word = p + 4; word + 4 <= p + len; word += 4)
         if (isTime(f[word]!)) f.fill(0xee, word, word + 4)
+      // a pointer may be between the words: the last time is before it
+      const last = p + f[p + 2]! - 5
+      if (last >= p + 4 && last + 4 <= p + len && isTime(f[last]!)) f.fill(0xee, last, last + 4)
+    }
     p += len
   }
 }

@@ -35,27 +35,30 @@ const hasOption = (steps: Case, ...kinds: number[]): boolean =>
     const options = packet.subarray(ipv4.MIN_HEADER, ipv4.headerLen(packet, 0))
     return kinds.some((kind) => options.includes(kind))
   })
+/** What stands in the slots of a source route. */
+const hopsIn = (packet: Uint8Array): number[] => {
+  const end = ipv4.headerLen(packet, 0)
+  for (let p = ipv4.MIN_HEADER; p + 3 < end; p += packet[p] === 1 ? 1 : Math.max(2, packet[p + 1]!))
+    if (packet[p] === 131 || packet[p] === 137)
+      return Array.from({ length: (packet[p + 1]! - 3) >> 2 }, (_, k) => {
+        const at = p + 3 + 4 * k
+        return at + 4 > end ? 0 : ipv4.src(packet, at - 12)
+      })
+  return []
+}
+const hopsOf = (steps: Case): number[] => packets(steps).flatMap(hopsIn)
+/** A connection is asked for by a source route. */
+const hasRoutedSyn = (steps: Case): boolean =>
+  packets(steps).some((packet) => {
+    const body = ipv4.headerLen(packet, 0)
+    const isSyn = packet[9] === 6 && (packet[body + 13]! & 0x12) === 2
+    return isSyn && hopsIn(packet).length > 0
+  })
 const hasChange = (steps: Case, words: RegExp): boolean =>
   steps.some((step) => step.do === 'run' && words.test(step.line))
 const hasOptions = (steps: Case): boolean =>
   packets(steps).some((packet) => ipv4.headerLen(packet, 0) > ipv4.MIN_HEADER)
 
-/** What stands in the slots of source routes. */
-const hopsOf = (steps: Case): number[] =>
-  packets(steps).flatMap((packet) => {
-    const end = ipv4.headerLen(packet, 0)
-    for (
-      let p = ipv4.MIN_HEADER;
-      p + 3 < end;
-      p += packet[p] === 1 ? 1 : Math.max(2, packet[p + 1]!)
-    )
-      if (packet[p] === 131 || packet[p] === 137)
-        return Array.from({ length: (packet[p + 1]! - 3) >> 2 }, (_, k) => {
-          const at = p + 3 + 4 * k
-          return at + 4 > end ? 0 : ipv4.src(packet, at - 12)
-        })
-    return []
-  })
 const isOne = (addr: number): boolean =>
   addr >>> 24 !== 0 && addr >>> 28 < 14 && !BROADCAST_ADDRS.has(addr)
 
@@ -179,8 +182,11 @@ export const KNOWN_IPV4: readonly Known[] = [
       ),
   },
   {
-    reason: 'Connections do not answer with the options of their SYN',
-    isIt: (steps, { kernel, softnet }) =>
-      hasOptions(steps) && [...kernel, ...softnet].every((line) => line.includes('Flags [S.]')),
+    reason: 'Connections do not answer with the options of their SYN, nor by the way that it came',
+    isIt: (steps, { where, kernel, softnet }) =>
+      hasOptions(steps) &&
+      ([...kernel, ...softnet].every((line) => line.includes('Flags [S.]')) ||
+        (hasRoutedSyn(steps) &&
+          (where === 'counters' || kernel.every((line) => line.startsWith('ARP, Request'))))),
   },
 ]
