@@ -83,6 +83,15 @@ export const KNOWN_IPV6: readonly Known[] = [
           kernel.every((line) => line.startsWith('IP6 '))),
   },
   {
+    reason:
+      'Of what waits for a neighbour behind a link that goes down the sender is told; the kernel is silent',
+    isIt: (steps, { where, kernel, softnet }) =>
+      where !== 'counters' &&
+      steps.some((step) => step.do === 'run' && /eth\d down|disable_ipv6=1/.test(step.line)) &&
+      kernel.length === 0 &&
+      softnet.every((line) => /ICMP6, unreachable, code 3/.test(line)),
+  },
+  {
     reason: 'The kernel has PIM',
     isIt: (steps) => steps.some((step) => step.do === 'frame' && step.frame[20] === IPPROTO_PIM),
   },
