@@ -20,7 +20,7 @@ import {
 import { NH_FAMILY, NH_GATEWAY } from '../../../../core/inet/fib/nexthop-constants.ts'
 import type { Words } from '../../../../core/wire/text.ts'
 import { formatWords, parseAddr } from '../../../../core/wire/text.ts'
-import { dumped, makeControl } from '../../../support/control-plane.ts'
+import { dumped, FLAGS, makeControl } from '../../../support/control-plane.ts'
 
 /** lan 10.0.0.1/24 fd00::1/64, wan 192.0.2.2/24 2001:db8::2/64, default routes through wan. */
 const network = async () => {
@@ -284,6 +284,17 @@ describe('a packet made here', () => {
     })
     await ip.link('lan', { up: false })
     expect(output('8.8.8.8', { oif: 'lan' })).toBe(-Errno.ENETUNREACH)
+  })
+  test('of IPv6, bound to a device, is refused for what the rules say', async () => {
+    const { output, control, ip } = await network()
+    await ip.link('lan', { up: true })
+    const rule = { family: 'inet6', dst: '2001:db8:4::/48', action: 'prohibit' } as const
+    expect(output('2001:db8:4::1', { oif: 'wan' })).toMatchObject({ dev: 'wan' })
+    const made = await control.request({ type: 'RTM_NEWRULE', flags: FLAGS.add, rule })
+    expect(made.error).toBe(0)
+    expect(output('2001:db8:4::1')).toBe(-Errno.EACCES)
+    expect(output('2001:db8:4::1', { oif: 'wan' })).toBe(-Errno.EACCES)
+    expect(output('fd00:9::1', { oif: 'lan' })).toBe(-Errno.ENETUNREACH)
   })
 
   test('leaves a device that has no address from 0.0.0.0, as DHCP needs', async () => {
