@@ -5,13 +5,18 @@ import { seeded } from '../../support/random.ts'
 import type { Case, ChangeStep, Step } from '../case.ts'
 import { createDraw, type Draw } from '../ipv4/packets.ts'
 import { createPackets6 } from './packets.ts'
-import { ADDRESSES, afterDown, LINKS } from './world.ts'
+import { ADDED, ADDRESSES, afterDown, LINKS } from './world.ts'
 
 /** Switches, the values that are tried, and what they are when nobody sets them. */
 const SYSCTLS: readonly [name: string, values: readonly number[], otherwise: number][] = [
   ['conf.all.forwarding', [0], 1],
   ['icmp.echo_ignore_all', [1], 0],
   ['icmp.echo_ignore_multicast', [1], 0],
+  ['icmp.ratelimit', [1000], 0],
+  ['max_hbh_opts_number', [0, 1, -1], 8],
+  ['max_dst_opts_number', [0, 1, -1], 8],
+  ['max_hbh_length', [8, 16], 0x7fffffff],
+  ['max_dst_opts_length', [8, 16], 0x7fffffff],
 ]
 /** Those of devices. */
 const SETTINGS: typeof SYSCTLS = [
@@ -19,6 +24,8 @@ const SETTINGS: typeof SYSCTLS = [
   ['hop_limit', [1, 77, 255], 64],
   ['drop_unicast_in_l2_multicast', [1], 0],
   ['use_oif_addrs_only', [1], 0],
+  ['force_forwarding', [1], 0],
+  ['keep_addr_on_down', [1, -1], 0],
 ]
 const sysctl = ({ from }: Draw): ChangeStep[] => {
   const [name, values, otherwise] = from(SYSCTLS)
@@ -39,8 +46,7 @@ const mtu = ({ from, oneIn }: Draw): ChangeStep[] => {
   return [{ do: 'run', line: `${set}${Math.min(bytes, before)}`, undo: [`${set}${before}`] }]
 }
 const address = ({ from, below }: Draw): ChangeStep[] => {
-  const added = from(['2001:db8:7::1', `2001:db8:101:${below(256)}::1`, '2001:db8:3::77'])
-  const words = `${added}/${from([48, 64, 120, 127, 128])} dev eth${from(LINKS)}`
+  const words = `${from(ADDED)(below(256))}/${from([48, 64, 120, 127, 128])} dev eth${from(LINKS)}`
   return [{ do: 'run', line: `ip addr add ${words}`, undo: [`ip addr del ${words}`] }]
 }
 const lessAddress = ({ from }: Draw): ChangeStep[] => {

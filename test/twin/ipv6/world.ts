@@ -21,6 +21,12 @@ export const hostOf = (link: number, host: number): string =>
 export const linkHostOf = (link: number, host: number): string =>
   `fe80::${link}:${host.toString(16)}`
 export const OWN = [...LINKS.map(ownOf), '2001:db8:2:0:7::1', 'fd00:3::1'] as const
+/** Addresses that cases give it besides. */
+export const ADDED: readonly ((n: number) => string)[] = [
+  () => '2001:db8:7::1',
+  (n) => `2001:db8:101:${n}::1`,
+  () => '2001:db8:3::77',
+]
 
 const BEFORE = [
   'sysctl net.ipv6.conf.default.accept_dad=0',
