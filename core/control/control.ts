@@ -131,9 +131,9 @@ export const createControl = (deps: ControlDeps) => {
       hasWritten = true
       note('address', event, () => at)
     },
-    onAddressless: (ifindex) => {
-      pneighs.arpIfdown(ifindex)
-      ipi.send(0, Ipi.ARP_IFDOWN, ifindex)
+    onFamilyEnd: (ifindex, family) => {
+      pneighs.familyDown(ifindex, family)
+      ipi.send(0, Ipi.NEIGH_IFDOWN, ifindex, family)
     },
   })
   const { rib, fib, nexthops, objects, fibRules, routeExpiry, ifaddrs, addrconf } = tables

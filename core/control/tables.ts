@@ -39,7 +39,7 @@ type TablesDeps = Pick<Publisher, 'retire' | 'reclaim'> &
     onRoute: RibEvents
     onAddress: (event: 'new' | 'del', at: Ifaddr) => void
     /** Who tells of addresses to nobody has no neighbours to forget. */
-    onAddressless?: IfaddrDeps['onAddressless']
+    onFamilyEnd?: IfaddrDeps['onFamilyEnd']
     /** Who has addresses that end has a clock. */
     nowMs?: () => number
     random?: () => number
@@ -56,7 +56,7 @@ export const createTables = (deps: TablesDeps) => {
     onAddress,
     ipi,
     ifindexOf = () => 0,
-    onAddressless = () => {},
+    onFamilyEnd = () => {},
     nowMs = () => 0,
     random = () => 1,
   } = deps
@@ -112,7 +112,7 @@ export const createTables = (deps: TablesDeps) => {
     random,
     onEvent,
     onAnycast: answerFor,
-    onAddressless,
+    onFamilyEnd,
     nowMs,
     ...routeExpiry,
   })

@@ -95,7 +95,7 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   const entries = createNeighEntries({ ...deps, writer })
   const { tellWorker, tellWorkers, gatherUse, destroy } = entries
   const gc = createNeighGc({ ...deps, ...entries, parms })
-  const { forcedGc, neighIfdown, neighCarrierDown, arpIfdown } = gc
+  const { forcedGc, neighIfdown, neighCarrierDown, neighFamilyDown } = gc
   // source of the packet that waits for an entry (four words)
   const source = new Int32Array(rows * 4)
 
@@ -310,5 +310,14 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   const registerOps = (family: 'v4' | 'v6', familyOps: NeighOps): void => {
     ops[family] = familyOps
   }
-  return { registerOps, create, update, event, destroy, neighIfdown, neighCarrierDown, arpIfdown }
+  return {
+    registerOps,
+    create,
+    update,
+    event,
+    destroy,
+    neighIfdown,
+    neighCarrierDown,
+    neighFamilyDown,
+  }
 }

@@ -13,7 +13,7 @@ import {
   type Ifaddr,
 } from './ifaddr-held.ts'
 import { createIfaddrRoutes, type IfaddrRoutesDeps } from './ifaddr-routes.ts'
-import { createIfaddrTable } from './ifaddr-table.ts'
+import { createIfaddrTable, type IfaddrTableDeps } from './ifaddr-table.ts'
 import { createTemporaryAddrs } from './ifaddr-temporary.ts'
 import { createIfaddrTrials } from './ifaddr-trials.ts'
 import { createIfaddrVerdicts } from './ifaddr-verdicts.ts'
@@ -23,7 +23,7 @@ export type IfaddrDeps = {
   rib: Pick<Rib, 'add' | 'remove' | 'flush'>
   /** control/tables.ts: joins groups, and tells watchers. */
   onEvent: (event: 'new' | 'changed' | 'del', address: Ifaddr) => void
-} & Pick<Parameters<typeof createIfaddrTable>[0], 'onAddressless'> &
+} & Pick<IfaddrTableDeps, 'onFamilyEnd'> &
   HeldDeps &
   Omit<IfaddrRoutesDeps, 'list'>
 export type Ifaddrs = ReturnType<typeof createIfaddrs>

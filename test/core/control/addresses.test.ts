@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { AF_INET, AF_INET6 } from '../../../core/base/family.ts'
 import { Errno } from '../../../core/base/errno.ts'
 import { NLM_F_CREATE } from '../../../core/control/nlm-flags.ts'
 import { readMembers } from '../../../core/inet/mc/mc-read.ts'
@@ -75,7 +76,7 @@ test('a second address of the subnet is secondary, and goes with the first', asy
 test('with its last IPv4 address a device forgets its neighbours of IPv4, and for whom it answers', async () => {
   const { ip, control, workerIpi, turn } = await host()
   const forgotten: number[] = []
-  workerIpi[0]!.on(Ipi.ARP_IFDOWN, (_from, ifindex) => forgotten.push(ifindex))
+  workerIpi[0]!.on(Ipi.NEIGH_IFDOWN, (_from, _ifindex, family) => forgotten.push(family))
   await ip.addr('10.0.0.1/24', 'eth0')
   await ip.addr('10.0.1.1/24', 'eth0')
   await ip.addr('fd00::1/64', 'eth0')
@@ -90,7 +91,12 @@ test('with its last IPv4 address a device forgets its neighbours of IPv4, and fo
   expect([forgotten, answeredFor()]).toEqual([[], ['10.9.9.9', 'fd00::9']])
   await ip.addrDel('10.0.1.1/24', 'eth0')
   turn()
-  expect([forgotten.length, answeredFor()]).toEqual([1, ['fd00::9']])
+  expect([forgotten, answeredFor()]).toEqual([[AF_INET], ['fd00::9']])
+  // so does one that is to speak no IPv6
+  const name = 'net.ipv6.conf.eth0.disable_ipv6'
+  await control.request({ type: 'SYSCTL_SET', name, value: 1 })
+  turn()
+  expect([forgotten, answeredFor()]).toEqual([[AF_INET, AF_INET6], []])
 })
 
 test.each([
