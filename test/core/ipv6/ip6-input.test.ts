@@ -5,7 +5,12 @@ import { Drop } from '../../../core/skb/drop.ts'
 import { TCP_SYN } from '../../../core/wire/tcp.ts'
 import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmpv6 from '../../../core/wire/icmpv6.ts'
-import { IPPROTO_NONE, IPPROTO_TCP } from '../../../core/wire/ipproto.ts'
+import {
+  IPPROTO_NONE,
+  IPPROTO_TCP,
+  IPPROTO_ICMPV6,
+  IPPROTO_MH,
+} from '../../../core/wire/ipproto.ts'
 import * as ipv6 from '../../../core/wire/ipv6.ts'
 import { createRouter6, toRouter } from '../../../sim/net/path-host.ts'
 import { etherFrame } from '../../../sim/net/packets.ts'
@@ -180,9 +185,13 @@ describe('delivery', () => {
     expect(path.isAllReturned()).toBe(true)
   })
 
-  test('says "unknown next header", and where that stands', () => {
+  test.each([
+    ['a protocol that nobody has', 253, new Uint8Array(9)],
+    // nothing is behind it, though it looks like the beginning of an ICMPv6 error
+    ['a mobility header', IPPROTO_MH, Uint8Array.of(IPPROTO_ICMPV6, 0)],
+  ])('says "unknown next header" of %s, and where that stands', (_, protocol, data) => {
     const path = router()
-    path.receive(ip6Frame(toRouter, { ...fields, protocol: 253 }, new Uint8Array(9)), 2)
+    path.receive(ip6Frame(toRouter, { ...fields, protocol }, data), 2)
     const { type, code, rest } = readIcmpv6(path.sent[0]!.frame)
     expect([type, code, rest]).toEqual([
       icmpv6.ICMPV6_PARAMPROB,
