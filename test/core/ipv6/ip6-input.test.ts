@@ -185,11 +185,13 @@ describe('delivery', () => {
     expect(path.isAllReturned()).toBe(true)
   })
 
-  test.each([
-    ['a protocol that nobody has', 253, new Uint8Array(9)],
-    // nothing is behind it, though it looks like the beginning of an ICMPv6 error
-    ['a mobility header', IPPROTO_MH, Uint8Array.of(IPPROTO_ICMPV6, 0)],
-  ])('says "unknown next header" of %s, and where that stands', (_, protocol, data) => {
+  test('says "unknown next header", and where that stands', () => {
+    refusesNext(253, new Uint8Array(9))
+  })
+  test('so it does of a mobility header, which nothing is behind, though it look like an ICMPv6 error', () => {
+    refusesNext(IPPROTO_MH, Uint8Array.of(IPPROTO_ICMPV6, 0))
+  })
+  const refusesNext = (protocol: number, data: Uint8Array): void => {
     const path = router()
     path.receive(ip6Frame(toRouter, { ...fields, protocol }, data), 2)
     const { type, code, rest } = readIcmpv6(path.sent[0]!.frame)
@@ -201,7 +203,7 @@ describe('delivery', () => {
     expect(path.counter(Mib.Ip6InUnknownProtos)).toBe(1)
     expect(path.drops(Drop.IP_NOPROTO)).toBe(1)
     expect(path.isAllReturned()).toBe(true)
-  })
+  }
 
   test('takes a packet with nothing in it (next header 59) in silence', () => {
     const path = router()
