@@ -1,6 +1,8 @@
 /** TCP_INFO of a socket with the field names of linux/tcp.h and its units, for the code blocks of scripts. */
 import { type Time, TIME_MS, TIME_US } from '../core/base/time.ts'
 import { SK_STATE } from '../core/socket/sock.ts'
+import { read64 } from '../core/base/u64.ts'
+import { maxPacingRate, pacingRate } from '../core/transport/tcp/snd/tcp-pacing-rate.ts'
 import * as tp from '../core/transport/tcp/sock/tcp-sock.ts'
 
 /** Names that code blocks know: states, options, and so on (linux/tcp.h, net/tcp_states.h). */
@@ -65,13 +67,13 @@ export const tcpInfo = (i32: Int32Array, sk: number, time: Time): Map<string, nu
     rcv_rtt: word(tp.TP_RCV_RTT_US) >> 3,
     rcv_space: word(tp.TP_RCVQ_SPACE),
     total_retrans: word(tp.TP_TOTAL_RETRANS),
-    bytes_acked: tp.read64(i32, sk + tp.TP_BYTES_ACKED),
-    bytes_received: tp.read64(i32, sk + tp.TP_BYTES_RECEIVED),
+    bytes_acked: read64(i32, sk + tp.TP_BYTES_ACKED),
+    bytes_received: read64(i32, sk + tp.TP_BYTES_RECEIVED),
     segs_out: word(tp.TP_SEGS_OUT),
     segs_in: word(tp.TP_SEGS_IN),
     reord_seen: word(tp.TP_REORD_SEEN),
-    pacing_rate: Math.floor(tp.pacingRate(i32, sk)),
-    max_pacing_rate: tp.maxPacingRate(i32, sk),
+    pacing_rate: Math.floor(pacingRate(i32, sk)),
+    max_pacing_rate: maxPacingRate(i32, sk),
     delivery_rate: deliveryRate(i32, sk),
     notsent_bytes: (word(tp.TP_WRITE_SEQ) - word(tp.TP_SND_NXT)) | 0,
     min_rtt: word(tp.TP_MIN_RTT_US),
@@ -91,8 +93,8 @@ export const tcpInfo = (i32: Int32Array, sk: number, time: Time): Map<string, nu
     received_e1_bytes: word(tp.TP_RECEIVED_ECN_BYTES),
     received_e0_bytes: word(tp.TP_RECEIVED_ECN_BYTES + 1),
     received_ce_bytes: word(tp.TP_RECEIVED_ECN_BYTES + 2),
-    bytes_sent: tp.read64(i32, sk + tp.TP_BYTES_SENT),
-    bytes_retrans: tp.read64(i32, sk + tp.TP_BYTES_RETRANS),
+    bytes_sent: read64(i32, sk + tp.TP_BYTES_SENT),
+    bytes_retrans: read64(i32, sk + tp.TP_BYTES_RETRANS),
     dsack_dups: word(tp.TP_DSACK_DUPS),
     snd_wnd: word(tp.TP_SND_WND),
     rcv_wnd: word(tp.TP_RCV_WND),

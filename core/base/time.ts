@@ -15,3 +15,6 @@ export const setTime = (time: Time, us: number): void => {
   // us may pass 2^53/1000 only after 285 years
   time[TIME_MS] = Math.floor(us / 1000) | 0
 }
+
+/** Is one time behind another, around the wrap (time_after)? */
+export const isAfter = (a: number, b: number): boolean => ((a - b) | 0) > 0

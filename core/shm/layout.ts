@@ -49,7 +49,7 @@
  * |------------------------|------------------|---------------------------------------------------------|
  * | skb                    | SKB_*            | core/skb/skb.ts                                         |
  * | its control block      | IPCB_*           | core/inet/inet-constants.ts, while IP holds it          |
- * |                        | CB_*             | core/transport/tcp/sock/tcp-sock.ts, while TCP does     |
+ * |                        | CB_*             | core/transport/tcp/sock/tcp-cb.ts, while TCP does       |
  * | device                 | DEV_*            | core/netdev/netdev.ts; DEV_PRIV on: its driver          |
  * | a device's settings    | Conf4, Conf6     | core/shm/devconf.ts                                     |
  * | socket                 | SK_*             | core/socket/sock.ts                                     |

@@ -37,6 +37,17 @@ describe('a body', () => {
     expect(isCancelled).toBe(true)
   })
 
+  test('whose length is said is read without a stream', async () => {
+    const { app, ready, asked } = createSoftnet()
+    await ready
+    const body = '{"dev":"veth0"}'
+    const headers = { 'Content-Type': 'application/json', 'Content-Length': `${body.length}` }
+    const request = new Request(`http://softnet${PATH}`, { method: 'PUT', headers, body })
+    Object.defineProperty(request, 'body', { get: () => expect.unreachable() })
+    expect((await app.fetch(request, { listener: 'unix' })).status).toBe(200)
+    expect(asked).toHaveLength(1)
+  })
+
   test('that does not come is 408', async () => {
     let isCancelled = false
     const silent = new ReadableStream<Uint8Array>({

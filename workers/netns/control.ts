@@ -4,7 +4,7 @@
  */
 import { Errno } from '../../core/base/errno.ts'
 import type { TextControl } from '../../core/control/text/control.ts'
-import type { OtherNets } from '../../core/control/text/config-netns.ts'
+import type { OtherNets } from '../../core/control/text/config/config-netns.ts'
 import type { Message, Reply } from '../../core/control/text/messages.ts'
 import { noSuchNetns } from '../../core/control/text/names.ts'
 import type { LabSpec } from '../lab/lab-data.ts'

@@ -4,7 +4,7 @@
  */
 import { Errno } from '../../core/base/errno.ts'
 import { NLM_F_CREATE, NLM_F_EXCL } from '../../core/control/nlm-flags.ts'
-import type { Leaving } from '../../core/control/text/config-netns.ts'
+import type { Leaving } from '../../core/control/text/config/config-netns.ts'
 import { DEFAULT_NETNS } from '../../core/control/text/link.ts'
 import type { LinkItem } from '../../core/control/text/messages.ts'
 import { isRefused } from '../../core/control/text/names.ts'

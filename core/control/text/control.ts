@@ -14,8 +14,8 @@ import type { Run } from '../transactions.ts'
 import type { Outcome } from './codecs.ts'
 import { createCodecs } from './codecs.ts'
 import { createTextCapture } from './capture.ts'
-import { createConfig } from './config.ts'
-import { createNetnsConfig, type OtherNets } from './config-netns.ts'
+import { createConfig } from './config/config.ts'
+import { createNetnsConfig, type OtherNets } from './config/config-netns.ts'
 import { createDumps } from './dumps.ts'
 import type {
   ConfigStep,

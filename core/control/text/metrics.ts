@@ -54,7 +54,7 @@ export const readMetrics = (given: readonly RouteMetrics[] = []): Metrics | null
     metrics[word.index] = Math.min(read, word.most ?? word.max) * (word.scale ?? 1)
     // a floor that could be left would be none
     const isLocked = spec.lock?.includes(word.name) || word.index === rtax.RTAX_RTO_MIN
-    if (isLocked) metrics[rtax.RTAX_LOCK]! |= 1 << word.index
+    if (isLocked) metrics[rtax.RTAX_LOCK] |= 1 << word.index
   }
   return metrics.some((value) => value !== 0) ? metrics.map((value) => value | 0) : null
 }

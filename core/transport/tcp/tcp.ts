@@ -88,15 +88,10 @@ import { createTcpSacktag } from './rec/tcp-sacktag.ts'
 import { createTcpSendmsg } from './snd/tcp-sendmsg.ts'
 import { createTcpSndCheck } from './snd/tcp-snd-check.ts'
 import { createTcpSockopt } from './sock/tcp-sockopt.ts'
-import {
-  TCP_TIMEOUT_INIT,
-  TP_REORDERING,
-  TP_RTO,
-  TP_SCALING_RATIO,
-  SOCK_CONNECTED,
-  SOCK_CONNECTING,
-  initRtoBounds,
-} from './sock/tcp-sock.ts'
+import { TP_REORDERING, TP_RTO, TP_SCALING_RATIO } from './sock/tcp-sock.ts'
+import { SOCK_CONNECTED, SOCK_CONNECTING } from './sock/sock-flags.ts'
+import { TCP_TIMEOUT_INIT } from './sock/tcp-constants.ts'
+import { initRtoBounds } from './sock/tcp-sock-times.ts'
 import { createTcpStates } from './states/tcp-states.ts'
 import { createTcpSynack } from './states/tcp-synack.ts'
 import { createTcpSyncookies } from './states/tcp-syncookies.ts'

@@ -13,6 +13,8 @@ import {
 import * as skb from '../../../core/skb/skb.ts'
 import * as sock from '../../../core/socket/sock.ts'
 import { MAX_OPTIONS } from '../../../core/wire/ipv4.ts'
+import * as tcpCb from '../../../core/transport/tcp/sock/tcp-cb.ts'
+import { TCP_NUM_SACKS_MAX } from '../../../core/transport/tcp/sock/tcp-constants.ts'
 import * as tcp from '../../../core/transport/tcp/sock/tcp-sock.ts'
 import * as packet from '../../../core/packet/packet-constants.ts'
 import * as raw from '../../../core/transport/raw/raw-constants.ts'
@@ -50,7 +52,7 @@ describe('the words of a row lie apart and inside it', () => {
   test("of an skb's control block, whoever's it is", () => {
     const end = skb.SKB_CB + skb.SKB_CB_WORDS
     expectApart(wordsOf(inet, /^IPCB_/), skb.SKB_CB, end)
-    expectApart(wordsOf(tcp, /^CB_/), skb.SKB_CB, end)
+    expectApart(wordsOf(tcpCb, /^CB_/), skb.SKB_CB, end)
   })
   test('of a device', () => {
     const values = /^DEV_(?!STATS)/
@@ -69,7 +71,7 @@ describe('the words of a row lie apart and inside it', () => {
     )
     expectApart(all.filter(isBehind), sock.SK_INET, SOCK_WORDS)
     const tcpWide = {
-      TP_SACKS: 2 * tcp.TCP_NUM_SACKS_MAX,
+      TP_SACKS: 2 * TCP_NUM_SACKS_MAX,
       TP_BYTES_SENT: 2,
       TP_BYTES_RETRANS: 2,
       TP_BYTES_ACKED: 2,

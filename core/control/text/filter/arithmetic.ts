@@ -118,7 +118,7 @@ export const createArithmetic = (words: Words, link: () => number) => {
     if (n === LEVELS.length) return unary()
     let left = level(n + 1)
     for (;;) {
-      const op = LEVELS[n]![words.peek()]
+      const op = LEVELS[n][words.peek()]
       if (op === undefined) return left
       words.next()
       left = withMemory((memory) => binary(op, left, level(n + 1), memory))
@@ -144,7 +144,7 @@ export const createArithmetic = (words: Words, link: () => number) => {
     const name = words.next()
     if (name === 'len') return { load: [[BPF_LD | BPF_LEN, 0]], needs: [] }
     if (/^(0x[0-9a-f]+|\d+)$/i.test(name)) return constant(Number(name))
-    if (Object.hasOwn(CONSTANTS, name)) return constant(CONSTANTS[name]!)
+    if (Object.hasOwn(CONSTANTS, name)) return constant(CONSTANTS[name])
     if (!hasOctets(name) || !words.take('[')) throw new FilterError(`syntax error at "${name}"`)
     const index = level(0)
     const size = words.take(':') ? SIZES[words.next()] : BPF_B
@@ -174,9 +174,9 @@ export const createArithmetic = (words: Words, link: () => number) => {
       case 'rarp':
         return fixed(at, etherProto(at, ETH_P_RARP))
       case 'icmp6':
-        return fixed(at + 40, isIpv6(at), equals(byte(at + 6), IP_PROTOCOLS.icmp6!))
+        return fixed(at + 40, isIpv6(at), equals(byte(at + 6), IP_PROTOCOLS.icmp6))
     }
-    const needs = [...index.needs, ipv4Proto(at, IP_PROTOCOLS[name]!), isFirstFragment(at)]
+    const needs = [...index.needs, ipv4Proto(at, IP_PROTOCOLS[name]), isFirstFragment(at)]
     if (index.constant !== undefined)
       return { load: [ipv4HeaderLen(at), [BPF_LD | size | BPF_IND, at + index.constant]], needs }
     const sum: Insn[] = [...index.load, ipv4HeaderLen(at), [BPF_ALU | BPF_ADD | BPF_X, 0], TAX]

@@ -122,7 +122,7 @@ const parse = (text: string): Condition => {
   const ofPorts = ([from, to]: [number, number], { proto, direction }: Qualifiers): Condition => {
     if (proto !== null && !['tcp', 'udp', 'sctp'].includes(proto))
       throw new FilterError("illegal qualifier of 'port'")
-    return portRange(link, proto === null ? null : IP_PROTOCOLS[proto]!, direction, from, to)
+    return portRange(link, proto === null ? null : IP_PROTOCOLS[proto], direction, from, to)
   }
   const ofProto = (word: string, proto: string | null): Condition => {
     switch (proto) {
@@ -152,7 +152,7 @@ const parse = (text: string): Condition => {
   }
   /** A protocol alone. */
   const protocolAlone = (proto: string): Condition => {
-    if (Object.hasOwn(ETHERTYPES, proto)) return etherProto(link, ETHERTYPES[proto]!)
+    if (Object.hasOwn(ETHERTYPES, proto)) return etherProto(link, ETHERTYPES[proto])
     const number = IP_PROTOCOLS[proto]
     if (number === undefined) throw new FilterError(`syntax error at "${proto}"`)
     if (proto === 'icmp6') return ipv6Proto(link, number)

@@ -12,7 +12,7 @@ export const tokens = (text: string): string[] => {
   const found: string[] = []
   let at = 0
   while (at < text.length) {
-    if (/\s/.test(text[at]!)) {
+    if (/\s/.test(text[at])) {
       at++
       continue
     }

@@ -18,7 +18,7 @@ import {
 import { SK_RCVQ_HEAD, SK_RCVQ_LEN, SK_RCVQ_TAIL } from '../../../socket/sock.ts'
 import { TCP_FIN } from '../../../wire/tcp.ts'
 import { LARGE_PAYLOAD, SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'
-import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-sock.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
 
 export type TcpCoalesce = ReturnType<typeof createTcpCoalesce>
 type TcpCoalesceDeps = {

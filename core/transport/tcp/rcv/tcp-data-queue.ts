@@ -13,12 +13,8 @@ import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import {
   ACK_NOW,
   ACK_SCHED,
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
   ECN_MODE_RFC3168,
   OPT_SACK,
-  TCP_MAX_QUICKACKS,
   TP_ACK_PENDING,
   TP_DSACK,
   TP_ECN,
@@ -27,8 +23,10 @@ import {
   TP_OFO_TAIL,
   TP_OPTS,
   TP_RCV_NXT,
-  receiveWindow,
 } from '../sock/tcp-sock.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
+import { TCP_MAX_QUICKACKS } from '../sock/tcp-constants.ts'
+import { receiveWindow } from '../sock/tcp-wnd.ts'
 import type { TcpCoalesce } from './tcp-coalesce.ts'
 import type { TcpDataEcn } from './tcp-data-ecn.ts'
 import type { TcpEventData } from './tcp-event-data.ts'

@@ -6,14 +6,8 @@
 import { TIME_MS, type Time } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { SKB_LEN } from '../../../skb/skb.ts'
-import {
-  TCP_ATO_MIN,
-  TCP_MAX_QUICKACKS,
-  TP_ATO,
-  TP_ECN,
-  TP_LRCVTIME,
-  TP_RTO,
-} from '../sock/tcp-sock.ts'
+import { TP_ATO, TP_ECN, TP_LRCVTIME, TP_RTO } from '../sock/tcp-sock.ts'
+import { TCP_ATO_MIN, TCP_MAX_QUICKACKS } from '../sock/tcp-constants.ts'
 import type { TcpDataEcn } from './tcp-data-ecn.ts'
 import { increaseQuick, scheduleAck } from './tcp-quickack.ts'
 import type { TcpWindow } from './tcp-window.ts'

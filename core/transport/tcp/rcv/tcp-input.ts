@@ -28,11 +28,7 @@ import type { TcpPrune } from './tcp-prune.ts'
 import type { TcpRcvQueue } from './tcp-rcv-queue.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
   ECN_MODE_ACCECN,
-  receiveWindow,
   TP_COPIED_SEQ,
   TP_DATA_SEGS_IN,
   TP_ECN,
@@ -52,6 +48,8 @@ import {
   ACK_SCHED,
   TP_ACK_PENDING,
 } from '../sock/tcp-sock.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
+import { receiveWindow } from '../sock/tcp-wnd.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpValidate } from './tcp-validate.ts'
 import type { TcpUrg } from './tcp-urg.ts'
@@ -111,8 +109,12 @@ export const createTcpInput = (deps: TcpInputDeps) => {
       slowPath(sk, skb)
       return
     }
-    parse(u8, th + tcp.MIN_HEADER, headerLen - tcp.MIN_HEADER, opts)
     const len = i32[skb + SKB_LEN] - headerLen
+    if (len > receiveWindow(i32, sk)) {
+      slowPath(sk, skb)
+      return
+    }
+    parse(u8, th + tcp.MIN_HEADER, headerLen - tcp.MIN_HEADER, opts)
     if (headerLen !== tcp.MIN_HEADER) {
       if (
         opts[OPT_SEEN] !== SEEN_TIMESTAMPS ||
@@ -124,8 +126,7 @@ export const createTcpInput = (deps: TcpInputDeps) => {
       if (seq === i32[sk + TP_RCV_WUP]) storeTsRecent(sk)
     }
     if (len === 0) fastAck(sk, skb, seq, ack)
-    else if (len <= receiveWindow(i32, sk)) fastData(sk, skb, seq, ack, headerLen, len)
-    else slowPath(sk, skb)
+    else fastData(sk, skb, seq, ack, headerLen, len)
   }
   const fastAck = (sk: number, skb: number, seq: number, ack: number): void => {
     f64[bank + (ack !== i32[sk + TP_SND_UNA] ? Mib.TcpExtTCPHPAcks : Mib.TcpExtTCPPureAcks)]++

@@ -69,9 +69,6 @@ import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpRetransmit } from '../snd/tcp-retransmit.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
 import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
   FO_PASSIVE,
   FO_SYN_DATA,
   TP_FASTOPEN,
@@ -83,6 +80,7 @@ import {
   TP_SND_NXT,
   TP_SND_UNA,
 } from '../sock/tcp-sock.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
 import type { TcpTimewait } from '../states/tcp-timewait.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
 import type { PacketAddrs } from '../../../inet/packet-addrs.ts'

@@ -17,12 +17,12 @@ import {
 } from '../../../wire/tcp-options.ts'
 import {
   OPT_TIMESTAMPS,
-  TCP_PAWS_24DAYS,
   TP_OPTS,
   TP_RCV_WUP,
   TP_TS_RECENT,
   TP_TS_RECENT_STAMP,
 } from '../sock/tcp-sock.ts'
+import { TCP_PAWS_24DAYS } from '../sock/tcp-constants.ts'
 
 export type TcpPaws = ReturnType<typeof createTcpPaws>
 type TcpPawsDeps = { arena: Arena; time: Time }

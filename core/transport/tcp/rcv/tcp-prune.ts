@@ -10,7 +10,6 @@ import { SK_FLAGS, SK_RCVBUF, SK_RCVQ_HEAD, SK_RMEM } from '../../../socket/sock
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpOom } from '../sock/tcp-oom.ts'
 import {
-  SOCK_RCVBUF_LOCK,
   TP_ADVMSS,
   TP_NUM_SACKS,
   TP_OFO_TAIL,
@@ -19,6 +18,7 @@ import {
   TP_RCV_SSTHRESH,
   TP_WINDOW_CLAMP,
 } from '../sock/tcp-sock.ts'
+import { SOCK_RCVBUF_LOCK } from '../sock/sock-flags.ts'
 import type { TcpCoalesce } from './tcp-coalesce.ts'
 import type { TcpOfoQueue } from './tcp-ofo-queue.ts'
 import type { TcpRcvQueue } from './tcp-rcv-queue.ts'

@@ -4,7 +4,6 @@
  */
 import {
   ACK_SCHED,
-  TCP_ATO_MIN,
   TP_ACK_PENDING,
   TP_ATO,
   TP_PINGPONG,
@@ -12,6 +11,7 @@ import {
   TP_RCV_MSS,
   TP_RCV_WND,
 } from '../sock/tcp-sock.ts'
+import { TCP_ATO_MIN } from '../sock/tcp-constants.ts'
 
 /** As many as a window has segments, two at least (tcp_incr_quickack). */
 export const increaseQuick = (i32: Int32Array, sk: number, most: number): void => {

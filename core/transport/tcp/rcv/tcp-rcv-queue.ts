@@ -14,15 +14,9 @@ import {
 } from '../../../socket/sock.ts'
 import { TCP_FIN } from '../../../wire/tcp.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
-import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
-  TP_BYTES_RECEIVED,
-  TP_COPIED_SEQ,
-  TP_RCV_NXT,
-  add64,
-} from '../sock/tcp-sock.ts'
+import { TP_BYTES_RECEIVED, TP_COPIED_SEQ, TP_RCV_NXT } from '../sock/tcp-sock.ts'
+import { add64 } from '../../../base/u64.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
 import type { TcpCoalesce } from './tcp-coalesce.ts'
 import type { TcpOfoQueue } from './tcp-ofo-queue.ts'
 

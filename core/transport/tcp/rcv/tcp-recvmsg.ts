@@ -32,11 +32,6 @@ import {
   ACK_PUSHED,
   ACK_PUSHED2,
   ACK_SCHED,
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
-  receiveWindow,
-  SOCK_DONE,
   TP_ACK_PENDING,
   TP_COPIED_SEQ,
   TP_PINGPONG,
@@ -47,6 +42,9 @@ import {
   TP_URG_SEQ,
   TP_WINDOW_CLAMP,
 } from '../sock/tcp-sock.ts'
+import { SOCK_DONE } from '../sock/sock-flags.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
+import { receiveWindow } from '../sock/tcp-wnd.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpUrg } from './tcp-urg.ts'
 import type { TcpWindow } from './tcp-window.ts'
@@ -57,7 +55,7 @@ export type TcpRecvmsg = ReturnType<typeof createTcpRecvmsg>
 type TcpRecvmsgDeps = {
   arena: Arena
   skbs: Skbs
-  rcvQueue: Pick<TcpRcvQueue, 'dequeueRcv'>
+  rcvQueue: Pick<TcpRcvQueue, 'dequeueRcv' | 'readable'>
   transmit: TcpTransmit
   window: TcpWindow
   urg: TcpUrg
@@ -176,21 +174,13 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     // whatever an attempt before has left (tcp_recvmsg_locked)
     if (state === TCP_LISTEN) return -Errno.ENOTCONN
     const err = i32[sk + SK_ERR]
-    if ((i32[sk + SK_FLAGS] & SOCK_DONE) !== 0) {
-      skipFin(sk)
-      return 0
-    }
+    if ((i32[sk + SK_FLAGS] & SOCK_DONE) !== 0) return 0
     if (err !== 0) {
       i32[sk + SK_ERR] = 0
       return -err
     }
     if ((i32[sk + SK_SHUTDOWN] & RCV_SHUTDOWN) !== 0) return 0
     return state === TCP_CLOSE ? -Errno.ENOTCONN : -Errno.EAGAIN
-  }
-  /** A FIN that came alone is an skb without text. */
-  const skipFin = (sk: number): void => {
-    const skb = i32[sk + SK_RCVQ_HEAD]
-    if (skb !== 0 && (i32[skb + CB_FLAGS] & TCP_FIN) !== 0) finishSkb(sk, skb)
   }
   /** As takeSome, but all of it stays where it is. */
   const peek = (sk: number, to: number, len: number): number => {
@@ -217,7 +207,7 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
   }
   const receive = (sk: number, to: number, len: number, flags: number): number => {
     if ((flags & MSG_OOB) !== 0) return recvUrg(sk, len, flags, (octet) => putOctet(to, octet))
-    if (len === 0) return 0
+    if (len === 0 && rcvQueue.readable(sk) > 0) return 0
     if ((flags & MSG_PEEK) !== 0) return peek(sk, to, len) || nothing(sk)
     const copied = takeSome(sk, to, len, (flags & MSG_TRUNC) !== 0)
     if (copied === 0) return nothing(sk)

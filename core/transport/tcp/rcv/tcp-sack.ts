@@ -7,7 +7,6 @@ import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import {
   OPT_SACK,
-  TCP_NUM_SACKS_MAX,
   TP_DSACK,
   TP_DSACK_END,
   TP_DSACK_START,
@@ -16,6 +15,7 @@ import {
   TP_RCV_NXT,
   TP_SACKS,
 } from '../sock/tcp-sock.ts'
+import { TCP_NUM_SACKS_MAX } from '../sock/tcp-constants.ts'
 
 const get = (i32: Int32Array, sk: number, block: number): number => i32[sk + TP_SACKS + block]
 

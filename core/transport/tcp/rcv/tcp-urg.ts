@@ -24,11 +24,6 @@ import { TCP_URG } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
-  SOCK_DONE,
-  SOCK_URGINLINE,
   TCP_URG_NOTYET,
   TCP_URG_READ,
   TCP_URG_VALID,
@@ -37,6 +32,8 @@ import {
   TP_URG_DATA,
   TP_URG_SEQ,
 } from '../sock/tcp-sock.ts'
+import { SOCK_DONE, SOCK_URGINLINE } from '../sock/sock-flags.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
 import type { TcpRcvQueue } from './tcp-rcv-queue.ts'
 
 export type TcpUrg = ReturnType<typeof createTcpUrg>

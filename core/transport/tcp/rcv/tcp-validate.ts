@@ -29,11 +29,6 @@ import type { TcpPaws } from './tcp-paws.ts'
 import { enterQuickack } from './tcp-quickack.ts'
 import { dsackSet, highestSacked } from './tcp-sack.ts'
 import {
-  CB_END_SEQ,
-  CB_SEQ,
-  mayUpdateWindow,
-  receiveWindow,
-  TCP_MAX_QUICKACKS,
   TP_ACCECN_OPT_DEMAND,
   TP_ECN,
   TP_RCV_NXT,
@@ -46,6 +41,9 @@ import {
   TP_SND_UNA,
   TP_SYN_ECT_RCV,
 } from '../sock/tcp-sock.ts'
+import { CB_END_SEQ, CB_SEQ } from '../sock/tcp-cb.ts'
+import { TCP_MAX_QUICKACKS } from '../sock/tcp-constants.ts'
+import { mayUpdateWindow, receiveWindow } from '../sock/tcp-wnd.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpChallenge } from '../snd/tcp-challenge.ts'
 

@@ -25,13 +25,7 @@ import { SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'
 import {
   ACK_PUSHED,
   ACK_PUSHED2,
-  CB_FLAGS,
   OPT_WSCALE,
-  receiveWindow,
-  SOCK_RCVBUF_LOCK,
-  TCP_INIT_CWND,
-  TCP_MIN_MSS,
-  TCP_MSS_DEFAULT,
   TP_ACK_PENDING,
   TP_ADVMSS,
   TP_COPIED_SEQ,
@@ -56,6 +50,10 @@ import {
   TP_SCALING_RATIO,
   TP_WINDOW_CLAMP,
 } from '../sock/tcp-sock.ts'
+import { SOCK_RCVBUF_LOCK } from '../sock/sock-flags.ts'
+import { CB_FLAGS } from '../sock/tcp-cb.ts'
+import { TCP_INIT_CWND, TCP_MIN_MSS, TCP_MSS_DEFAULT } from '../sock/tcp-constants.ts'
+import { receiveWindow } from '../sock/tcp-wnd.ts'
 
 /** Flags of a segment that need not be full (TCP_REMNANT). */
 const REMNANT = TCP_FIN | TCP_URG | TCP_SYN | TCP_PSH
@@ -263,7 +261,9 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
     return (((PACKED - (PACKED % Math.max(len, 1))) << 8) / TRUESIZE_SMALL) | 0
   }
   const adaptRatio = (sk: number, skb: number): void => {
-    i32[sk + TP_SCALING_RATIO] = Math.min(MAX_RATIO, ratioOf(skb))
+    const ratio = Math.min(MAX_RATIO, ratioOf(skb))
+    if (ratio === i32[sk + TP_SCALING_RATIO]) return
+    i32[sk + TP_SCALING_RATIO] = ratio
     if ((i32[sk + SK_FLAGS] & SOCK_RCVBUF_LOCK) === 0) moveClamp(sk, fullSpace(sk))
   }
 

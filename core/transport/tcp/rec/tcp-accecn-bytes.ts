@@ -17,7 +17,6 @@ import {
   ACCECN_OPT_EMPTY_SEEN,
   ACCECN_OPT_FAIL_RECV,
   ACCECN_OPT_FAIL_SEEN,
-  read64,
   TP_ACCECN_FAIL,
   TP_ACCECN_MINLEN,
   TP_ACCECN_OPT_DEMAND,
@@ -27,6 +26,7 @@ import {
   TP_RECEIVED_ECN_BYTES,
   TP_SAW_ACCECN_OPT,
 } from '../sock/tcp-sock.ts'
+import { read64 } from '../../../base/u64.ts'
 import { ECN_CE, ECN_ECT_0, ECN_ECT_1 } from './tcp-ecn.ts'
 
 /** Counters do not begin at 0, where a path that clears them would not be noticed; marks are counted from there. */

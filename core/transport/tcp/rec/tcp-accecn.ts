@@ -8,8 +8,6 @@ import { TCP_AE, TCP_CWR, TCP_ECE } from '../../../wire/tcp.ts'
 import {
   ACCECN_ACE_FAIL_RECV,
   ACCECN_ACE_FAIL_SEND,
-  CB_FLAGS,
-  CBF_AE,
   ECN_MODE_ACCECN,
   ECN_MODE_ANY,
   ECN_MODE_RFC3168,
@@ -24,6 +22,7 @@ import {
   TP_SYN_ECT_RCV,
   TP_SYN_ECT_SNT,
 } from '../sock/tcp-sock.ts'
+import { CB_FLAGS, CBF_AE } from '../sock/tcp-cb.ts'
 import {
   ECN_CE,
   ECN_ECT_0,

@@ -50,25 +50,11 @@ import {
 import { rttEstimator, setRto, updateMinRtt } from './tcp-rtt.ts'
 import { SACK_DSACK, SACK_NEW, type TcpSacktag } from './tcp-sacktag.ts'
 import {
-  add64,
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
-  CB_TIME,
-  CBF_EVER_RETRANS,
-  CBF_LOST,
-  CBF_RETRANS,
-  CBF_SACKED,
-  CBF_TX_ACK,
   CHRONO_BUSY,
   ECN_MODE_RFC3168,
   ECN_NO_ACE,
   ICSK_TIME_PROBE0,
-  inCwndReduction,
-  mayUpdateWindow,
   OPT_SACK,
-  packetsInFlight,
-  read64,
   TCP_CA_OPEN,
   TCP_NAGLE_OFF,
   TP_BACKOFF,
@@ -105,9 +91,22 @@ import {
   TP_TS_OFFSET,
   TP_TS_RECENT,
   TP_WQ_HEAD,
-  updatePacingRate,
-  wndEnd,
 } from '../sock/tcp-sock.ts'
+import { add64, read64 } from '../../../base/u64.ts'
+import { inCwndReduction, packetsInFlight } from './tcp-cwnd.ts'
+import { updatePacingRate } from '../snd/tcp-pacing-rate.ts'
+import {
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  CB_TIME,
+  CBF_EVER_RETRANS,
+  CBF_LOST,
+  CBF_RETRANS,
+  CBF_SACKED,
+  CBF_TX_ACK,
+} from '../sock/tcp-cb.ts'
+import { mayUpdateWindow, wndEnd } from '../sock/tcp-wnd.ts'
 import {
   SK_CONFIRMED,
   SK_ERR_SOFT,

@@ -4,13 +4,9 @@
  * Linux: struct bbr, bbr_bw(), bbr_bdp(), bbr_quantization_budget().
  */
 import { TIME_US } from '../../../base/time.ts'
-import {
-  pacingRate,
-  TCP_INIT_CWND,
-  TP_CA_PRIV,
-  TP_MSS_CACHE,
-  TP_WSTAMP_US,
-} from '../sock/tcp-sock.ts'
+import { TP_CA_PRIV, TP_MSS_CACHE, TP_WSTAMP_US } from '../sock/tcp-sock.ts'
+import { pacingRate } from '../snd/tcp-pacing-rate.ts'
+import { TCP_INIT_CWND } from '../sock/tcp-constants.ts'
 import type { CongestionDeps } from './tcp-cong.ts'
 
 /** Least round trip of ten seconds (us, NO_RTT is none), when that was seen, when ProbeRTT ends (jiffies; 0 is not yet). */

@@ -9,11 +9,8 @@
 import { TIME_MS, TIME_US } from '../../../base/time.ts'
 import {
   PACING_NEEDED,
-  packetsInFlight,
   TCP_CA_LOSS,
   TCP_CA_RECOVERY,
-  TCP_INFINITE_SSTHRESH,
-  TCP_INIT_CWND,
   TP_APP_LIMITED,
   TP_CA_STATE,
   TP_DELIVERED,
@@ -26,6 +23,8 @@ import {
   TP_SND_SSTHRESH,
   TP_SRTT_US,
 } from '../sock/tcp-sock.ts'
+import { packetsInFlight } from './tcp-cwnd.ts'
+import { TCP_INFINITE_SSTHRESH, TCP_INIT_CWND } from '../sock/tcp-constants.ts'
 import { resetMax, runningMax } from './tcp-bbr-filter.ts'
 import { createBbrPolicer } from './tcp-bbr-policer.ts'
 import {

@@ -10,7 +10,6 @@ import type { Time } from '../../../base/time.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import { SK_FLAGS, SK_STATE, TCP_CLOSE, TCP_LISTEN } from '../../../socket/sock.ts'
 import {
-  SOCK_CA_SETSOCKOPT,
   TP_TOTAL_RETRANS,
   TP_UNDO_MARKER,
   TP_CA_INITIALIZED,
@@ -22,6 +21,7 @@ import {
   TP_SND_CWND,
   TP_SND_SSTHRESH,
 } from '../sock/tcp-sock.ts'
+import { SOCK_CA_SETSOCKOPT } from '../sock/sock-flags.ts'
 
 /** What happens to a connection, for cwndEvent (enum tcp_ca_event). */
 export const CA_EVENT_TX_START = 0

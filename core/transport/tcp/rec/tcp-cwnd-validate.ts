@@ -14,9 +14,6 @@ import { isCwndLimited } from './tcp-cong-avoid.ts'
 import type { TcpChrono } from '../snd/tcp-chrono.ts'
 import {
   CHRONO_SNDBUF,
-  currentSsthresh,
-  SOCK_DEAD,
-  SOCK_NOSPACE,
   TCP_CA_OPEN,
   TP_CA_STATE,
   TP_CWND_USAGE_SEQ,
@@ -33,6 +30,8 @@ import {
   TP_SND_SSTHRESH,
   TP_SND_UNA,
 } from '../sock/tcp-sock.ts'
+import { currentSsthresh } from './tcp-cwnd.ts'
+import { SOCK_DEAD, SOCK_NOSPACE } from '../sock/sock-flags.ts'
 
 export type TcpCwndValidate = ReturnType<typeof createTcpCwndValidate>
 type TcpCwndValidateDeps = {

@@ -6,13 +6,13 @@
 import { SK_TOS } from '../../../socket/sock.ts'
 import { TCP_CWR, TCP_ECE, TCP_SYN } from '../../../wire/tcp.ts'
 import {
-  CB_SEQ,
   ECN_DEMAND_CWR,
   ECN_MODE_RFC3168,
   ECN_QUEUE_CWR,
   TP_ECN,
   TP_SND_NXT,
 } from '../sock/tcp-sock.ts'
+import { CB_SEQ } from '../sock/tcp-cb.ts'
 
 /** The two bits of TOS that are ECN's (section 5). */
 export const ECN_MASK = 3

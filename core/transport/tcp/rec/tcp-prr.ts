@@ -6,9 +6,7 @@
 import { CA_EVENT_COMPLETE_CWR, type TcpCong } from './tcp-cong.ts'
 import { ecnQueueCwr } from './tcp-ecn.ts'
 import {
-  packetsInFlight,
   TCP_CA_CWR,
-  TCP_INFINITE_SSTHRESH,
   TP_CA_STATE,
   TP_HIGH_SEQ,
   TP_PRIOR_CWND,
@@ -21,6 +19,8 @@ import {
   TP_TLP_HIGH_SEQ,
   TP_UNDO_MARKER,
 } from '../sock/tcp-sock.ts'
+import { packetsInFlight } from './tcp-cwnd.ts'
+import { TCP_INFINITE_SSTHRESH } from '../sock/tcp-constants.ts'
 
 export const createTcpPrr = (i32: Int32Array, cong: TcpCong) => {
   const initCwndReduction = (sk: number): void => {

@@ -5,15 +5,13 @@
 import type { Time } from '../../../base/time.ts'
 import { TIME_US } from '../../../base/time.ts'
 import {
-  CB_END_SEQ,
-  CB_TIME,
-  CBF_EVER_RETRANS,
   TP_MIN_RTT_US,
   TP_RACK_ADVANCED,
   TP_RACK_END_SEQ,
   TP_RACK_MSTAMP_US,
   TP_RACK_RTT_US,
 } from '../sock/tcp-sock.ts'
+import { CB_END_SEQ, CB_TIME, CBF_EVER_RETRANS } from '../sock/tcp-cb.ts'
 
 /** Was (time1, seq1) sent after (time2, seq2)? */
 export const sentAfter = (time1: number, time2: number, seq1: number, seq2: number): boolean =>

@@ -10,14 +10,8 @@ import { Sysctl } from '../../../shm/sysctl.ts'
 import { SKB_TIME_NEXT } from '../../../skb/skb.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_TIME,
-  CBF_LOST,
-  CBF_RETRANS,
   ICSK_TIME_REO_TIMEOUT,
   TCP_CA_RECOVERY,
-  TCP_TIMEOUT_MIN,
   TP_CA_STATE,
   TP_DELIVERED,
   TP_MIN_RTT_US,
@@ -35,6 +29,8 @@ import {
   TP_SENT_HEAD,
   TP_SRTT_US,
 } from '../sock/tcp-sock.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_TIME, CBF_LOST, CBF_RETRANS } from '../sock/tcp-cb.ts'
+import { TCP_TIMEOUT_MIN } from '../sock/tcp-constants.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import { sentAfter } from './tcp-rack-advance.ts'
 import type { TcpSacktag } from './tcp-sacktag.ts'

@@ -8,13 +8,6 @@ import type { Time } from '../../../base/time.ts'
 import { TIME_US } from '../../../base/time.ts'
 import { SK_WMEM_ALLOC } from '../../../socket/sock.ts'
 import {
-  CB_END_SEQ,
-  CB_TIME,
-  CB_TX_APP_LIMITED,
-  CB_TX_DELIVERED,
-  CB_TX_DELIVERED_US,
-  CB_TX_FIRST_US,
-  packetsInFlight,
   TP_APP_LIMITED,
   TP_DELIVERED,
   TP_DELIVERED_US,
@@ -31,6 +24,15 @@ import {
   TP_SND_NXT,
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
+import { packetsInFlight } from './tcp-cwnd.ts'
+import {
+  CB_END_SEQ,
+  CB_TIME,
+  CB_TX_APP_LIMITED,
+  CB_TX_DELIVERED,
+  CB_TX_DELIVERED_US,
+  CB_TX_FIRST_US,
+} from '../sock/tcp-cb.ts'
 
 // Words of the sample of an acknowledgement (struct rate_sample).
 /** Segments newly acknowledged or reported by SACK; thought lost since the last one; in flight before it. */

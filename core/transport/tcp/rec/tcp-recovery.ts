@@ -15,16 +15,9 @@ import { SACK_DSACK, SACK_DSACK_TLP, SACK_NEW, SACK_ORIG, type TcpSacktag } from
 import { SK_STATE, TCP_SYN_SENT } from '../../../socket/sock.ts'
 import type { Time } from '../../../base/time.ts'
 import {
-  currentSsthresh,
-  CB_FLAGS,
-  CBF_EVER_RETRANS,
-  CBF_LOST,
-  CBF_SACKED,
   ICSK_TIME_RETRANS,
-  inCwndReduction,
   OPT_SACK,
   OPT_TIMESTAMPS,
-  packetsInFlight,
   TCP_CA_CWR,
   TCP_CA_DISORDER,
   TCP_CA_LOSS,
@@ -61,8 +54,10 @@ import {
   TP_UNDO_MARKER,
   TP_UNDO_RETRANS,
   TP_WQ_HEAD,
-  wndEnd,
 } from '../sock/tcp-sock.ts'
+import { currentSsthresh, inCwndReduction, packetsInFlight } from './tcp-cwnd.ts'
+import { CB_FLAGS, CBF_EVER_RETRANS, CBF_LOST, CBF_SACKED } from '../sock/tcp-cb.ts'
+import { wndEnd } from '../sock/tcp-wnd.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'

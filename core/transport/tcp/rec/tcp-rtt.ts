@@ -5,7 +5,6 @@
  */
 import { rtoMin } from '../sock/tcp-metrics.ts'
 import {
-  rtoMax,
   TP_MDEV_MAX_US,
   TP_MDEV_US,
   TP_MIN_RTT_US,
@@ -16,6 +15,7 @@ import {
   TP_SND_UNA,
   TP_SRTT_US,
 } from '../sock/tcp-sock.ts'
+import { rtoMax } from '../sock/tcp-sock-times.ts'
 
 const rtoMinUs = (i32: Int32Array, sk: number): number => rtoMin(i32, sk) * 1000
 

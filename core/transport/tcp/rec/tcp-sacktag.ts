@@ -13,14 +13,6 @@ import { SKB_GSO_SIZE, SKB_LEN, SKB_NEXT } from '../../../skb/skb.ts'
 import { OPT_SACK_AT, OPT_SACK_COUNT, sackEnd, sackStart } from '../../../wire/tcp-options.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
-  CB_TIME,
-  CBF_EVER_RETRANS,
-  CBF_LOST,
-  CBF_RETRANS,
-  CBF_SACKED,
   TP_DELIVERED,
   TCP_CA_LOSS,
   TP_CA_STATE,
@@ -45,6 +37,16 @@ import {
   TP_UNDO_RETRANS,
   TP_WQ_HEAD,
 } from '../sock/tcp-sock.ts'
+import {
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  CB_TIME,
+  CBF_EVER_RETRANS,
+  CBF_LOST,
+  CBF_RETRANS,
+  CBF_SACKED,
+} from '../sock/tcp-cb.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 import { createRackAdvance } from './tcp-rack-advance.ts'
 import type { TcpRate } from './tcp-rate.ts'

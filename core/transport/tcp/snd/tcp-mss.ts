@@ -11,10 +11,8 @@ import { MAX_HEADER } from '../../../skb/skb.ts'
 import { SK_DST_DEV, SK_FAMILY, SK_MTU } from '../../../socket/sock.ts'
 import { OPT_MSS, OPT_SEEN, SEEN_MSS } from '../../../wire/tcp-options.ts'
 import {
-  TCP_MSS_DEFAULT,
   TP_GSO_MAX,
   TP_HEADER_LEN,
-  pacingRate,
   TP_MAX_WINDOW,
   TP_MIN_RTT_US,
   TP_MSS_CACHE,
@@ -26,6 +24,8 @@ import {
   TP_ADVMSS,
   TP_USER_MSS,
 } from '../sock/tcp-sock.ts'
+import { pacingRate } from './tcp-pacing-rate.ts'
+import { TCP_MSS_DEFAULT } from '../sock/tcp-constants.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { SkDst } from '../../../inet/dst/sk-dst.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'

@@ -11,10 +11,6 @@ import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import { SKB_LEN } from '../../../skb/skb.ts'
 import {
-  CB_END_SEQ,
-  CB_SEQ,
-  currentSsthresh,
-  packetsInFlight,
   TCP_CA_OPEN,
   TP_CA_STATE,
   TP_DSACK,
@@ -39,8 +35,10 @@ import {
   TP_SND_UNA,
   TP_SND_WND,
   TP_WRITE_SEQ,
-  wndEnd,
 } from '../sock/tcp-sock.ts'
+import { currentSsthresh, packetsInFlight } from '../rec/tcp-cwnd.ts'
+import { CB_END_SEQ, CB_SEQ } from '../sock/tcp-cb.ts'
+import { wndEnd } from '../sock/tcp-wnd.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 

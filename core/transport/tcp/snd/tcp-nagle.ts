@@ -5,10 +5,6 @@ import { Sysctl } from '../../../shm/sysctl.ts'
 import { SKB_LEN, SKB_NEXT } from '../../../skb/skb.ts'
 import { TCP_FIN } from '../../../wire/tcp.ts'
 import {
-  CB_FLAGS,
-  CB_SEQ,
-  CB_TIME,
-  CBF_EOR,
   TCP_CA_DISORDER,
   TCP_CA_RECOVERY,
   TCP_NAGLE_CORK,
@@ -23,8 +19,9 @@ import {
   TP_SND_WND,
   TP_SRTT_US,
   TP_WSTAMP_US,
-  wndEnd,
 } from '../sock/tcp-sock.ts'
+import { CB_FLAGS, CB_SEQ, CB_TIME, CBF_EOR } from '../sock/tcp-cb.ts'
+import { wndEnd } from '../sock/tcp-wnd.ts'
 import { urgMode } from './tcp-urgent.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 

@@ -18,18 +18,12 @@ import type { TcpMss } from './tcp-mss.ts'
 import { PROBE_NONE, PROBE_READY, PROBE_WAIT, type TcpMtuProbe } from './tcp-mtu-probe.ts'
 import type { TcpPacing } from './tcp-pacing.ts'
 import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
   CHRONO_BUSY,
   CHRONO_RWND,
   ICSK_TIME_LOSS_PROBE,
   ICSK_TIME_PROBE0,
-  inCwndReduction,
-  packetsInFlight,
   TCP_NAGLE_OFF,
   TCP_NAGLE_PUSH,
-  TCP_RTO_MIN,
   TP_LOST_OUT,
   TP_MTUP_ENABLED,
   TP_NONAGLE,
@@ -44,9 +38,12 @@ import {
   TP_SND_SML,
   TP_WQ_TAIL,
   TP_WRITE_SEQ,
-  wndEnd,
   TP_MD5,
 } from '../sock/tcp-sock.ts'
+import { inCwndReduction, packetsInFlight } from '../rec/tcp-cwnd.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
+import { TCP_RTO_MIN } from '../sock/tcp-constants.ts'
+import { wndEnd } from '../sock/tcp-wnd.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import { urgMode } from './tcp-urgent.ts'

@@ -5,13 +5,8 @@
  */
 import type { Time } from '../../../base/time.ts'
 import { TIME_MS, TIME_US } from '../../../base/time.ts'
-import {
-  pacingRate,
-  TP_DATA_SEGS_OUT,
-  TP_LSNDTIME,
-  TP_PACING,
-  TP_WSTAMP_US,
-} from '../sock/tcp-sock.ts'
+import { TP_DATA_SEGS_OUT, TP_LSNDTIME, TP_PACING, TP_WSTAMP_US } from '../sock/tcp-sock.ts'
+import { pacingRate } from './tcp-pacing-rate.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 
 /** The first window's worth goes as it comes: there is no rate to speak of. */

@@ -8,22 +8,19 @@ import { SKB_LEN } from '../../../skb/skb.ts'
 import { TCP_PSH } from '../../../wire/tcp.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import {
-  CB_FLAGS,
-  CB_SEQ,
   ICSK_TIME_PROBE0,
-  TCP_RESOURCE_PROBE_INTERVAL,
-  TCP_RTO_MIN,
-  rtoMax,
   TP_BACKOFF,
   TP_PACKETS_OUT,
   TP_PROBES_OUT,
   TP_RTO,
   TP_SEND_HEAD,
-  wndEnd,
   TP_PROBES_TSTAMP,
   TP_USER_TIMEOUT,
-  TCP_TIMEOUT_MIN,
 } from '../sock/tcp-sock.ts'
+import { CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
+import { TCP_RESOURCE_PROBE_INTERVAL, TCP_RTO_MIN, TCP_TIMEOUT_MIN } from '../sock/tcp-constants.ts'
+import { rtoMax } from '../sock/tcp-sock-times.ts'
+import { wndEnd } from '../sock/tcp-wnd.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import { urgMode } from './tcp-urgent.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'

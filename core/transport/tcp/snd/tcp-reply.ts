@@ -36,7 +36,7 @@ import { MD5_LEN } from '../../../base/md5.ts'
 import { MD5_ALIGNED, putMd5 } from '../../../wire/tcp-options.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
-import { CB_END_SEQ, CB_FLAGS } from '../sock/tcp-sock.ts'
+import { CB_END_SEQ, CB_FLAGS } from '../sock/tcp-cb.ts'
 import type { PacketAddrs } from '../../../inet/packet-addrs.ts'
 
 const IPPROTO_TCP = 6

@@ -9,19 +9,8 @@ import { TCP_CWR, TCP_ECE, TCP_SYN } from '../../../wire/tcp.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import type { TcpPacing } from './tcp-pacing.ts'
 import {
-  add64,
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
-  CBF_AE,
-  CBF_EVER_RETRANS,
-  CBF_LOST,
-  CBF_RETRANS,
-  CBF_SACKED,
   ICSK_TIME_PROBE0,
   ICSK_TIME_REO_TIMEOUT,
-  inCwndReduction,
-  packetsInFlight,
   TCP_CA_LOSS,
   TP_BYTES_RETRANS,
   TP_CA_STATE,
@@ -37,9 +26,21 @@ import {
   TP_TOTAL_RETRANS,
   TP_UNDO_RETRANS,
   TP_WQ_HEAD,
-  wndEnd,
   TP_MD5,
 } from '../sock/tcp-sock.ts'
+import { add64 } from '../../../base/u64.ts'
+import { inCwndReduction, packetsInFlight } from '../rec/tcp-cwnd.ts'
+import {
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  CBF_AE,
+  CBF_EVER_RETRANS,
+  CBF_LOST,
+  CBF_RETRANS,
+  CBF_SACKED,
+} from '../sock/tcp-cb.ts'
+import { wndEnd } from '../sock/tcp-wnd.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 import type { TcpTsq } from './tcp-tsq.ts'
 import { accecnKeepsAsking } from '../rec/tcp-accecn.ts'

@@ -40,13 +40,7 @@ import type { TcpTstamp } from './tcp-tstamp.ts'
 import type { ErrQueue } from '../../../socket/errqueue.ts'
 import type { Events } from '../../../socket/events.ts'
 import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
   CHRONO_BUSY,
-  SOCK_NOSPACE,
-  SOCK_WRITE_PENDING,
-  SOCK_ZEROCOPY,
   TP_TSFLAGS,
   TP_ZCKEY,
   FO_DEFER,
@@ -61,9 +55,10 @@ import {
   TP_WQ_HEAD,
   TP_WQ_TAIL,
   TP_WRITE_SEQ,
-  mayQueueMore,
-  CBF_EOR,
 } from '../sock/tcp-sock.ts'
+import { mayQueueMore } from './tcp-notsent-lowat.ts'
+import { SOCK_NOSPACE, SOCK_WRITE_PENDING, SOCK_ZEROCOPY } from '../sock/sock-flags.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ, CBF_EOR } from '../sock/tcp-cb.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpRate } from '../rec/tcp-rate.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'

@@ -4,7 +4,8 @@
  * sent too late to say anything of (rec/tcp-rack.ts). On the worker. Linux: tp->tsorted_sent_queue; RFC 8985 section 6.2.
  */
 import { SKB_TIME_NEXT, SKB_TIME_PREV } from '../../../skb/skb.ts'
-import { CB_FLAGS, CBF_IN_ORDER, TP_SENT_HEAD, TP_SENT_TAIL } from '../sock/tcp-sock.ts'
+import { TP_SENT_HEAD, TP_SENT_TAIL } from '../sock/tcp-sock.ts'
+import { CB_FLAGS, CBF_IN_ORDER } from '../sock/tcp-cb.ts'
 
 export const createTcpSentOrder = (i32: Int32Array) => {
   const isIn = (skb: number): boolean => (i32[skb + CB_FLAGS] & CBF_IN_ORDER) !== 0

@@ -19,15 +19,9 @@ import {
   ACK_SCHED,
   ACK_TIMER,
   CHRONO_SNDBUF,
-  packetsInFlight,
-  SOCK_NOSPACE,
-  SOCK_SNDBUF_LOCK,
-  TCP_INIT_CWND,
   TP_MSS_CLAMP,
   TP_MSS_CACHE,
   TP_REORDERING,
-  TCP_DELACK_MAX,
-  TCP_DELACK_MIN,
   TP_ACK_PENDING,
   TP_ATO,
   TP_COPIED_SEQ,
@@ -42,8 +36,11 @@ import {
   TP_SEND_HEAD,
   TP_SND_CWND,
   TP_SRTT_US,
-  mayQueueMore,
 } from '../sock/tcp-sock.ts'
+import { packetsInFlight } from '../rec/tcp-cwnd.ts'
+import { mayQueueMore } from './tcp-notsent-lowat.ts'
+import { SOCK_NOSPACE, SOCK_SNDBUF_LOCK } from '../sock/sock-flags.ts'
+import { TCP_INIT_CWND, TCP_DELACK_MAX, TCP_DELACK_MIN } from '../sock/tcp-constants.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'

@@ -40,19 +40,10 @@ import type { TcpAccecnOption } from './tcp-accecn-option.ts'
 import { ecnSend } from '../rec/tcp-ecn.ts'
 import {
   ACK_SCHED,
-  add64,
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
-  CB_TIME,
-  CBF_TCP_FLAGS,
-  CBF_TX_FRAME,
   ECN_MODE_ACCECN,
   OPT_SACK,
   OPT_TIMESTAMPS,
   OPT_WSCALE,
-  TCP_ATO_MIN,
-  TCP_DELACK_MAX,
   TP_ACK_PENDING,
   TP_ADVMSS,
   TP_ATO,
@@ -85,8 +76,18 @@ import {
   TP_MD5,
   TP_URG_OUT,
   TP_WSTAMP_US,
-  wndEnd,
 } from '../sock/tcp-sock.ts'
+import { add64 } from '../../../base/u64.ts'
+import {
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  CB_TIME,
+  CBF_TCP_FLAGS,
+  CBF_TX_FRAME,
+} from '../sock/tcp-cb.ts'
+import { TCP_ATO_MIN, TCP_DELACK_MAX } from '../sock/tcp-constants.ts'
+import { wndEnd } from '../sock/tcp-wnd.ts'
 import type { TcpPacing } from './tcp-pacing.ts'
 import { putUrgent, urgMode } from './tcp-urgent.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'

@@ -15,14 +15,9 @@ import { Sysctl } from '../../../shm/sysctl.ts'
 import { SKB_LEN, SKB_NEXT } from '../../../skb/skb.ts'
 import { SK_FLAGS, SK_GENERATION, SK_WMEM_ALLOC } from '../../../socket/sock.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
-import {
-  pacingRate,
-  SOCK_TSQ_THROTTLED,
-  TP_PACING,
-  TP_PACKETS_OUT,
-  TP_SEND_HEAD,
-  TP_WQ_HEAD,
-} from '../sock/tcp-sock.ts'
+import { TP_PACING, TP_PACKETS_OUT, TP_SEND_HEAD, TP_WQ_HEAD } from '../sock/tcp-sock.ts'
+import { pacingRate } from './tcp-pacing-rate.ts'
+import { SOCK_TSQ_THROTTLED } from '../sock/sock-flags.ts'
 
 export type TcpTsq = ReturnType<typeof createTcpTsq>
 type TcpTsqDeps = { arena: Arena; bank: number; time: Time; slab: Slab; mem: TcpMem }

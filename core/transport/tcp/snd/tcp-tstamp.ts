@@ -21,6 +21,7 @@ import {
   SOF_TIMESTAMPING_TX_SOFTWARE,
 } from '../../../socket/socket-constants.ts'
 import { SK_EVENT_ERROR, SK_STATE, TCP_CLOSE, TCP_LISTEN } from '../../../socket/sock.ts'
+import { TP_SND_UNA, TP_TSFLAGS, TP_TSKEY, TP_WRITE_SEQ } from '../sock/tcp-sock.ts'
 import {
   CB_END_SEQ,
   CB_FLAGS,
@@ -28,11 +29,7 @@ import {
   CBF_TX_ACK,
   CBF_TX_SCHED,
   CBF_TX_SOFTWARE,
-  TP_SND_UNA,
-  TP_TSFLAGS,
-  TP_TSKEY,
-  TP_WRITE_SEQ,
-} from '../sock/tcp-sock.ts'
+} from '../sock/tcp-cb.ts'
 
 export type TcpTstamp = ReturnType<typeof createTcpTstamp>
 type TcpTstampDeps = { i32: Int32Array; errqueue: ErrQueue } & Pick<Events, 'sockEvents'>

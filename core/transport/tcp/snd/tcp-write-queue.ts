@@ -23,6 +23,15 @@ import { TCP_FIN, TCP_PSH } from '../../../wire/tcp.ts'
 import { LARGE_PAYLOAD, SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'
 import { createTcpSentOrder } from './tcp-sent-order.ts'
 import {
+  TP_LOST_OUT,
+  TP_PACKETS_OUT,
+  TP_RETRANS_OUT,
+  TP_SACKED_OUT,
+  TP_SEND_HEAD,
+  TP_WQ_HEAD,
+  TP_WQ_TAIL,
+} from '../sock/tcp-sock.ts'
+import {
   CB_END_SEQ,
   CB_FLAGS,
   CB_SEQ,
@@ -35,15 +44,8 @@ import {
   CBF_LOST,
   CBF_RETRANS,
   CBF_SACKED,
-  TP_LOST_OUT,
-  TP_PACKETS_OUT,
-  TP_RETRANS_OUT,
-  TP_SACKED_OUT,
-  TP_SEND_HEAD,
-  TP_WQ_HEAD,
-  TP_WQ_TAIL,
   CBF_EOR,
-} from '../sock/tcp-sock.ts'
+} from '../sock/tcp-cb.ts'
 
 export type TcpWriteQueue = ReturnType<typeof createTcpWriteQueue>
 

@@ -9,15 +9,12 @@ import type { Time } from '../../../base/time.ts'
 import { TIME_US } from '../../../base/time.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import {
-  CB_TIME,
   ICSK_TIME_LOSS_PROBE,
   ICSK_TIME_REO_TIMEOUT,
   ICSK_TIME_RETRANS,
   OPT_SACK,
   TCP_CA_CWR,
   TCP_CA_OPEN,
-  TCP_TIMEOUT_INIT,
-  TCP_TIMEOUT_MIN,
   TP_CA_STATE,
   TP_OPTS,
   FO_PASSIVE,
@@ -27,6 +24,8 @@ import {
   TP_RTO,
   TP_SRTT_US,
 } from '../sock/tcp-sock.ts'
+import { CB_TIME } from '../sock/tcp-cb.ts'
+import { TCP_TIMEOUT_INIT, TCP_TIMEOUT_MIN } from '../sock/tcp-constants.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 

@@ -12,7 +12,6 @@ import { Sysctl } from '../../../shm/sysctl.ts'
 import { SK_DST_DEV, SK_STATE, TCP_ESTABLISHED } from '../../../socket/sock.ts'
 import { TCP_FIN } from '../../../wire/tcp.ts'
 import {
-  CB_FLAGS,
   FO_CHECK,
   FO_SYN,
   FO_SYN_DATA,
@@ -23,6 +22,7 @@ import {
   TP_OFO_LEN,
   TP_RETRANSMITS,
 } from './tcp-sock.ts'
+import { CB_FLAGS } from './tcp-cb.ts'
 
 /** It is at most 2^6 times as long. */
 const MAX_DOUBLINGS = 6

@@ -20,15 +20,10 @@ import {
   ECN_MODE_ANY,
   ECN_SEEN,
   FO_SYN_DATA_ACKED,
-  maxPacingRate,
-  pacingRate,
   ICSK_TIME_PROBE0,
   OPT_SACK,
   OPT_TIMESTAMPS,
   OPT_WSCALE,
-  read64,
-  TCP_INFINITE_SSTHRESH,
-  TCP_INIT_CWND,
   TP_ADVMSS,
   TP_ATO,
   TP_BACKOFF,
@@ -89,6 +84,9 @@ import {
   TP_TW_SUBSTATE,
   TP_WRITE_SEQ,
 } from './tcp-sock.ts'
+import { read64 } from '../../../base/u64.ts'
+import { maxPacingRate, pacingRate } from '../snd/tcp-pacing-rate.ts'
+import { TCP_INFINITE_SSTHRESH, TCP_INIT_CWND } from './tcp-constants.ts'
 
 /** Word of a timer that says when it fires (base/timer-wheel.ts). */
 const EXPIRES = 2

@@ -42,8 +42,6 @@ import type { FastopenQueue } from './tcp-fastopen-queue.ts'
 import type { TcpMd5 } from './tcp-md5.ts'
 import type { TcpHash } from './tcp-hash.ts'
 import {
-  SOCK_BINDPORT_LOCK,
-  SOCK_DEAD,
   TP_EVENTS,
   TP_ORPHANED,
   TP_TW_ENTRY_STAMP,
@@ -54,6 +52,7 @@ import {
   TP_DSACK,
   TP_NUM_SACKS,
 } from './tcp-sock.ts'
+import { SOCK_BINDPORT_LOCK, SOCK_DEAD } from './sock-flags.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 import type { ErrQueue } from '../../../socket/errqueue.ts'
 import type { Events } from '../../../socket/events.ts'

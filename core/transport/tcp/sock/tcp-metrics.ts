@@ -13,11 +13,6 @@ import {
 } from '../../../shm/dst-metrics.ts'
 import { SK_DST } from '../../../socket/sock.ts'
 import {
-  TCP_INFINITE_SSTHRESH,
-  TCP_INIT_CWND,
-  TCP_RTO_MIN,
-  rtoMax,
-  TCP_TIMEOUT_FALLBACK,
   TP_MDEV_MAX_US,
   TP_MDEV_US,
   TP_RTO,
@@ -25,6 +20,13 @@ import {
   TP_RTTVAR_US,
   TP_SRTT_US,
 } from './tcp-sock.ts'
+import {
+  TCP_INFINITE_SSTHRESH,
+  TCP_INIT_CWND,
+  TCP_RTO_MIN,
+  TCP_TIMEOUT_FALLBACK,
+} from './tcp-constants.ts'
+import { rtoMax } from './tcp-sock-times.ts'
 
 /** RTAX_* of the way to the sock's peer. */
 export const tcpMetric = (i32: Int32Array, sk: number, metric: number): number =>

@@ -39,8 +39,6 @@ import type { TcpUrg } from '../rcv/tcp-urg.ts'
 import {
   FO_DEFER,
   FO_PASSIVE,
-  mayQueueMore,
-  SOCK_NOSPACE,
   TCP_URG_VALID,
   TP_COPIED_SEQ,
   TP_FASTOPEN,
@@ -50,6 +48,8 @@ import {
   TP_URG_SEQ,
   TP_WRITE_SEQ,
 } from './tcp-sock.ts'
+import { mayQueueMore } from '../snd/tcp-notsent-lowat.ts'
+import { SOCK_NOSPACE } from './sock-flags.ts'
 
 type TcpPollDeps = {
   i32: Int32Array

@@ -59,29 +59,15 @@ import type { TcpOutput } from '../snd/tcp-output.ts'
 import {
   ACK_PUSHED,
   ACK_SCHED,
-  keepaliveTime,
   PACING_NEEDED,
-  SOCK_KEEPOPEN,
-  SOCK_LINGER,
-  SOCK_RCVBUF_LOCK,
-  SOCK_SNDBUF_LOCK,
-  SOCK_ZEROCOPY,
   TP_TSFLAGS,
-  SOCK_URGINLINE,
   TCP_NAGLE_CORK,
   TCP_NAGLE_OFF,
   TCP_NAGLE_PUSH,
   FO_CONNECT,
   FO_NO_COOKIE,
-  TFO_CLIENT_ENABLE,
-  TCP_MIN_MSS,
-  TCP_MSS_DEFAULT,
-  TCP_RTO_MAX,
-  TCP_RTO_MIN,
-  TCP_TIMEOUT_MIN,
   TP_RTO_MAX,
   TP_RTO_MIN,
-  TCP_TIMEOUT_INIT,
   TP_ACK_PENDING,
   TP_DEFER_ACCEPT,
   TP_FASTOPEN,
@@ -107,6 +93,24 @@ import {
   TP_RCV_WND,
   TP_WINDOW_CLAMP,
 } from './tcp-sock.ts'
+import {
+  SOCK_KEEPOPEN,
+  SOCK_LINGER,
+  SOCK_RCVBUF_LOCK,
+  SOCK_SNDBUF_LOCK,
+  SOCK_ZEROCOPY,
+  SOCK_URGINLINE,
+} from './sock-flags.ts'
+import {
+  TFO_CLIENT_ENABLE,
+  TCP_MIN_MSS,
+  TCP_MSS_DEFAULT,
+  TCP_RTO_MAX,
+  TCP_RTO_MIN,
+  TCP_TIMEOUT_MIN,
+  TCP_TIMEOUT_INIT,
+} from './tcp-constants.ts'
+import { keepaliveTime } from './tcp-sock-times.ts'
 import { KEY_COUNT, loadSysctlKeys } from './tcp-fastopen-keys.ts'
 import type { TcpMd5 } from './tcp-md5.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'

@@ -38,27 +38,15 @@ import type { TcpRecovery } from '../rec/tcp-recovery.ts'
 import {
   ACK_SCHED,
   ACK_TIMER,
-  finTime,
   FO_PASSIVE,
   ICSK_TIME_LOSS_PROBE,
   ICSK_TIME_PROBE0,
   ICSK_TIME_REO_TIMEOUT,
   ICSK_TIME_RETRANS,
-  keepaliveTime,
   OPT_SACK,
-  SOCK_KEEPOPEN,
-  SOCK_LINGER,
-  SOCK_LINGERING,
-  SOCK_NOSPACE,
-  TCP_ATO_MIN,
   TCP_CA_DISORDER,
   TCP_CA_LOSS,
   TCP_CA_RECOVERY,
-  TCP_RESOURCE_PROBE_INTERVAL,
-  TCP_RTO_MIN,
-  rtoMax,
-  TCP_TIMEOUT_INIT,
-  TCP_TIMEWAIT_LEN,
   TP_ACK_PENDING,
   TP_ATO,
   TP_BACKOFF,
@@ -85,6 +73,15 @@ import {
   TP_USER_TIMEOUT,
   TP_WQ_HEAD,
 } from './tcp-sock.ts'
+import { SOCK_KEEPOPEN, SOCK_LINGER, SOCK_LINGERING, SOCK_NOSPACE } from './sock-flags.ts'
+import {
+  TCP_ATO_MIN,
+  TCP_RESOURCE_PROBE_INTERVAL,
+  TCP_RTO_MIN,
+  TCP_TIMEOUT_INIT,
+  TCP_TIMEWAIT_LEN,
+} from './tcp-constants.ts'
+import { finTime, keepaliveTime, rtoMax } from './tcp-sock-times.ts'
 import type { TcpMem } from './tcp-mem.ts'
 import type { TcpTimerHandlers, TcpTimers } from './tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'

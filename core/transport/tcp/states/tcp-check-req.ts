@@ -16,13 +16,8 @@ import type { TcpStates } from './tcp-states.ts'
 import type { TcpSynack } from './tcp-synack.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
   ICSK_TIME_RETRANS,
   OPT_TIMESTAMPS,
-  rtoMax,
-  TCP_TIMEOUT_INIT,
   TP_DEFER_ACCEPT,
   TP_MAX_WINDOW,
   TP_OOW_ACKED,
@@ -31,7 +26,6 @@ import {
   TP_RCV_NXT,
   TP_REORDERING,
   TP_SND_SSTHRESH,
-  TCP_INFINITE_SSTHRESH,
   TP_REQ_ACKED,
   TP_REQ_YOUNG,
   TP_RETRANSMITS,
@@ -46,6 +40,9 @@ import {
   TP_UNDO_MARKER,
   TP_SYN_RETRIES,
 } from '../sock/tcp-sock.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
+import { TCP_TIMEOUT_INIT, TCP_INFINITE_SSTHRESH } from '../sock/tcp-constants.ts'
+import { rtoMax } from '../sock/tcp-sock-times.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'

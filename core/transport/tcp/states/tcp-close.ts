@@ -31,19 +31,16 @@ import type { TcpListen } from './tcp-listen.ts'
 import type { TcpListenQueues } from './tcp-listen-queues.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
+import { TP_LINGER, TP_LINGER2, TP_SND_NXT, TP_WRITE_SEQ } from '../sock/tcp-sock.ts'
 import {
-  finTime,
   SOCK_LINGER,
   SOCK_LINGERING,
-  TCP_TIMEWAIT_LEN,
-  TP_LINGER,
-  TP_LINGER2,
-  TP_SND_NXT,
-  TP_WRITE_SEQ,
   SOCK_CONNECTING,
   SOCK_CONNECTED,
   SOCK_DISCONNECTING,
-} from '../sock/tcp-sock.ts'
+} from '../sock/sock-flags.ts'
+import { TCP_TIMEWAIT_LEN } from '../sock/tcp-constants.ts'
+import { finTime } from '../sock/tcp-sock-times.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
@@ -108,7 +105,10 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
       i32[sk + SK_FLAGS] ^= isOver ? SOCK_CONNECTED : SOCK_DISCONNECTING
     }
     if (state === TCP_LISTEN) {
-      if ((how & RCV_SHUTDOWN) !== 0) stopListener(sk)
+      if ((how & RCV_SHUTDOWN) !== 0) {
+        stopListener(sk)
+        i32[sk + SK_SHUTDOWN] = 0
+      }
     } else if (state === TCP_SYN_SENT) {
       disconnect(sk)
       i32[sk + SK_FLAGS] &= ~SOCK_CONNECTING

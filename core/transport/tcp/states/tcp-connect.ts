@@ -61,20 +61,13 @@ import { accecnSendSyn } from '../rec/tcp-accecn.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { SkDst } from '../../../inet/dst/sk-dst.ts'
 import {
-  CB_END_SEQ,
   ICSK_TIME_RETRANS,
   OPT_SACK,
   OPT_TIMESTAMPS,
   OPT_WSCALE,
-  SOCK_BINDADDR_LOCK,
-  SOCK_BINDPORT_LOCK,
-  SOCK_DONE,
-  SOCK_NOSPACE,
-  SOCK_WRITE_PENDING,
   FO_CONNECT,
   FO_DEFER,
   FO_USER,
-  TFO_CLIENT_ENABLE,
   TP_FASTOPEN,
   TP_FO_MAX_QLEN,
   TP_TSFLAGS,
@@ -101,7 +94,6 @@ import {
   TP_USER_MSS,
   TP_USER_TIMEOUT,
   TP_WINDOW_CLAMP,
-  TCP_TIMEOUT_INIT,
   TP_ADVMSS,
   TP_HEADER_LEN,
   TP_MSS_CLAMP,
@@ -114,7 +106,6 @@ import {
   TP_SEND_HEAD,
   TP_SND_CWND,
   TP_SND_SSTHRESH,
-  TCP_INFINITE_SSTHRESH,
   TP_SND_ISN,
   TP_SND_NXT,
   TP_SND_SML,
@@ -122,10 +113,23 @@ import {
   TP_SND_WND,
   TP_TS_OFFSET,
   TP_WRITE_SEQ,
+} from '../sock/tcp-sock.ts'
+import {
+  SOCK_BINDADDR_LOCK,
+  SOCK_BINDPORT_LOCK,
+  SOCK_DONE,
+  SOCK_NOSPACE,
+  SOCK_WRITE_PENDING,
   SOCK_CONNECTING,
   SOCK_CONNECTED,
   SOCK_DISCONNECTING,
-} from '../sock/tcp-sock.ts'
+} from '../sock/sock-flags.ts'
+import { CB_END_SEQ } from '../sock/tcp-cb.ts'
+import {
+  TFO_CLIENT_ENABLE,
+  TCP_TIMEOUT_INIT,
+  TCP_INFINITE_SSTHRESH,
+} from '../sock/tcp-constants.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpOom } from '../sock/tcp-oom.ts'
@@ -365,6 +369,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     }
     const err = i32[sk + SK_ERR] || Errno.ECONNABORTED
     startAfresh(sk)
+    i32[sk + SK_SHUTDOWN] = 0
     i32[sk + TP_WINDOW_CLAMP] = 0
     undoConnect(sk, i32[sk + SK_FAMILY])
     return -err
@@ -466,7 +471,6 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + TP_FASTOPEN] = fastopen
     i32[sk + SK_ERR] = 0
     i32[sk + SK_ERR_SOFT] = 0
-    i32[sk + SK_SHUTDOWN] = 0
     i32[sk + SK_FLAGS] &= ~(SOCK_DONE | SOCK_NOSPACE | SOCK_WRITE_PENDING)
     i32[sk + TP_REORDERING] = i32[sysctl + Sysctl.tcp_reordering]
   }

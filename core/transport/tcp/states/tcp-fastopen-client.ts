@@ -43,10 +43,6 @@ import {
   TM_TRY_EXP,
 } from '../sock/tcp-metrics-cache.ts'
 import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
-  CB_TIME,
   CHRONO_BUSY,
   FO_CONNECT,
   FO_NO_COOKIE,
@@ -54,7 +50,6 @@ import {
   FO_SYN_DATA,
   FO_SYN_DATA_ACKED,
   FO_SYN_EXP,
-  TFO_CLIENT_NO_COOKIE,
   TP_ADVMSS,
   TP_DELIVERED,
   TP_FASTOPEN,
@@ -66,6 +61,8 @@ import {
   TP_USER_MSS,
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ, CB_TIME } from '../sock/tcp-cb.ts'
+import { TFO_CLIENT_NO_COOKIE } from '../sock/tcp-constants.ts'
 import type { TcpFastopen } from './tcp-fastopen.ts'
 
 /** Every segment of the queue is lost, whatever its size. */

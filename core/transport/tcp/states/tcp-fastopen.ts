@@ -31,16 +31,11 @@ import { COOKIE_LEN, type FastopenKeys, KEY_BACKUP, KEY_NONE } from '../sock/tcp
 import type { FastopenQueue } from '../sock/tcp-fastopen-queue.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
   FO_NO_COOKIE,
   FO_SYN_DATA_ACKED,
   OPT_TIMESTAMPS,
   TCP_CA_LOSS,
   TCP_CA_RECOVERY,
-  TFO_SERVER_COOKIE_NOT_REQD,
-  TFO_SERVER_ENABLE,
   TP_CA_STATE,
   TP_DATA_SEGS_IN,
   TP_FASTOPEN,
@@ -54,6 +49,8 @@ import {
   TP_RETRANS_STAMP,
   TP_SRTT_US,
 } from '../sock/tcp-sock.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
+import { TFO_SERVER_COOKIE_NOT_REQD, TFO_SERVER_ENABLE } from '../sock/tcp-constants.ts'
 import type { TcpSynack } from './tcp-synack.ts'
 
 export type TcpFastopen = ReturnType<typeof createTcpFastopen>

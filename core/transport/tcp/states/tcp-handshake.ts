@@ -54,24 +54,11 @@ import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import {
-  CB_FLAGS,
-  CB_END_SEQ,
-  CBF_AE,
-  CBF_TCP_FLAGS,
-  CB_SEQ,
-  keepaliveTime,
   OPT_SACK,
   ICSK_TIME_RETRANS,
   OPT_TIMESTAMPS,
-  TCP_TIMEOUT_MIN,
   OPT_WSCALE,
-  SOCK_KEEPOPEN,
-  SOCK_SNDBUF_LOCK,
-  SOCK_WRITE_PENDING,
-  TCP_DELACK_MAX,
-  TCP_MAX_QUICKACKS,
   TP_ACCECN_OPT_DEMAND,
-  TCP_RTO_MAX,
   TP_ADVMSS,
   TP_COPIED_SEQ,
   TP_DEFER_ACCEPT,
@@ -107,9 +94,18 @@ import {
   TP_UNDO_MARKER,
   TP_WINDOW_CLAMP,
   TP_WQ_HEAD,
-  updatePacingRate,
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
+import { updatePacingRate } from '../snd/tcp-pacing-rate.ts'
+import { SOCK_KEEPOPEN, SOCK_SNDBUF_LOCK, SOCK_WRITE_PENDING } from '../sock/sock-flags.ts'
+import { CB_FLAGS, CB_END_SEQ, CBF_AE, CBF_TCP_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
+import {
+  TCP_TIMEOUT_MIN,
+  TCP_DELACK_MAX,
+  TCP_MAX_QUICKACKS,
+  TCP_RTO_MAX,
+} from '../sock/tcp-constants.ts'
+import { keepaliveTime } from '../sock/tcp-sock-times.ts'
 import type { TcpSynack } from './tcp-synack.ts'
 import type { TcpFastopen } from './tcp-fastopen.ts'
 import type { FastopenClient } from './tcp-fastopen-client.ts'

@@ -30,18 +30,20 @@ import type { TcpSynack } from './tcp-synack.ts'
 import type { TcpSyncookies } from './tcp-syncookies.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import {
-  CB_SEQ,
   ICSK_TIME_RETRANS,
   OPT_TIMESTAMPS,
-  TCP_TIMEOUT_INIT,
-  TFO_SERVER_ENABLE,
-  TFO_SERVER_WO_SOCKOPT1,
   TP_FO_MAX_QLEN,
   TP_OPTS,
   TP_RCV_ISN,
   TP_REQ_HEAD,
-  SOCK_CONNECTED,
 } from '../sock/tcp-sock.ts'
+import { SOCK_CONNECTED } from '../sock/sock-flags.ts'
+import { CB_SEQ } from '../sock/tcp-cb.ts'
+import {
+  TCP_TIMEOUT_INIT,
+  TFO_SERVER_ENABLE,
+  TFO_SERVER_WO_SOCKOPT1,
+} from '../sock/tcp-constants.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpRouting } from './tcp-connect.ts'
 

@@ -40,6 +40,7 @@ import {
   SK_REUSE,
   SK_RXHASH,
   SK_SADDR,
+  SK_SHUTDOWN,
   SK_SNDBUF,
   SK_TOS,
   SK_TTL,
@@ -71,18 +72,9 @@ import {
 } from '../rec/tcp-accecn.ts'
 import { ECN_MASK, ecnAgree, ecnAsked } from '../rec/tcp-ecn.ts'
 import {
-  CB_FLAGS,
   OPT_SACK,
   OPT_TIMESTAMPS,
   OPT_WSCALE,
-  SOCK_CA_SETSOCKOPT,
-  SOCK_KEEPOPEN,
-  SOCK_LINGER,
-  SOCK_RCVBUF_LOCK,
-  SOCK_SNDBUF_LOCK,
-  SOCK_ZEROCOPY,
-  SOCK_URGINLINE,
-  TCP_TIMEOUT_INIT,
   TP_ADVMSS,
   TP_COPIED_SEQ,
   TP_ECN,
@@ -125,6 +117,17 @@ import {
   TP_RTO_MIN,
   TP_RTO_MAX,
 } from '../sock/tcp-sock.ts'
+import {
+  SOCK_CA_SETSOCKOPT,
+  SOCK_KEEPOPEN,
+  SOCK_LINGER,
+  SOCK_RCVBUF_LOCK,
+  SOCK_SNDBUF_LOCK,
+  SOCK_ZEROCOPY,
+  SOCK_URGINLINE,
+} from '../sock/sock-flags.ts'
+import { CB_FLAGS } from '../sock/tcp-cb.ts'
+import { TCP_TIMEOUT_INIT } from '../sock/tcp-constants.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
 import type { TcpRouting } from './tcp-connect.ts'
 
@@ -143,6 +146,7 @@ const INHERITED = [
 ]
 /** What the connection inherits that it becomes: what was set meanwhile as well (inet_csk_clone_lock). */
 const INHERITED_LATE = [
+  SK_SHUTDOWN,
   SK_TTL,
   SK_CMSG,
   SK_INET_FLAGS,

@@ -43,13 +43,7 @@ import { scheduleAck } from '../rcv/tcp-quickack.ts'
 import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
-  finTime,
   FO_PASSIVE,
-  SOCK_DONE,
-  TCP_TIMEWAIT_LEN,
   TP_FASTOPEN,
   TP_LINGER2,
   TP_PINGPONG,
@@ -57,6 +51,10 @@ import {
   TP_SND_UNA,
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
+import { SOCK_DONE } from '../sock/sock-flags.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
+import { TCP_TIMEWAIT_LEN } from '../sock/tcp-constants.ts'
+import { finTime } from '../sock/tcp-sock-times.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpValidate } from '../rcv/tcp-validate.ts'

@@ -13,8 +13,6 @@ import { accecnSynAckFlags } from '../rec/tcp-accecn.ts'
 import { rttEstimator, setRto, updateMinRtt } from '../rec/tcp-rtt.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import {
-  CB_END_SEQ,
-  CB_SEQ,
   OPT_TIMESTAMPS,
   TP_BACKOFF,
   TP_OPTS,
@@ -24,6 +22,7 @@ import {
   TP_SND_ISN,
   TP_TOTAL_RETRANS,
 } from '../sock/tcp-sock.ts'
+import { CB_END_SEQ, CB_SEQ } from '../sock/tcp-cb.ts'
 
 /** Some of it lies in the window, or it is empty at its edge (tcp_in_window). */
 export const isWithin = (seq: number, end: number, next: number, window: number): boolean => {

@@ -17,12 +17,7 @@ import type { TcpPaws } from '../rcv/tcp-paws.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
   OPT_TIMESTAMPS,
-  receiveWindow,
-  TCP_TIMEWAIT_LEN,
   TP_OPTS,
   TP_RCV_NXT,
   TP_RCV_WUP,
@@ -30,6 +25,9 @@ import {
   TP_TW_ENTRY_STAMP,
   TP_TW_SUBSTATE,
 } from '../sock/tcp-sock.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
+import { TCP_TIMEWAIT_LEN } from '../sock/tcp-constants.ts'
+import { receiveWindow } from '../sock/tcp-wnd.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'

@@ -28,12 +28,10 @@ import {
 import { Errno } from '../../../../core/base/errno.ts'
 import { IPPROTO_TCP } from '../../../../core/wire/ipproto.ts'
 import {
-  CB_END_SEQ,
   TCP_CA_DISORDER,
   TCP_CA_LOSS,
   TCP_CA_OPEN,
   TCP_CA_RECOVERY,
-  receiveWindow,
   TP_CA_OPS,
   TP_CA_STATE,
   TP_OFO_LEN,
@@ -46,6 +44,8 @@ import {
   TP_SRTT_US,
   TP_SND_ISN,
 } from '../../../../core/transport/tcp/sock/tcp-sock.ts'
+import { CB_END_SEQ } from '../../../../core/transport/tcp/sock/tcp-cb.ts'
+import { receiveWindow } from '../../../../core/transport/tcp/sock/tcp-wnd.ts'
 import { Sysctl } from '../../../../core/shm/sysctl.ts'
 import { FAMILIES, NO_LEAKS } from '../../../support/tcp-host.ts'
 import { seeded } from '../../../support/random.ts'

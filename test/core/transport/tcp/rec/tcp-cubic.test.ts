@@ -4,13 +4,13 @@ import { expect, test } from 'bun:test'
 import { createTime, setTime } from '../../../../../core/base/time.ts'
 import { cubic } from '../../../../../core/transport/tcp/rec/tcp-cubic.ts'
 import {
-  TCP_INFINITE_SSTHRESH,
   TP_IS_CWND_LIMITED,
   TP_SND_CWND,
   TP_SND_NXT,
   TP_SND_SSTHRESH,
   TP_SND_UNA,
 } from '../../../../../core/transport/tcp/sock/tcp-sock.ts'
+import { TCP_INFINITE_SSTHRESH } from '../../../../../core/transport/tcp/sock/tcp-constants.ts'
 
 /** A path whose acknowledgements come evenly over each round trip. */
 const path = (rttMs: number, cwnd: number) => {

@@ -2,16 +2,16 @@
  * The part of a configuration that ethtool, sysfs and multicast routing set of a link: what is said of each that is not as it
  * came, and the messages that lead from that to what is wanted.
  */
-import type { ControlPlane } from '../control.ts'
-import type { SteeringSet } from '../rtnetlink.ts'
+import type { ControlPlane } from '../../control.ts'
+import type { SteeringSet } from '../../rtnetlink.ts'
 import {
   writeChangedFeatures,
   writeFlowHash,
   writeFlowType,
   writeRps,
   writeRss,
-} from './ethtool.ts'
-import type { ConfigSteering, FamilyName, Message, MvifItem, MvifRole } from './messages.ts'
+} from '../ethtool.ts'
+import type { ConfigSteering, FamilyName, Message, MvifItem, MvifRole } from '../messages.ts'
 
 const SECTIONS = ['channels', 'rss', 'features', 'rx-flow-hash', 'rps', 'mvif'] as const
 

@@ -2,10 +2,10 @@
  * [[netns]] of a configuration: which namespaces there are, and in each a configuration like the whole's. They are made before the
  * links, whose pairs may lead there, and filled behind all else. Control thread.
  */
-import { NLM_F_CREATE, NLM_F_EXCL } from '../nlm-flags.ts'
-import type { Outcome } from './codecs.ts'
-import type { ConfigStep, Message, NetnsConfig, Reply, StackConfig } from './messages.ts'
-import { isRefused } from './names.ts'
+import { NLM_F_CREATE, NLM_F_EXCL } from '../../nlm-flags.ts'
+import type { Outcome } from '../codecs.ts'
+import type { ConfigStep, Message, NetnsConfig, Reply, StackConfig } from '../messages.ts'
+import { isRefused } from '../names.ts'
 
 /** A device that is to leave its net, and what it is joined to. */
 export type Leaving = {
