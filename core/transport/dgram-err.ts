@@ -40,6 +40,9 @@ export const createDgramErr = (deps: DgramErrDeps) => {
 
   const isRecvErr = (sk: number, family: number): boolean =>
     (i32[sk + SK_INET_FLAGS] & (INET_RECVERR << afOps(family).index)) !== 0
+  /** Is there anybody who may be told? */
+  const mayHear = (sk: number, family: number): boolean =>
+    i32[sk + SK_STATE] === TCP_ESTABLISHED || isRecvErr(sk, family)
 
   /**
    * ICMP spoke of a packet of the socket's, as ErrorHandler has it (inet/inet-protos.ts): it went to `port`, and what is quoted of
@@ -101,5 +104,5 @@ export const createDgramErr = (deps: DgramErrDeps) => {
       sockEvents(sk, SK_EVENT_ERROR)
     return -Errno.EMSGSIZE
   }
-  return { icmpError, tooLong }
+  return { icmpError, mayHear, tooLong }
 }
