@@ -83,7 +83,8 @@ export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {
     const at = i32[skb + SKB_TRANSPORT]
     if (at - i32[skb + SKB_NETWORK] < 20) return false
     loadQuoted(skb)
-    return tcp.tcpError(fl, errno, mtu, tcpWire.seq(u8, at), endsRequest(skb, isFatal))
+    const seq = tcpWire.seq(u8, at)
+    return tcp.tcpError(fl, errno, mtu, seq, endsRequest(skb, isFatal), skb)
   }
   const tcpOwner = (skb: number): number => {
     loadQuoted(skb)
