@@ -8,7 +8,7 @@
 import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Metrics } from '../shm/dst-metrics.ts'
-import { NH_METRICS, RTAX_MTU, metricsContent, metricsOf } from '../shm/dst-metrics.ts'
+import { NH_METRICS, RTAX_LOCK, RTAX_MTU, metricsContent, metricsOf } from '../shm/dst-metrics.ts'
 import { RTN_BLACKHOLE, RTN_UNICAST } from '../base/flowi.ts'
 import { isThere, isUp } from '../inet/fib/multipath.ts'
 import type { FibWriter } from '../inet/fib/fib-writer.ts'
@@ -467,6 +467,32 @@ export const createRib = (deps: RibDeps) => {
   }
 
   /**
+   * A device has another MTU than IPv6 had: routes of IPv6 by it that say more, or as much as that was, say this now
+   * (rt6_mtu_change_route; RFC 8201 section 4 knows of no other way for it to rise). Nobody is told.
+   */
+  const mtuChanged = (ifindex: number, before: number, mtu: number): void => {
+    const isBound = ({ dev, metrics }: RouteOfRow): boolean =>
+      dev === ifindex &&
+      metrics !== null &&
+      ((metrics[RTAX_LOCK] >>> RTAX_MTU) & 1) === 0 &&
+      metrics[RTAX_MTU] !== 0 &&
+      (metrics[RTAX_MTU] >= mtu || metrics[RTAX_MTU] === before)
+    const rebound = (route: RibRoute): RibRoute =>
+      isBound(route) ? { ...route, metrics: route.metrics!.with(RTAX_MTU, mtu) } : route
+    for (const table of fib.tableIds(net, AF_INET6))
+      for (const { words, plen, row } of fib.walk(net, AF_INET6, table)) {
+        if (!saysMtu(row)) continue
+        const prefix = { family: AF_INET6, table, words, plen }
+        commit(prefix, routesFrom(prefix, row).map(rebound))
+      }
+  }
+  const saysMtu = (first: number): boolean => {
+    for (let row = first; row !== 0; row = i32[row + NH_NEXT])
+      if (i32[row + NH_MTU] !== 0) return true
+    return false
+  }
+
+  /**
    * The first of the wanted routes, longest prefix first, in one table after the other, local, main and default when none are
    * named: how a gateway is checked (Linux: fib_check_nh, ip6_route_check_nh).
    */
@@ -571,6 +597,7 @@ export const createRib = (deps: RibDeps) => {
     remove,
     devicesChanged,
     flush,
+    mtuChanged,
     resolve,
     dump,
     tableIds,

@@ -16,9 +16,10 @@ import {
   FL_DEV,
   FL_DPORT,
   FL_DST,
-  FL_F_FORWARD,
-  FL_FAMILY,
   FL_F_ANYSRC,
+  FL_F_FORWARD,
+  FL_F_NO_DST,
+  FL_FAMILY,
   FL_FLAGS,
   FL_IIF,
   FL_L3MDEV,
@@ -65,6 +66,8 @@ import {
   NH_BY_ID,
   NH_DEV,
   NH_GATEWAY,
+  NH_HOPS_LEFT,
+  NH_METRIC,
   NH_MTU,
   NH_NEXT,
   NH_PREFSRC,
@@ -116,8 +119,8 @@ type RouteFamily = {
   rowOfSource: (fl: Flowi, l3mdev: number) => number
   /** Why a source that is not ours will not do. */
   sourceError: (fl: Flowi) => number
-  /** What leaves by a device that no route leads by: as if on link, or (-errno) not at all. */
-  unroutedRow: (oif: number) => number
+  /** What leaves by a device that no route leads by: as if on link, or not at all, for the -errno. */
+  unroutedRow: (oif: number, error: number) => number
   /** With a device asked for, even an address of ours counts only there, and what a route refuses is taken to be on its link. */
   bindsAll: boolean
   loopback: Int32Array
@@ -133,16 +136,17 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
   const confAll = confRow(arena, CONF_ALL)
   const { fibLookup4, fibLookup6 } = fib
   const { local4, local6, main6 } = createL3Tables(arena, fib)
-  const { select4, select6 } = createSourceSelection(arena)
+  const { hasAddress4, select4, select6 } = createSourceSelection(arena)
   const { checkMc, hasMc } = createMcTable(arena)
   const { selectPath, selectFrom } = createMultipath({ ...deps, flowHash })
   const back = createFlowi()
 
   const flagsOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_FLAGS]
   const l3mdevOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_L3MDEV]
-  /** By this device comes only what was sent here: lo, and a VRF to its own addresses. */
+  /** By this device comes only what was sent here, along the route that it was sent by: lo, and a VRF to its own addresses. */
   const isLoop = (fl: Flowi, iif: number): boolean =>
-    (flagsOf(iif) & IFF_LOOPBACK) !== 0 || iif === fl[FL_L3MDEV]
+    (isLoopback(iif) || iif === fl[FL_L3MDEV]) && (fl[FL_FLAGS] & FL_F_NO_DST) === 0
+  const isLoopback = (ifindex: number): boolean => (flagsOf(ifindex) & IFF_LOOPBACK) !== 0
   /** By which device goes what stays here, in the domain of the row's device (ip_rt_get_dev). */
   const loopOf = (row: number): number => l3mdevOf(i32[row + NH_DEV]) || LOOPBACK_IFINDEX
   const isUp = (ifindex: number): boolean =>
@@ -212,15 +216,17 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
     const isOurs = row > 0 && i32[row + NH_TYPE] !== RTN_UNICAST
     return isOurs && i32[row + NH_TYPE] < RTN_BLACKHOLE ? row : 0
   }
-  /** RFC 3704: is there a way back to the sender (2), and by the device it came from (1)? */
+  /**
+   * RFC 3704: is there a way back to the sender by the device it came from (1), or by any (2)? A device without an address
+   * has no other way than its own.
+   */
   const reversePath = (fl: Flowi, iif: number, filter: number): number => {
     turnAround(fl, back)
-    let row = fibLookup4(back)
-    if (row < 0) return -Errno.EXDEV
-    if (i32[row + NH_TYPE] !== RTN_UNICAST) return -Errno.EXDEV
-    if (filter === 2) return 0
-    for (; row !== 0; row = i32[row + NH_NEXT]) if (i32[row + NH_DEV] === iif) return 0
-    return -Errno.EXDEV
+    const row = fibLookup4(back)
+    const type = row < 0 ? RTN_BLACKHOLE : i32[row + NH_TYPE]
+    if (type !== RTN_UNICAST && type !== RTN_LOCAL) return -Errno.EXDEV
+    if (viaDevice(row, iif) !== 0 || (type === RTN_LOCAL && isLoopback(iif))) return 0
+    return filter === 2 && hasAddress4(iif) ? 0 : -Errno.EXDEV
   }
 
   /** The flow of an answer: from us to the sender. */
@@ -288,7 +294,7 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
     if (!looped && (isLoopback6(fl, FL_SADDR) || isLoopback6(fl, FL_DADDR))) return -Errno.EINVAL
     const all = confAll + Conf6.forwarding
     const forwarding = i32[all] !== 0 ? all : confRow(arena, iif) + Conf6.force_forwarding
-    const row = isLinkLocal6(w0) && !looped ? linkRow(fl, iif) : fibLookup6(fl)
+    const row = isLinkLocal6(w0) && !looped ? linkRow(fl, iif) : nearRow6(fibLookup6(fl), iif)
     return deliverOrForward(fl, row, i32[forwarding] !== 0, false, anySource)
   }
   /**
@@ -298,6 +304,17 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
   const linkRow = (fl: Flowi, iif: number): number => {
     const own = viaDevice(local6(fl[FL_L3MDEV], fl, FL_DADDR), iif)
     return own || viaDevice(main6(fl[FL_L3MDEV], fl, FL_DADDR), iif) || -Errno.ENETUNREACH
+  }
+  /** Of routes to a prefix that are worth the same, the first that leads by the device that the packet came by (rt6_score_route). */
+  const nearRow6 = (first: number, iif: number): number => {
+    if (first < 0 || i32[first + NH_NEXT] === 0) return first
+    let route = first
+    for (let hop = first; hop !== 0; hop = i32[hop + NH_NEXT]) {
+      if (i32[hop + NH_METRIC] !== i32[first + NH_METRIC]) return first
+      if (i32[hop + NH_DEV] === iif) return route
+      if (i32[hop + NH_HOPS_LEFT] === 0) route = i32[hop + NH_NEXT]
+    }
+    return first
   }
   const isLoopback6 = (fl: Flowi, at: number): boolean =>
     fl[at] === 0 && fl[at + 1] === 0 && fl[at + 2] === 0 && fl[at + 3] === 1
@@ -364,7 +381,8 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
   /** With a device asked for: a route by it, else what the family makes of that. */
   const boundRow = (fl: Flowi, ops: RouteFamily): number => {
     const row = ops.fibLookupBound(fl)
-    return row < 0 || i32[row + NH_TYPE] > RTN_BROADCAST ? ops.unroutedRow(fl[FL_OIF]) : row
+    if (row >= 0 && i32[row + NH_TYPE] <= RTN_BROADCAST) return row
+    return ops.unroutedRow(fl[FL_OIF], row < 0 ? row : -Errno.ENETUNREACH)
   }
   /** Fills FL_SADDR when the sender left it open; false when no address will do. */
   const chooseSource = (fl: Flowi, row: number, dev: number): boolean => {
@@ -538,7 +556,7 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
       selectOutput: selectOutput6,
       rowOfSource: (fl, l3mdev) => local6(l3mdev, fl, FL_SADDR),
       sourceError: () => -Errno.EINVAL,
-      unroutedRow: () => -Errno.ENETUNREACH,
+      unroutedRow: (_oif, error) => error,
       bindsAll: false,
       loopback: Int32Array.of(0, 0, 0, 1),
     }

@@ -91,7 +91,7 @@ export const createTcpErr = ({ arena, tcp, afOps, loadAddrs }: TcpErrDeps) => {
     if (at - i32[skb + SKB_NETWORK] < 20) return false
     loadQuoted(skb)
     const seq = tcpWire.seq(u8, at)
-    return tcp.tcpError(fl, errno, mtu, seq, endsRequest(skb, isFatal), isNoRoute(skb))
+    return tcp.tcpError(fl, errno, mtu, seq, endsRequest(skb, isFatal), isNoRoute(skb), skb)
   }
   const tcpOwner = (skb: number): number => {
     loadQuoted(skb)
