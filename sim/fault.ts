@@ -4,6 +4,7 @@ export type FaultKind =
   | 'corrupt'
   | 'error'
   | 'leak'
+  | 'lost'
   | 'slow'
   | 'unfair'
   | 'queue'

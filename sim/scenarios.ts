@@ -4,6 +4,7 @@ import type { Knobs } from './knobs.ts'
 import { bottleneck } from './scenarios/bottleneck.ts'
 import { bulk } from './scenarios/bulk.ts'
 import { connections } from './scenarios/connections.ts'
+import { datagrams } from './scenarios/datagrams.ts'
 import { marking } from './scenarios/marking.ts'
 import { memory } from './scenarios/memory.ts'
 import { paced } from './scenarios/paced.ts'
@@ -31,6 +32,7 @@ export const SCENARIOS: readonly [Scenario, ...Scenario[]] = [
   bottleneck,
   paced,
   marking,
+  datagrams,
   routes,
   steering,
   restarts,

@@ -67,5 +67,14 @@ export const createWatch = (sim: Sim, knobs: Knobs) => {
     if (left.length > 0) throw new Fault('leak', left.join(', '))
     return sim.nowMs() - startMs
   }
-  return { until, settle }
+  /** Runs for so long; changes come at their time from now. */
+  const during = async (ms: number, changes: readonly Change[]): Promise<void> => {
+    const from = sim.nowMs()
+    for (const { atMs, act } of changes.toSorted((x, y) => x.atMs - y.atMs)) {
+      sim.run(Math.max(0, from + atMs - sim.nowMs()))
+      await act()
+    }
+    sim.run(Math.max(0, from + ms - sim.nowMs()))
+  }
+  return { until, during, settle }
 }

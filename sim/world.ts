@@ -60,6 +60,13 @@ export const createWorld = async (knobs: Knobs, seed: number, options: WorldOpti
     })
   }
 
+  /** The links are good again. */
+  const heal = async (): Promise<void> => {
+    const none = { loss: 0, duplicate: 0, reorder: 0, corrupt: 0, delay: 0, jitter: 0 }
+    for (const ifname of ['eth1', 'eth2']) await link(r, ifname, { netem: none })
+    Object.assign(right, { mark: 0, loss: 0, duplicate: 0, reorder: 0 })
+  }
+
   const watch = createWatch(sim, knobs)
   return {
     knobs,
@@ -74,6 +81,7 @@ export const createWorld = async (knobs: Knobs, seed: number, options: WorldOpti
     link,
     sysctl,
     impair,
+    heal,
     ...watch,
   }
 }

@@ -47,6 +47,8 @@ export const DF_ALWAYS = 2
 export const FL_F_FORWARD = 1
 /** The source need not be an address of ours (IP_TRANSPARENT). */
 export const FL_F_ANYSRC = 2
+/** Of a packet received by lo: it goes another way than it was sent by, and its sender is looked at as by any device (skb_valid_dst). */
+export const FL_F_NO_DST = 4
 
 export type Flowi = Int32Array
 export const createFlowi = (): Flowi => new Int32Array(FLOWI_WORDS)

@@ -133,6 +133,10 @@ export const createControl = (deps: ControlDeps) => {
       hasWritten = true
       note('address', event, () => at)
     },
+    onFamilyEnd: (ifindex, family) => {
+      pneighs.familyDown(ifindex, family)
+      ipi.send(0, Ipi.NEIGH_IFDOWN, ifindex, family)
+    },
   })
   const { rib, fib, nexthops, objects, fibRules, routeExpiry, ifaddrs, addrconf } = tables
   const links = createLinks({
@@ -159,6 +163,7 @@ export const createControl = (deps: ControlDeps) => {
       for (let thread = 0; thread < layout.appThread; thread++)
         ipi.send(thread, Ipi.DEV_DOWN, ifindex)
     },
+    mtuChanged: rib.mtuChanged,
     announceUp: (ifindex) => void ipi.send(0, Ipi.DEV_UP, ifindex),
     announceCarrierDown: (ifindex) => {
       for (let thread = 0; thread < layout.appThread; thread++)

@@ -17,6 +17,7 @@ import {
   SETTINGS,
   type Setting,
 } from '../shm/devconf.ts'
+import { DEV_MTU, deviceRow } from '../netdev/netdev.ts'
 import { formatWords, type Words } from '../wire/text.ts'
 import type { Ifaddrs } from '../inet/addr/ifaddr.ts'
 import { ADDR_GEN_STABLE, secretOf } from '../inet/addr/stable-id.ts'
@@ -87,9 +88,13 @@ export const createDevConf = (deps: DevConfDeps) => {
     if (row < 0 || word < 0) return undefined
     const known = SETTINGS[family as ConfFamily][setting]
     if (tree !== (known.tree ?? 'conf') || (tree === 'neigh' && row === CONF_ALL)) return undefined
-    const { min, max, isAddress = false } = known
+    const { min, isAddress = false } = known
+    const max = word === Conf6.mtu ? mtuOf(row, known.max) : known.max
     return { name, family: family as ConfFamily, row, word, min, max, isAddress }
   }
+  /** What the device itself can send. */
+  const mtuOf = (row: number, ofNone: number): number =>
+    row === CONF_ALL || row === confDefault(arena) ? ofNone : i32[deviceRow(arena, row) + DEV_MTU]
   const names = (): string[] => {
     const devices = ['all', 'default', ...links.list().map(links.nameOf)]
     const all = (['ipv4', 'ipv6'] as const).flatMap((family) =>
@@ -103,7 +108,8 @@ export const createDevConf = (deps: DevConfDeps) => {
   }
   const get = ({ row, word, isAddress }: ConfItem): number | string => {
     const at = confRow(arena, row) + word
-    return isAddress ? formatWords(i32[at], i32[at + 1], i32[at + 2], i32[at + 3]) : i32[at]
+    if (isAddress) return formatWords(i32[at], i32[at + 1], i32[at + 2], i32[at + 3])
+    return word === Conf6.mtu ? i32[at] || mtuOf(row, 0) : i32[at]
   }
   const setAddress = ({ family, row, word }: ConfItem, words: Words): void => {
     i32.set(words, confRow(arena, row) + word)

@@ -3,6 +3,7 @@
  * asked for by its group, which the device joins with it. Control thread.
  * Linux: pneigh_lookup(), pneigh_delete(), pneigh_ifdown() (net/core/neighbour.c), pndisc_constructor() (net/ipv6/ndisc.c).
  */
+import { familyOf } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import { NTF_PROXY, NTF_ROUTER } from '../neigh/neigh-constants.ts'
 import { PN_ADDR, PN_FLAGS, PN_IFINDEX, PN_TOP } from '../neigh/pneigh-constants.ts'
@@ -59,5 +60,10 @@ export const createPneighs = ({ arena, answerFor }: PneighsDeps) => {
   const deviceDown = (ifindex: number): void => {
     for (const one of list()) if (one.ifindex === ifindex) remove(one)
   }
-  return { set, remove, list, deviceDown }
+  /** It speaks the family no longer. */
+  const familyDown = (ifindex: number, family: number): void => {
+    for (const one of list())
+      if (one.ifindex === ifindex && familyOf(Int32Array.from(one.words), 0) === family) remove(one)
+  }
+  return { set, remove, list, deviceDown, familyDown }
 }

@@ -18,6 +18,7 @@ import { createRibDevices } from './rib-devices.ts'
 import { createRibDump } from './rib-dump.ts'
 import { createRibFlush } from './rib-flush.ts'
 import { hopMatches, isDuplicate, matches, samePlace } from './rib-match.ts'
+import { createRibMtu } from './rib-mtu.ts'
 import { createRibObjects } from './rib-objects.ts'
 import { createRibRead } from './rib-read.ts'
 import type { RibRoute, RouteMatch } from './rib-route.ts'
@@ -49,6 +50,7 @@ export const createRib = (deps: RibDeps) => {
   const { routesAt, change } = commit
   const { devicesChanged } = createRibDevices({ arena, fib, nexthops, ...commit, ...read, ...rows })
   const { flush } = createRibFlush({ net, fib, ...commit, ...read })
+  const { mtuChanged } = createRibMtu({ arena, net, fib, ...commit, ...read })
   const dumps = createRibDump({ arena, net, fib, ...read })
   const objects = createRibObjects({ ...deps, flush, ...dumps, ...read, ...rows })
 
@@ -132,5 +134,5 @@ export const createRib = (deps: RibDeps) => {
     return error === 0 ? withHops(route, [gone]) : error
   }
 
-  return { add, remove, devicesChanged, flush, ...dumps, ...objects }
+  return { add, remove, devicesChanged, flush, mtuChanged, ...dumps, ...objects }
 }

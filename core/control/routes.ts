@@ -18,6 +18,7 @@ import {
   RTNH_F_LINKDOWN,
   RTNH_F_ONLINK,
 } from '../inet/fib/nexthop-constants.ts'
+import { Conf6, confRow } from '../shm/devconf.ts'
 import { isIgnored } from '../inet/fib/linkdown.ts'
 import { DEV_FLAGS, deviceRow, IFF_UP, l3TableOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -222,8 +223,7 @@ export const createRoutes = (deps: RoutesDeps) => {
         gateway.family === AF_INET
           ? checkGateway4(route, gateway.words)
           : checkGateway6(route, gateway.words)
-      if (isRefused(way)) return way
-      return isUp(way.dev) ? way : refuse(Errno.ENETDOWN, 'Nexthop device is not up', 'dev')
+      return isRefused(way) ? way : checkDevice(way, gateway.family)
     }
     if (route.flags & RTNH_F_ONLINK && route.family === AF_INET)
       return refuse(
@@ -232,12 +232,17 @@ export const createRoutes = (deps: RoutesDeps) => {
         'flags'
       )
     if (route.dev === 0) return refuse(Errno.ENODEV, null, 'dev')
-    if (!isUp(route.dev)) {
-      const words =
-        route.family === AF_INET ? 'Device for nexthop is not up' : 'Nexthop device is not up'
-      return refuse(Errno.ENETDOWN, words, 'dev')
-    }
-    return route
+    return checkDevice(route, route.family)
+  }
+  /** Can the next hop's device speak its family (fib_check_nh, fib6_nh_init)? */
+  const checkDevice = (route: RibRoute, family: number): RibRoute | Refused => {
+    const { dev, gateway } = route
+    if (family !== AF_INET && i32[confRow(arena, dev) + Conf6.disable_ipv6] !== 0)
+      return refuse(Errno.EACCES, 'IPv6 is disabled on nexthop device', 'dev')
+    if (isUp(dev)) return route
+    const isOnLink4 = gateway === null && family === AF_INET
+    const words = isOnLink4 ? 'Device for nexthop is not up' : 'Nexthop device is not up'
+    return refuse(Errno.ENETDOWN, words, 'dev')
   }
 
   /** What is shown of a next hop's device: nobody goes by one that is down, or that is ignored without a carrier. */
@@ -247,7 +252,7 @@ export const createRoutes = (deps: RoutesDeps) => {
   }
   const typeOf = ({ type, nhid }: RibRoute): number =>
     type === RTN_UNICAST && nhid !== undefined && objects.isBlackhole(nhid) ? RTN_BLACKHOLE : type
-  /** As it is shown. Routes to our own addresses never go down with a link (fib_sync_down_dev, fib6_ifdown). */
+  /** As it is shown. Routes to our own addresses, shared ones too, never go down with a link (fib_sync_down_dev, fib6_nh_init). */
   const seen = (route: RibRoute): SeenRoute => {
     if (route.nhid !== undefined && i32[layout.sysctl + Sysctl.nexthop_compat_mode] === 0)
       return { ...withHops(route, [NOWHERE]), type: typeOf(route) }
@@ -260,7 +265,8 @@ export const createRoutes = (deps: RoutesDeps) => {
       }),
       ...more(route),
     }
-    return route.dev === 0 || route.type === RTN_LOCAL || hasCarrier(route.dev)
+    const isOurs = route.type === RTN_LOCAL || route.type === RTN_ANYCAST
+    return route.dev === 0 || isOurs || hasCarrier(route.dev)
       ? shown
       : { ...shown, flags: route.flags | stateOf(route.dev, route.family) }
   }

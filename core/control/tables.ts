@@ -39,6 +39,8 @@ type TablesDeps = Pick<Publisher, 'retire' | 'reclaim'> &
     allocate?: Allocate | undefined
     onRoute: RibEvents
     onAddress: (event: 'new' | 'del', at: Ifaddr) => void
+    /** Who tells of addresses to nobody has no neighbours to forget. */
+    onFamilyEnd?: IfaddrDeps['onFamilyEnd']
     /** Who has addresses that end has a clock. */
     nowMs?: () => number
     random?: () => number
@@ -55,6 +57,7 @@ export const createTables = (deps: TablesDeps) => {
     onAddress,
     ipi,
     ifindexOf = () => 0,
+    onFamilyEnd = () => {},
     nowMs = () => 0,
     random = () => 1,
   } = deps
@@ -110,6 +113,7 @@ export const createTables = (deps: TablesDeps) => {
     random,
     onEvent,
     onAnycast: answerFor,
+    onFamilyEnd,
     nowMs,
     ...routeExpiry,
   })

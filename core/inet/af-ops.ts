@@ -10,8 +10,8 @@ import type { Arena } from '../shm/arena.ts'
 import { Mib } from '../shm/counters.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import { GSO_TCPV4, GSO_TCPV6 } from '../skb/skb.ts'
-import { ICMP_ECHO } from '../wire/icmp.ts'
-import { ICMPV6_ECHO_REQUEST } from '../wire/icmpv6.ts'
+import { ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_HOST_UNREACH } from '../wire/icmp.ts'
+import { ICMPV6_DEST_UNREACH, ICMPV6_ECHO_REQUEST, ICMPV6_NOROUTE } from '../wire/icmpv6.ts'
 import { IPPROTO_ICMP, IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as ipv6 from '../wire/ipv6.ts'
@@ -73,10 +73,17 @@ export type AfInfo = Readonly<{
   /** Counter of ICMP errors that nobody is told. */
   icmpInErrors: number
   /**
-   * Its control messages: the protocol, what asks for an echo, whether the pseudo header is in the checksum, and the least
-   * of a message that a filter looks at.
+   * Its control messages: the protocol, what asks for an echo, whether the pseudo header is in the checksum, the least of a
+   * message that a filter looks at, and what says that a router has no way: the type, and the last of its codes that do.
    */
-  icmp: Readonly<{ protocol: number; echo: number; hasPseudo: boolean; filtered: number }>
+  icmp: Readonly<{
+    protocol: number
+    echo: number
+    hasPseudo: boolean
+    filtered: number
+    noRoute: number
+    noRouteCode: number
+  }>
   /** Raw sockets get a packet with its IP header. */
   rawHasHeader: boolean
   /** The port of an address that a raw socket sends to names the protocol. */
@@ -144,7 +151,14 @@ export const AF_INET_INFO: AfInfo = {
   needsUdpChecksum: false,
   udpMib: UDP_MIB,
   icmpInErrors: Mib.IcmpInErrors,
-  icmp: { protocol: IPPROTO_ICMP, echo: ICMP_ECHO, hasPseudo: false, filtered: 8 },
+  icmp: {
+    protocol: IPPROTO_ICMP,
+    echo: ICMP_ECHO,
+    hasPseudo: false,
+    filtered: 8,
+    noRoute: ICMP_DEST_UNREACH,
+    noRouteCode: ICMP_HOST_UNREACH,
+  },
   rawHasHeader: true,
   rawPortIsProtocol: false,
   fwmarkReflect: Sysctl.fwmark_reflect,
@@ -168,7 +182,14 @@ export const AF_INET6_INFO: AfInfo = {
   needsUdpChecksum: true,
   udpMib: UDP6_MIB,
   icmpInErrors: Mib.Icmp6InErrors,
-  icmp: { protocol: IPPROTO_ICMPV6, echo: ICMPV6_ECHO_REQUEST, hasPseudo: true, filtered: 4 },
+  icmp: {
+    protocol: IPPROTO_ICMPV6,
+    echo: ICMPV6_ECHO_REQUEST,
+    hasPseudo: true,
+    filtered: 4,
+    noRoute: ICMPV6_DEST_UNREACH,
+    noRouteCode: ICMPV6_NOROUTE,
+  },
   rawHasHeader: false,
   rawPortIsProtocol: true,
   fwmarkReflect: Sysctl.fwmark_reflect6,

@@ -8,6 +8,7 @@ import * as bytes from '../base/bytes.ts'
 import {
   FL_DADDR,
   FL_DST,
+  FL_F_NO_DST,
   FL_FLAGS,
   FL_TYPE,
   type Flowi,
@@ -15,7 +16,6 @@ import {
   RTN_UNICAST,
 } from '../base/flowi.ts'
 import { NH_FAMILY } from '../inet/fib/nexthop-constants.ts'
-import { DEV_FLAGS, deviceRow, IFF_LOOPBACK } from '../netdev/netdev.ts'
 import type { Route } from '../inet/fib/route.ts'
 import type { Arena } from '../shm/arena.ts'
 import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
@@ -35,9 +35,7 @@ export const createIpSourceRoute = ({ arena, routeInput, icmpSend }: IpSourceRou
   const { i32, u8 } = arena
   const all = confRow(arena, CONF_ALL) + Conf4.accept_source_route
 
-  /** What we send to ourselves goes nowhere else. */
   const isAccepted = (dev: number): boolean =>
-    (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_LOOPBACK) === 0 &&
     (i32[all] & i32[confRow(arena, dev) + Conf4.accept_source_route]) !== 0
 
   /**
@@ -67,12 +65,17 @@ export const createIpSourceRoute = ({ arena, routeInput, icmpSend }: IpSourceRou
     }
     return true
   }
-  /** The type of the route to the next hop, 0 when there is none. */
+  /**
+   * The type of the route to the next hop, 0 when there is none: not from an address of ours, unless accept_local says so,
+   * though it was we who sent it (by lo).
+   */
   const routeTo = (fl: Flowi, nexthop: number): number => {
     fl[FL_DADDR + 3] = nexthop
     fl[FL_TYPE] = 0
+    fl[FL_FLAGS] = FL_F_NO_DST
+    const error = routeInput(fl)
     fl[FL_FLAGS] = 0
-    return routeInput(fl) === 0 ? fl[FL_TYPE] : 0
+    return error === 0 ? fl[FL_TYPE] : 0
   }
   /** A strict route goes from neighbour to neighbour; that of a packet that has no hops left ends here anyway. */
   const isNeighbour = (skb: number, at: number, fl: Flowi): boolean => {

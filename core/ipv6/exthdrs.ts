@@ -73,6 +73,11 @@ export const createExthdrs = ({ arena, skbs, drop, icmpv6Send }: ExthdrsDeps) =>
     drop(skb, Drop.IPV6_BAD_EXTHDR)
     return false
   }
+  /** Nobody counts it (ipv6_destopt_rcv). */
+  const tooLong = (skb: number): boolean => {
+    drop(skb, Drop.IPV6_BAD_EXTHDR)
+    return false
+  }
   /** Drops the packet and tells its sender which octet, at the arena offset `at`, was not understood. */
   const paramProblem = (skb: number, code: number, at: number): boolean => {
     icmpv6Send(skb, icmpv6.ICMPV6_PARAMPROB, code, at - i32[skb + SKB_NETWORK])
@@ -87,7 +92,8 @@ export const createExthdrs = ({ arena, skbs, drop, icmpv6Send }: ExthdrsDeps) =>
 
   const options = (skb: number, isHopByHop: boolean): boolean => {
     const len = pullHeader(skb)
-    if (len === 0 || len > i32[isHopByHop ? hbhLength : dstLength]) return bad(skb)
+    if (len === 0 || (isHopByHop && len > i32[hbhLength])) return bad(skb)
+    if (!isHopByHop && len > i32[dstLength]) return tooLong(skb)
     return parseTlv(skb, len, isHopByHop) && step(skb, len)
   }
   const parseTlv = (skb: number, len: number, isHopByHop: boolean): boolean => {

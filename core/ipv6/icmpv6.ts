@@ -383,14 +383,14 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
         isFatal = true
     }
   }
-  /** inet_protos' handler of errors about our own ICMPv6: a ping socket's, or an answer whose way was too narrow (icmpv6_err). */
+  /** inet_protos' handler of errors about our own ICMPv6: what its way takes is learned whoever has sent it (icmpv6_err). */
   const icmpv6Err = (skb: number, errno: number, isFatal: boolean, mtu: number): boolean => {
-    if (icmpv6.type(u8, i32[skb + SKB_TRANSPORT]) === icmpv6.ICMPV6_ECHO_REQUEST)
-      return listeners.pingErr(skb, errno, isFatal, mtu)
-    if (mtu === NO_MTU) return true
-    loadAddrs(skb, received)
-    updatePmtu(received[FL_L3MDEV], received, FL_DADDR, mtu)
-    return true
+    if (mtu !== NO_MTU) {
+      loadAddrs(skb, received)
+      updatePmtu(received[FL_L3MDEV], received, FL_DADDR, mtu)
+    }
+    if (icmpv6.type(u8, i32[skb + SKB_TRANSPORT]) !== icmpv6.ICMPV6_ECHO_REQUEST) return true
+    return listeners.pingErr(skb, errno, isFatal, mtu)
   }
 
   const icmpv6Owner = (skb: number): number => {

@@ -2,11 +2,13 @@
  * Entries that go: now and then those that nobody has used for long, more of them when the table is full, and those of a
  * device that goes. On worker 0. Linux: neigh_periodic_work, neigh_forced_gc, neigh_flush_dev.
  */
+import { familyOf } from '../base/family.ts'
 import { TIME_MS, type Time, isAfter } from '../base/time.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import {
+  NEIGH_ADDR,
   NEIGH_CONFIRMED,
   NEIGH_IFINDEX,
   NEIGH_STATE,
@@ -86,16 +88,19 @@ export const createNeighGc = (deps: NeighGcDeps) => {
   const onGc = wheel.register(periodicGc)
 
   /** Ends every entry of a device that goes away or gets another address (neigh_ifdown, neigh_changeaddr). */
-  const neighIfdown = (dev: number): void => flushDevice(dev, false)
+  const neighIfdown = (dev: number): void => flushDevice(dev, () => true)
   /** A device has lost its carrier: what is behind it now may be another (neigh_carrier_down). */
-  const neighCarrierDown = (dev: number): void => flushDevice(dev, true)
-  const flushDevice = (dev: number, keepsPermanent: boolean): void => {
+  const neighCarrierDown = (dev: number): void => flushDevice(dev, (row) => !isKept(row))
+  /** A device speaks the family no longer (arp_ifdown, and what addrconf_ifdown does of it). */
+  const neighFamilyDown = (dev: number, family: number): void =>
+    flushDevice(dev, (row) => familyOf(i32, row + NEIGH_ADDR) === family)
+  const flushDevice = (dev: number, goes: (row: number) => boolean): void => {
     for (let n = 1; n < i32[neighbours + NEIGH_TABLE_HIGH]; n++) {
       const row = table.rowAt(n)
-      if (i32[row + NEIGH_IFINDEX] === dev && !(keepsPermanent && isKept(row))) destroy(row)
+      if (i32[row + NEIGH_IFINDEX] === dev && goes(row)) destroy(row)
     }
   }
 
   wheel.arm(timer, parms.gcMs(), onGc)
-  return { forcedGc, neighIfdown, neighCarrierDown }
+  return { forcedGc, neighIfdown, neighCarrierDown, neighFamilyDown }
 }

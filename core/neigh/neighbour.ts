@@ -94,7 +94,8 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   const { enterState } = writer
   const entries = createNeighEntries({ ...deps, writer })
   const { tellWorker, tellWorkers, gatherUse, destroy } = entries
-  const { forcedGc, neighIfdown, neighCarrierDown } = createNeighGc({ ...deps, ...entries, parms })
+  const gc = createNeighGc({ ...deps, ...entries, parms })
+  const { forcedGc, neighIfdown, neighCarrierDown, neighFamilyDown } = gc
   // source of the packet that waits for an entry (four words)
   const source = new Int32Array(rows * 4)
 
@@ -309,5 +310,14 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   const registerOps = (family: 'v4' | 'v6', familyOps: NeighOps): void => {
     ops[family] = familyOps
   }
-  return { registerOps, create, update, event, destroy, neighIfdown, neighCarrierDown }
+  return {
+    registerOps,
+    create,
+    update,
+    event,
+    destroy,
+    neighIfdown,
+    neighCarrierDown,
+    neighFamilyDown,
+  }
 }

@@ -22,6 +22,9 @@ import {
   SOCK_DGRAM,
 } from '../socket/sock.ts'
 import {
+  MSG_DONTWAIT,
+  MSG_PEEK,
+  MSG_TRUNC,
   PACKET_AUXDATA,
   PACKET_FANOUT,
   PACKET_IGNORE_OUTGOING,
@@ -152,9 +155,11 @@ export const createPacketSock = (deps: PacketSockDeps) => {
     const isLost = i32[sk + SK_TYPE] === SOCK_DGRAM && snd.isDevice(dev) && !snd.hasNoAddress(dev)
     return isLost ? -EINVAL : snd.send(sk, from, len, dev, i32[sk + SK_NUM], 0, 0)
   }
-  /** Takes one packet, cut to `len`, into the arena. Its sender lies in `peer` then. */
+  /** Takes one packet, cut to `len`, into the arena. Its sender lies in `peer` then. Other flags it does not know (packet_recvmsg). */
   const recvfrom = (sk: number, to: number, len: number, flags = 0): number =>
-    datagram.receive(sk, to, len, flags, 0, notePeer)
+    (flags & ~(MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT)) === 0
+      ? datagram.receive(sk, to, len, flags, 0, notePeer)
+      : -EINVAL
 
   // ---- options
 

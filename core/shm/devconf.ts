@@ -116,8 +116,8 @@ const IPV6 = {
   /** Sends packets on though `all` does not. */
   force_forwarding: onOff(0),
   hop_limit: { all: 64, otherwise: 64, min: 1, max: 255 },
-  /** The largest packet sent by the device; 0 is the device's own. */
-  mtu: number(0, 65536),
+  /** The largest packet sent by the device, whose own is 0 here; `all` and `default` say nothing of it (ipv6_add_dev). */
+  mtu: { all: 1280, otherwise: 1280, min: 1280, max: MAX },
   ignore_routes_with_linkdown: onOff(0),
   disable_ipv6: onOff(0),
   /** That of all, or where it is 0 the device's: above 0 addresses without an end stay while it is down. */
@@ -266,6 +266,10 @@ export const noteConfSet = (
   arena.i32[confRow(arena, ifindex) + FIRST[family] + SET_BITS + (k >> 5)] |= 1 << (k & 31)
 }
 
+/** IPv6 goes by the device's own MTU (addrconf_notify, ipv6_add_dev); control. */
+export const takeOwnMtu6 = (arena: Arena, ifindex: number): void => {
+  arena.i32[confRow(arena, ifindex) + Conf6.mtu] = 0
+}
 /** Writes what everything is at first; control, once. */
 export const setConfDefaults = (arena: Arena): void => {
   const { i32 } = arena
@@ -276,9 +280,11 @@ export const setConfDefaults = (arena: Arena): void => {
       for (let row = 1; row <= confDefault(arena); row++)
         i32[confRow(arena, row) + word] = otherwise
     }
+  for (let ifindex = 1; ifindex < confDefault(arena); ifindex++) takeOwnMtu6(arena, ifindex)
 }
 /** What a new device begins with; control. */
 export const initConf = (arena: Arena, ifindex: number): void => {
   const from = confRow(arena, confDefault(arena))
   arena.i32.copyWithin(confRow(arena, ifindex), from, from + DEV_CONF_WORDS)
+  takeOwnMtu6(arena, ifindex)
 }

@@ -31,6 +31,8 @@ export const Ipi = {
   /** workers and nic: ifindex a0 is going away (a1 0): forget what refers to it; or has lost its carrier (a1 1): of
    *  its neighbours permanent ones stay. */
   DEV_DOWN: 10,
+  /** worker 0: ifindex a0 speaks family a1 no longer: its neighbours of that go. */
+  NEIGH_IFDOWN: 5,
   /** worker: the path MTU to address a1..a4 is a5 (an ICMP error reached another worker). */
   PMTU_UPDATE: 11,
   /** worker 0: ifindex a0 is up, or has another link address: its neighbours are told where that is asked for. */

@@ -98,9 +98,10 @@ const FLAGS: readonly Flag[] = [
   { ...flag(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, INET_NO_PORT), streams: true },
   { ...flag(IPPROTO_IP, IP_TRANSPARENT, INET_TRANSPARENT), streams: true },
   { ...flag(IPPROTO_IPV6, IPV6_TRANSPARENT, INET_TRANSPARENT), streams: true },
-  flag(IPPROTO_IP, IP_RECVERR, INET_RECVERR),
-  flag(IPPROTO_IPV6, IPV6_RECVERR, INET_RECVERR << 1),
-  flag(IPPROTO_IPV6, IPV6_DONTFRAG, INET_DONTFRAG),
+  { ...flag(IPPROTO_IP, IP_RECVERR, INET_RECVERR), streams: true },
+  { ...flag(IPPROTO_IPV6, IPV6_RECVERR, INET_RECVERR << 1), streams: true },
+  // a stream's segments are never cut
+  { ...flag(IPPROTO_IPV6, IPV6_DONTFRAG, INET_DONTFRAG), streams: true },
   told(IPPROTO_IP, IP_PKTINFO, CMSG_PKTINFO),
   told(IPPROTO_IP, IP_RECVTTL, CMSG_TTL),
   told(IPPROTO_IP, IP_RECVTOS, CMSG_TOS),

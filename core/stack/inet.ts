@@ -73,6 +73,11 @@ export const createInet = (machine: Machine, link: Link) => {
     ipv6.proxyQueue.dropDevice(ifindex)
     neighbour?.neighIfdown(ifindex)
   })
+  const proxyQueues = byFamily(neigh.proxyQueue, ipv6.proxyQueue)
+  ipi.on(Ipi.NEIGH_IFDOWN, (_from, ifindex, family) => {
+    proxyQueues(family).dropDevice(ifindex)
+    neighbour?.neighFamilyDown(ifindex, family)
+  })
   const nfTrace = createNfTrace({ ...machine, ...neigh, ...routing, nf, nf6 })
   const refresh = (): void => {
     nfTrace.refresh()

@@ -20,9 +20,14 @@ export const createRaw = (machine: Machine, inet: Inet, layer: SocketLayer): voi
   const { arena, thread } = machine
   const { sockets, owned, mc } = layer
   const { sockEvents } = sockets
-  const { icmpError, tooLong } = createDgramErr({ ...machine, ...inet, ...layer, sockEvents })
+  const { icmpError, mayHear, tooLong } = createDgramErr({
+    ...machine,
+    ...inet,
+    ...layer,
+    sockEvents,
+  })
   const dgramFlow = createDgramFlow({ ...inet, arena, mc, tooLong, ipcm: layer.ipcm.words })
-  const common = { ...machine, ...inet, ...layer, dgramFlow, icmpError }
+  const common = { ...machine, ...inet, ...layer, dgramFlow, icmpError, mayHear }
   const families = [
     { protos: inet.protos, family: AF_INET_INFO },
     { protos: inet.protos6, family: AF_INET6_INFO },

@@ -5,6 +5,7 @@
 import { DEV_FEATURES, DEV_GSO_MAX, deviceRow, NETIF_F_TSO } from '../netdev/netdev.ts'
 import { SOCK_STREAM } from '../socket/sock.ts'
 import { CONGESTION_CONTROLS } from '../transport/tcp/rec/tcp-cong-controls.ts'
+import { createDgramErr } from '../transport/dgram-err.ts'
 import { createTcpErr, createTcpProto } from '../transport/tcp/sock/tcp-proto.ts'
 import { createTcp as createTcpLayer, type TcpDeps } from '../transport/tcp/tcp.ts'
 import { IPPROTO_TCP } from '../wire/ipproto.ts'
@@ -32,6 +33,8 @@ export const createTcp = (
   over: Partial<Pick<TcpDeps, 'steer' | 'gsoMax' | 'congestion'>> = {}
 ) => {
   const { slab, owned, sockets, errqueue, cmsg } = layer
+  const { sockEvents } = sockets
+  const { isRecvErr, keepError } = createDgramErr({ ...machine, ...inet, errqueue, sockEvents })
   const tcp = createTcpLayer({
     ...machine,
     ...inet,
@@ -40,7 +43,9 @@ export const createTcp = (
     errqueue,
     cmsg,
     secret,
-    sockEvents: sockets.sockEvents,
+    sockEvents,
+    isRecvErr,
+    keepError,
     steer: machine.steer.steerFlow,
     gsoMax: createGsoMax(machine),
     congestion: CONGESTION_CONTROLS,

@@ -1,5 +1,6 @@
 /**
  * What sockets of datagrams are told of what went wrong: by ICMP, about a packet of theirs, and by ourselves, when one is too long.
+ * TCP keeps here as well what refused a connection.
  * With IP_RECVERR all of it waits in the error queue, for the next call as well; without it a connected socket's next call
  * is told what is hard. UDP's, raw sockets' and ping sockets'. Worker only.
  * Linux: the end of __udp4_lib_err(), raw_err() and ping_err(); ip_icmp_error(), ip_local_error() (net/ipv4/ip_sockglue.c).
@@ -38,8 +39,12 @@ export const createDgramErr = (deps: DgramErrDeps) => {
   const fl = createFlowi()
   const error: ExtendedErr = { errno: 0, origin: 0, type: 0, code: 0, info: 0 }
 
+  /** Does it want to be told all that is said about its packets of a family (IP_RECVERR, IPV6_RECVERR)? */
   const isRecvErr = (sk: number, family: number): boolean =>
     (i32[sk + SK_INET_FLAGS] & (INET_RECVERR << afOps(family).index)) !== 0
+  /** Is there anybody who may be told? */
+  const mayHear = (sk: number, family: number): boolean =>
+    i32[sk + SK_STATE] === TCP_ESTABLISHED || isRecvErr(sk, family)
 
   /**
    * ICMP spoke of a packet of the socket's, as ErrorHandler has it (inet/inet-protos.ts): it went to `port`, and what is quoted of
@@ -59,7 +64,18 @@ export const createDgramErr = (deps: DgramErrDeps) => {
     i32[sk + SK_ERR] = errno
     sockEvents(sk, SK_EVENT_ERROR)
   }
-  /** Puts the message on the error queue, if there is a place for it, and memory. */
+  /** Puts the message, which spoke of a packet to `port`, on the error queue (ip_icmp_error). */
+  const keepError = (
+    sk: number,
+    skb: number,
+    errno: number,
+    port: number,
+    payload: number
+  ): void => {
+    loadAddrs(skb, fl)
+    keep(sk, skb, errno, port, payload)
+  }
+  /** If there is a place for it, and memory. */
   const keep = (sk: number, skb: number, errno: number, port: number, payload: number): void => {
     if (!errqueue.hasRoom(sk) || !budget.mayHold(skb, Holder.raw_rcv)) return
     const room = i32[skb + SKB_DATA] + i32[skb + SKB_LEN] - payload
@@ -101,5 +117,5 @@ export const createDgramErr = (deps: DgramErrDeps) => {
       sockEvents(sk, SK_EVENT_ERROR)
     return -Errno.EMSGSIZE
   }
-  return { icmpError, tooLong }
+  return { icmpError, isRecvErr, keepError, mayHear, tooLong }
 }

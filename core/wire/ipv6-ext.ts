@@ -14,7 +14,6 @@ import {
   IPPROTO_DSTOPTS,
   IPPROTO_FRAGMENT,
   IPPROTO_HOPOPTS,
-  IPPROTO_MH,
   IPPROTO_ROUTING,
 } from './ipproto.ts'
 import { HEADER, NEXT_HEADER_FIELD } from './ipv6.ts'
@@ -117,14 +116,16 @@ export const firstFragmentable = (mem: Bytes, at: number, end: number, out: Int3
   }
 }
 
-/** ESP and "no next header" end the walk: nothing behind them can be read. */
+/**
+ * ESP and "no next header" end the walk: nothing behind them can be read; a mobility header too, which nothing may be behind
+ * (RFC 6275 section 6.1.1; ipv6_ext_hdr).
+ */
 export const isExtension = (next: number): boolean =>
   next === IPPROTO_HOPOPTS ||
   next === IPPROTO_ROUTING ||
   next === IPPROTO_FRAGMENT ||
   next === IPPROTO_DSTOPTS ||
-  next === IPPROTO_AH ||
-  next === IPPROTO_MH
+  next === IPPROTO_AH
 
 /** Octets of the extension header at `at`, which is a `header`. */
 export const extLength = (mem: Bytes, at: number, header: number): number => {

@@ -133,7 +133,16 @@ describeE2e(import.meta.path, 'routing beside the kernel', () => {
         'fd00:1:0:0'
       )
       const words = [`-j -6 route get ${net}::${(next() & 0xffff).toString(16)}`]
-      const more = pick('', '', 'mark 1', 'from fd00:1::1 mark 1')
+      const more = pick(
+        '',
+        '',
+        'mark 1',
+        'from fd00:1::1 mark 1',
+        'from fd00:1::9 iif vb',
+        'from fd00:1::9 iif va mark 1',
+        'oif va',
+        'oif vb'
+      )
       const said = await both([...words, more].join(' ').trim())
       if (!Bun.deepEquals(parsed(said.kernel), parsed(said.ours))) different.push(said)
     }

@@ -18,6 +18,9 @@ const LO = 1
 const MARKER_TYPE = 0x88b5
 const MOST_FRAME = 66000
 const REST_MS = 2000
+const ADDRESS_MS = 60_000
+/** IFA_F_TENTATIVE */
+const TENTATIVE = 0x40
 
 /** Frames that go round over lo behind what is on its way there. */
 const createMarker = () => {
@@ -52,7 +55,23 @@ const readCounters = (into: Map<string, number>, path: string): void => {
 
 export const createKernelSide = async (setUp: SetUp): Promise<Side> => {
   // what the kernel keeps of hosts (struct inet_peer) lasts as long as the namespace
-  const { run, enter, close } = createKernelNamespace()
+  const { enter, close, ...namespace } = createKernelNamespace()
+  /** A work queue gives IPv6 addresses, soon or, on a busy machine, a good while later (addrconf_dad_work). */
+  const run = async (line: string): Promise<string> => {
+    const said = await namespace.run(line)
+    if (!/^ip addr add \S*:/.test(line)) return said
+    const since = performance.now()
+    while (hasTentative()) {
+      if (performance.now() - since > ADDRESS_MS) throw new Error(`${line}: it stays tentative`)
+      await Bun.sleep(1)
+    }
+    return said
+  }
+  const hasTentative = (): boolean => {
+    enter()
+    const lines = readFileSync('/proc/thread-self/net/if_inet6', 'latin1').trimEnd().split('\n')
+    return lines.some((line) => (Number.parseInt(line.split(/\s+/)[4]!, 16) & TENTATIVE) !== 0)
+  }
   for (const line of ['ip link set lo up', ...setUp.before]) await run(line)
   const taps = setUp.links.map(({ mac, mtu }, k) =>
     openTap({ name: linkName(k + 1), vnetHdr: false, link: { mac, mtu, up: true } })

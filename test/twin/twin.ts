@@ -11,7 +11,12 @@ import { createSoftnetSide } from './softnet-side.ts'
 
 /** `asSetUp`: what the kernel says of its side when it has just been set up. */
 type Pair = readonly [kernel: Side, softnet: Side, asSetUp: string]
-type Played = { out: string[][]; said: string[]; counters: Map<string, number> }
+type Played = {
+  out: string[][]
+  said: string[]
+  routes: string[]
+  counters: Map<string, number>
+}
 
 const openPair = async (family: Family): Promise<Pair> => {
   const kernel = await createKernelSide(family.setUp)
@@ -22,29 +27,36 @@ const openPair = async (family: Family): Promise<Pair> => {
       const said = await side.run(line)
       if (said !== '') throw new Error(`${side.name}: ${line}: ${said}`)
     }
-  return [kernel, softnet, await configurationOf(family, kernel)]
+  return [kernel, softnet, await configurationOf(kernel)]
 }
 const closePair = ([kernel, softnet]: Pair): void => {
   for (const side of [kernel, softnet]) side.close()
 }
 
 /** What cases leave as they found it. */
-const configurationOf = async (family: Family, side: Side): Promise<string> => {
-  const addresses = family.setUp.links.map((_, k) => `ip addr show dev ${linkName(k + 1)}`)
-  const rest = ['ip route show table all', 'ip rule show', 'ip neigh show nud permanent']
+const configurationOf = async (side: Side): Promise<string> => {
   const said: string[] = []
-  for (const line of [...addresses, ...rest]) said.push(await side.run(line))
+  // addresses among them, by their local routes
+  for (const list of ['route show table all', 'rule show', 'neigh show nud permanent'])
+    said.push(await side.run(`ip ${list}`))
   return said.join('\n')
 }
 /** On a machine that is busy the kernel loses an address or a route now and then, and all that is played after differs. */
-const hasLost = async (family: Family, [kernel, , asSetUp]: Pair): Promise<boolean> =>
-  (await configurationOf(family, kernel)) !== asSetUp
+const hasLost = async ([kernel, , asSetUp]: Pair): Promise<boolean> =>
+  (await configurationOf(kernel)) !== asSetUp
 
 /** A frame in words, with all its octets behind them. */
 const describe = (frame: Uint8Array, notes: string[]): string => {
   const words = [dumpFrame(frame, 0, frame.length), ...notes.map((note) => `(${note})`)]
   return `${words.join(' ')} ${Buffer.from(frame).toString('hex')}`
 }
+
+/** What is left of changes. */
+const routesOf = async (side: Side): Promise<string[]> =>
+  (await side.run('ip route show table all'))
+    .split('\n')
+    .map((line) => line.trim())
+    .sort()
 
 /** Plays the steps, then forgets what was learned and takes the changes back. What comes out then has no order. */
 const play = async (family: Family, side: Side, steps: Case): Promise<Played> => {
@@ -74,6 +86,7 @@ const play = async (family: Family, side: Side, steps: Case): Promise<Played> =>
   collect(false)
   await side.forget()
   collect(true)
+  const routes = undo.length > 0 ? await routesOf(side) : []
   for (const line of undo) await side.run(line)
   side.drain()
   const counters = new Map<string, number>()
@@ -81,7 +94,7 @@ const play = async (family: Family, side: Side, steps: Case): Promise<Played> =>
     const more = value - (before.get(name) ?? 0)
     if (more !== 0 && family.counters.test(name)) counters.set(name, more)
   }
-  return { out, said, counters }
+  return { out, said, routes, counters }
 }
 
 /** Lines that one list has and the other has not, each as often as it is missing. */
@@ -102,6 +115,7 @@ const compareLines = (where: string, kernel: string[], softnet: string[]): Diffe
 const compare = (family: Family, steps: Case, kernel: Played, softnet: Played): Difference[] => {
   const found: (Difference | null)[] = [
     compareLines('requests', kernel.said, softnet.said),
+    compareLines('routes', kernel.routes, softnet.routes),
     ...kernel.out.map((lines, k) => compareLines(linkName(k + 1), lines, softnet.out[k]!)),
   ]
   const show = (played: Played): string[] =>
@@ -251,7 +265,7 @@ export const runTwin = async (
       }
       const steps = family.generate(seed + done)
       let kind = kindOf(await playBoth(family, pair, steps))
-      if (kind !== '' && (await hasLost(family, pair))) {
+      if (kind !== '' && (await hasLost(pair))) {
         await renew()
         kind = kindOf(await playBoth(family, pair, steps))
       }

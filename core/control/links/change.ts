@@ -24,6 +24,8 @@ import type { Arena } from '../../shm/arena.ts'
 import type { Mac } from '../../wire/text.ts'
 import type { Refused } from '../answers.ts'
 import { refuse } from '../answers.ts'
+import { Conf6, confRow, takeOwnMtu6 } from '../../shm/devconf.ts'
+import type { Rib } from '../rib.ts'
 import type { LinkChange } from '../rtnetlink.ts'
 import type { Follow } from './follow.ts'
 import { writeMac, writeNetem } from './link-row.ts'
@@ -38,6 +40,8 @@ export type ChangeDeps = {
   announceDown: (ifindex: number) => void
   /** control.ts: worker 0 tells the neighbours, where that is asked for. */
   announceUp: (ifindex: number) => void
+  /** control/rib.ts */
+  mtuChanged: Rib['mtuChanged']
   /** control.ts: tells watchers. */
   onEvent: (event: 'new' | 'del', ifindex: number) => void
 } & Pick<Follow, 'setUp'>
@@ -52,6 +56,7 @@ export const createChange = ({
   addresses,
   announceDown,
   announceUp,
+  mtuChanged,
   onEvent,
 }: ChangeDeps) => {
   const { i32 } = arena
@@ -119,10 +124,17 @@ export const createChange = ({
       onEvent('new', ifindex)
     }
   }
+  const setMtu = (ifindex: number, mtu: number): void => {
+    const word = deviceRow(arena, ifindex) + DEV_MTU
+    const before6 = i32[confRow(arena, ifindex) + Conf6.mtu] || i32[word]
+    i32[word] = mtu
+    takeOwnMtu6(arena, ifindex)
+    mtuChanged(ifindex, before6, mtu)
+  }
   const apply = (ifindex: number, spec: LinkChange): void => {
     const row = deviceRow(arena, ifindex)
     if (spec.newname !== undefined) registry.rename(ifindex, spec.newname)
-    if (spec.mtu !== undefined) i32[row + DEV_MTU] = spec.mtu
+    if (spec.mtu !== undefined && spec.mtu !== i32[row + DEV_MTU]) setMtu(ifindex, spec.mtu)
     if (spec.mac !== undefined) writeMac(arena, row, spec.mac)
     if (spec.master !== undefined) setMaster(ifindex, spec.master)
     if (spec.txqlen !== undefined) i32[row + DEV_TXQLEN] = spec.txqlen

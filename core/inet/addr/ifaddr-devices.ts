@@ -23,7 +23,7 @@ import { interfaceIdOf } from './eui64.ts'
 import { IFA_F_OPTIMISTIC, IFA_F_PERMANENT, IFA_F_STABLE_PRIVACY } from './ifaddr-constants.ts'
 import type { Held, HeldAddrs } from './ifaddr-held.ts'
 import { type IfaddrRoutes, isBy, map4 } from './ifaddr-routes.ts'
-import type { IfaddrTable } from './ifaddr-table.ts'
+import type { IfaddrTable, IfaddrTableDeps } from './ifaddr-table.ts'
 import type { IfaddrTrials } from './ifaddr-trials.ts'
 import {
   ADDR_GEN_EUI64,
@@ -40,14 +40,14 @@ type IfaddrDevicesDeps = {
   random: () => number
   routes: IfaddrRoutes
 } & Pick<HeldAddrs, 'list'> &
+  Pick<IfaddrTableDeps, 'onFamilyEnd'> &
   Pick<IfaddrTable, 'add' | 'drop'> &
   Pick<IfaddrTrials, 'isTried4' | 'tryAgain' | 'keepDown'>
 export type IfaddrDevices = ReturnType<typeof createIfaddrDevices>
 
 export const createIfaddrDevices = (deps: IfaddrDevicesDeps) => {
   const { arena, random, list, add, drop, isTried4, tryAgain, keepDown } = deps
-  const { has, hasKeptDown, hasAnycast, routesOf, addRoutes, multicast6, followAnycast, flush } =
-    deps.routes
+  const { has, hasKeptDown, routesOf, addRoutes, multicast6, followAnycast, flush } = deps.routes
   const { i32 } = arena
   const confOf = (ifindex: number, word: number): number => i32[confRow(arena, ifindex) + word]
   const isOff6 = (ifindex: number): boolean => confOf(ifindex, Conf6.disable_ipv6) !== 0
@@ -102,14 +102,15 @@ export const createIfaddrDevices = (deps: IfaddrDevicesDeps) => {
     if (!isOff6(ifindex)) return has(ifindex, IFF_UP) ? deviceUp(ifindex) : undefined
     for (const at of ofDevice(ifindex)) if (at.family === AF_INET6) drop(at)
     flush((one) => isBy(ifindex)(one) && one.family === AF_INET6)
+    deps.onFamilyEnd(ifindex, AF_INET6)
   }
   /** Devices forward IPv6 now, or no longer: a router has addresses that a host has not. */
   const forwardingChanged = (): void => {
     for (const at of list()) {
       if (at.family !== AF_INET6) continue
       addRoutes(routesOf(at))
-      if (hasAnycast(at)) continue
       const { ifindex } = at
+      if (confOf(ifindex, Conf6.forwarding) !== 0) continue
       flush((one) => one.type === RTN_ANYCAST && one.dev === ifindex)
     }
     followAnycast()

@@ -102,7 +102,7 @@ export const createIfaddrRoutes = (deps: IfaddrRoutesDeps) => {
     metrics: null,
     ...over,
   })
-  /** The routes an IPv4 address stands for while its device is up; the first holds also while it is down. */
+  /** The routes an IPv4 address stands for while its device is up; its own holds also while it is down. */
   const routes4 = (at: Held): RibRoute[] => {
     const mask = maskOf(at.prefixlen)
     const addr = at.words[3]
@@ -204,21 +204,23 @@ export const createIfaddrRoutes = (deps: IfaddrRoutesDeps) => {
     return route({ ifindex, family: AF_INET6 }, RTN_MULTICAST, [0xff000000 | 0, 0, 0, 0], 8, over)
   }
   const routesOf = (at: Held): RibRoute[] => {
-    const { routes, keptDown } = rules(at.family)
-    if (has(at.ifindex, IFF_UP)) return routes(at)
-    return isTentative(at) ? [] : routes(at).slice(0, keptDown)
+    const made = rules(at.family).routes(at)
+    if (has(at.ifindex, IFF_UP)) return made
+    return isTentative(at) ? [] : made.filter(({ type }) => rules(at.family).down.includes(type))
   }
   type Rules = {
     routes: (at: Held) => RibRoute[]
-    /** How many of the first of them hold while the device is down; with none the address itself goes. */
-    keptDown: number
+    /** Types of those that hold while the device is down. */
+    down: readonly number[]
+    /** Does the address stay when it goes down? */
+    isKept: boolean
     hasSecondaries: boolean
   }
   const rules = byFamily<Rules>(
-    { routes: routes4, keptDown: 1, hasSecondaries: true },
-    { routes: routes6, keptDown: 0, hasSecondaries: false }
+    { routes: routes4, down: [RTN_LOCAL], isKept: true, hasSecondaries: true },
+    { routes: routes6, down: [RTN_LOCAL, RTN_ANYCAST], isKept: false, hasSecondaries: false }
   )
-  const hasKeptDown = (family: number): boolean => rules(family).keptDown > 0
+  const hasKeptDown = (family: number): boolean => rules(family).isKept
   /** 0, or the first error that is not "it is there already"; then nothing stays. */
   const addRoutes = (wanted: RibRoute[]): number => {
     const added: RibRoute[] = []
@@ -253,7 +255,6 @@ export const createIfaddrRoutes = (deps: IfaddrRoutesDeps) => {
     has,
     sameNet,
     hasPrefix6,
-    hasAnycast,
     hasKeptDown,
     multicast6,
     routesOf,

@@ -38,12 +38,14 @@ const LEAST_VALID = 7200
 /** Flags that are set anew with an address that is there (inet6_addr_modify). */
 const MODIFIED = IFA_F_NODAD | IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR | IFA_F_NOPREFIXROUTE
 
-type IfaddrTableDeps = {
+export type IfaddrTableDeps = {
   arena: Arena
   rib: Pick<Rib, 'flush' | 'remove'>
   held: HeldAddrs
   routes: IfaddrRoutes
   onEvent: (event: 'new' | 'changed' | 'del', address: Ifaddr) => void
+  /** control/control.ts: the device speaks the family no longer. */
+  onFamilyEnd: (ifindex: number, family: number) => void
   /** ifaddr-temporary.ts */
   onHeld: (event: HeldEvent, at: Held) => void
 } & Pick<IfaddrTrials, 'firstFlags'>
@@ -53,7 +55,7 @@ export type IfaddrTable = ReturnType<typeof createIfaddrTable>
 type Rules = {
   /** One address may stand twice, with different prefixes. */
   byPrefix: boolean
-  /** Without an address a device no longer speaks it: all its routes go (fib_disable_ip). */
+  /** Without an address a device no longer speaks it: all its routes go, and its neighbours (fib_disable_ip). */
   endsWithLast: boolean
 }
 const rules = byFamily<Rules>(
@@ -65,7 +67,7 @@ const agingFlags = (validLft: number, preferredLft: number): number =>
   (validLft >= FOREVER ? IFA_F_PERMANENT : 0) | (preferredLft === 0 ? IFA_F_DEPRECATED : 0)
 
 export const createIfaddrTable = (deps: IfaddrTableDeps) => {
-  const { arena, rib, held, onEvent, onHeld, firstFlags } = deps
+  const { arena, rib, held, onEvent, onHeld, onFamilyEnd, firstFlags } = deps
   const { list, seen, secondsTo, setFlags, setLifetimes } = held
   const { sameNet, hasPrefix6, routesOf, addRoutes, removeRoutes, change } = deps.routes
   const { setPrefixEnd, followAnycast } = deps.routes
@@ -174,8 +176,9 @@ export const createIfaddrTable = (deps: IfaddrTableDeps) => {
     else for (const other of [...others, at]) drop(other)
     const { ifindex, family } = at
     const isLast = !list().some((o) => o.ifindex === ifindex && o.family === family)
-    if (isLast && rules(family).endsWithLast)
-      rib.flush((one) => isBy(ifindex)(one) && one.family === family)
+    if (!isLast || !rules(family).endsWithLast) return
+    rib.flush((one) => isBy(ifindex)(one) && one.family === family)
+    onFamilyEnd(ifindex, family)
   }
   const isPromoting = (ifindex: number): boolean =>
     [ifindex, CONF_ALL].some((row) => arena.i32[confRow(arena, row) + Conf4.promote_secondaries])

@@ -13,7 +13,7 @@ import {
   type Ifaddr,
 } from './ifaddr-held.ts'
 import { createIfaddrRoutes, type IfaddrRoutesDeps } from './ifaddr-routes.ts'
-import { createIfaddrTable } from './ifaddr-table.ts'
+import { createIfaddrTable, type IfaddrTableDeps } from './ifaddr-table.ts'
 import { createTemporaryAddrs } from './ifaddr-temporary.ts'
 import { createIfaddrTrials } from './ifaddr-trials.ts'
 import { createIfaddrVerdicts } from './ifaddr-verdicts.ts'
@@ -23,19 +23,20 @@ export type IfaddrDeps = {
   rib: Pick<Rib, 'add' | 'remove' | 'flush'>
   /** control/tables.ts: joins groups, and tells watchers. */
   onEvent: (event: 'new' | 'changed' | 'del', address: Ifaddr) => void
-} & HeldDeps &
+} & Pick<IfaddrTableDeps, 'onFamilyEnd'> &
+  HeldDeps &
   Omit<IfaddrRoutesDeps, 'list'>
 export type Ifaddrs = ReturnType<typeof createIfaddrs>
 
 export const createIfaddrs = (deps: IfaddrDeps) => {
-  const { arena, rib, onEvent } = deps
+  const { arena, onEvent } = deps
   const held = createHeldAddrs(deps)
   const { list, seen } = held
   const onChanged = (at: Held): void => onEvent('changed', seen(at))
   const routes = createIfaddrRoutes({ ...deps, list })
   const trials = createIfaddrTrials({ arena, onChanged, ...held, ...routes })
   const onHeld = (event: HeldEvent, at: Held): void => temporary.follow(event, at)
-  const table = createIfaddrTable({ arena, rib, held, routes, onEvent, onHeld, ...trials })
+  const table = createIfaddrTable({ ...deps, held, routes, onHeld, ...trials })
   const { enter, drop, ...rest } = table
   const temporary = createTemporaryAddrs({ ...deps, ...held, enter, drop, onChanged })
   const devices = createIfaddrDevices({ ...deps, routes, ...table, ...trials, list })

@@ -126,6 +126,7 @@ export const createSourceSelection = (arena: Arena) => {
     const ofVrf = l3mdev === 0 ? 0 : primary4(l3mdev, l3mdev, 0, scope)
     return ofVrf !== 0 ? ofVrf : primary4(0, l3mdev, 0, scope)
   }
+  const hasAddress4 = (ifindex: number): boolean => primary4(ifindex, 0, 0, RT_SCOPE_HOST) !== 0
 
   /** RFC 6724 section 5, rule by rule: positive when row `a` is the better source for FL_DADDR by ifindex than row `b`. */
   const compare6 = (a: number, b: number, fl: Flowi, ifindex: number, scope: number): number => {
@@ -208,5 +209,5 @@ export const createSourceSelection = (arena: Arena) => {
     return true
   }
 
-  return { select4, select6 }
+  return { hasAddress4, select4, select6 }
 }

@@ -21,18 +21,21 @@ import {
 } from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { CONF_ALL, Conf4, confRow } from '../../shm/devconf.ts'
+import type { SourceSelection } from '../addr/source.ts'
 import type { L3Tables } from '../l3mdev.ts'
 import type { FibReader } from './fib.ts'
-import { NH_DEV, NH_NEXT, NH_TYPE } from './nexthop-constants.ts'
+import { NH_TYPE } from './nexthop-constants.ts'
 import type { RouteResult } from './route-result.ts'
 
 export type ValidateSource = ReturnType<typeof createValidateSource>
 type ValidateSourceDeps = { arena: Arena } & Pick<FibReader, 'fibLookup4'> &
   Pick<L3Tables, 'local4'> &
-  Pick<RouteResult, 'isLoop' | 'either'>
+  Pick<SourceSelection, 'hasAddress4'> &
+  Pick<RouteResult, 'isLoop' | 'isLoopback' | 'viaDevice' | 'either'>
 
 export const createValidateSource = (deps: ValidateSourceDeps) => {
-  const { arena, fibLookup4, local4, isLoop, either } = deps
+  const { arena, fibLookup4, local4, hasAddress4 } = deps
+  const { isLoop, isLoopback, viaDevice, either } = deps
   const { i32 } = arena
   const confAll = confRow(arena, CONF_ALL)
   const back = createFlowi()
@@ -61,15 +64,17 @@ export const createValidateSource = (deps: ValidateSourceDeps) => {
     const isOurs = row > 0 && i32[row + NH_TYPE] !== RTN_UNICAST
     return isOurs && i32[row + NH_TYPE] < RTN_BLACKHOLE ? row : 0
   }
-  /** RFC 3704: is there a way back to the sender (2), and by the device it came from (1)? */
+  /**
+   * RFC 3704: is there a way back to the sender by the device it came from (1), or by any (2)? A device without an address
+   * has no other way than its own.
+   */
   const reversePath = (fl: Flowi, iif: number, filter: number): number => {
     turnAround(fl, back)
-    let row = fibLookup4(back)
-    if (row < 0) return -Errno.EXDEV
-    if (i32[row + NH_TYPE] !== RTN_UNICAST) return -Errno.EXDEV
-    if (filter === 2) return 0
-    for (; row !== 0; row = i32[row + NH_NEXT]) if (i32[row + NH_DEV] === iif) return 0
-    return -Errno.EXDEV
+    const row = fibLookup4(back)
+    const type = row < 0 ? RTN_BLACKHOLE : i32[row + NH_TYPE]
+    if (type !== RTN_UNICAST && type !== RTN_LOCAL) return -Errno.EXDEV
+    if (viaDevice(row, iif) !== 0 || (type === RTN_LOCAL && isLoopback(iif))) return 0
+    return filter === 2 && hasAddress4(iif) ? 0 : -Errno.EXDEV
   }
 
   /** The flow of an answer: from us to the sender. */

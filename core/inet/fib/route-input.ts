@@ -40,7 +40,7 @@ import { byFamily } from '../af-ops.ts'
 import type { FibReader } from './fib.ts'
 import { MC_ROLE_NONE } from '../mc/mfc-constants.ts'
 import { onlinkRow } from './nexthop.ts'
-import { NH_DEV, NH_NEXT, NH_TYPE } from './nexthop-constants.ts'
+import { NH_DEV, NH_HOPS_LEFT, NH_METRIC, NH_NEXT, NH_TYPE } from './nexthop-constants.ts'
 import type { L3Tables } from '../l3mdev.ts'
 import type { McTable } from '../mc/mc-table.ts'
 import type { Arena } from '../../shm/arena.ts'
@@ -59,7 +59,7 @@ type RouteInputDeps = {
 
 export const createRouteInput = (deps: RouteInputDeps) => {
   const { arena, local6, main6, checkMc, hasMc, selectPath, validateSource4 } = deps
-  const { l3mdevOf, isLoop, loopOf, either, both, found, refusal } = deps
+  const { l3mdevOf, isLoop, viaDevice, loopOf, either, both, found, refusal } = deps
   const { fibLookup4, fibLookup6 } = deps.fib
   const { i32, layout } = arena
   const { devices } = layout
@@ -69,11 +69,6 @@ export const createRouteInput = (deps: RouteInputDeps) => {
   /** Does multicast pass through the device? */
   const mayPass = (ifindex: number, role: number): boolean =>
     i32[devices + ifindex * DEVICE_WORDS + role] !== MC_ROLE_NONE
-  /** First of a prefix's routes that leaves by oif, or 0. */
-  const viaDevice = (row: number, oif: number): number => {
-    while (row !== 0 && i32[row + NH_DEV] !== oif) row = i32[row + NH_NEXT]
-    return row
-  }
   const routeInput4 = (fl: Flowi): number => {
     const saddr = fl[FL_SADDR + 3]
     const daddr = fl[FL_DADDR + 3]
@@ -128,7 +123,7 @@ export const createRouteInput = (deps: RouteInputDeps) => {
     if (!looped && (isLoopback6(fl, FL_SADDR) || isLoopback6(fl, FL_DADDR))) return -Errno.EINVAL
     const all = confAll + Conf6.forwarding
     const forwarding = i32[all] !== 0 ? all : confRow(arena, iif) + Conf6.force_forwarding
-    const row = isLinkLocal6(w0) && !looped ? linkRow(fl, iif) : fibLookup6(fl)
+    const row = isLinkLocal6(w0) && !looped ? linkRow(fl, iif) : nearRow6(fibLookup6(fl), iif)
     return deliverOrForward(fl, row, i32[forwarding] !== 0, false, anySource)
   }
   /**
@@ -138,6 +133,17 @@ export const createRouteInput = (deps: RouteInputDeps) => {
   const linkRow = (fl: Flowi, iif: number): number => {
     const own = viaDevice(local6(fl[FL_L3MDEV], fl, FL_DADDR), iif)
     return own || viaDevice(main6(fl[FL_L3MDEV], fl, FL_DADDR), iif) || -Errno.ENETUNREACH
+  }
+  /** Of routes to a prefix that are worth the same, the first that leads by the device that the packet came by (rt6_score_route). */
+  const nearRow6 = (first: number, iif: number): number => {
+    if (first < 0 || i32[first + NH_NEXT] === 0) return first
+    let route = first
+    for (let hop = first; hop !== 0; hop = i32[hop + NH_NEXT]) {
+      if (i32[hop + NH_METRIC] !== i32[first + NH_METRIC]) return first
+      if (i32[hop + NH_DEV] === iif) return route
+      if (i32[hop + NH_HOPS_LEFT] === 0) route = i32[hop + NH_NEXT]
+    }
+    return first
   }
   const isLoopback6 = (fl: Flowi, at: number): boolean =>
     fl[at] === 0 && fl[at + 1] === 0 && fl[at + 2] === 0 && fl[at + 3] === 1

@@ -76,8 +76,8 @@ type RouteFamily = {
   rowOfSource: (fl: Flowi, l3mdev: number) => number
   /** Why a source that is not ours will not do. */
   sourceError: (fl: Flowi) => number
-  /** What leaves by a device that no route leads by: as if on link, or (-errno) not at all. */
-  unroutedRow: (oif: number) => number
+  /** What leaves by a device that no route leads by: as if on link, or not at all, for the -errno. */
+  unroutedRow: (oif: number, error: number) => number
   /** With a device asked for, even an address of ours counts only there, and what a route refuses is taken to be on its link. */
   bindsAll: boolean
   loopback: Int32Array
@@ -107,7 +107,8 @@ export const createRouteOutput = (deps: RouteOutputDeps) => {
   /** With a device asked for: a route by it, else what the family makes of that. */
   const boundRow = (fl: Flowi, ops: RouteFamily): number => {
     const row = ops.fibLookupBound(fl)
-    return row < 0 || i32[row + NH_TYPE] > RTN_BROADCAST ? ops.unroutedRow(fl[FL_OIF]) : row
+    if (row >= 0 && i32[row + NH_TYPE] <= RTN_BROADCAST) return row
+    return ops.unroutedRow(fl[FL_OIF], row < 0 ? row : -Errno.ENETUNREACH)
   }
   /** Fills FL_SADDR when the sender left it open; false when no address will do. */
   const chooseSource = (fl: Flowi, row: number, dev: number): boolean => {
@@ -275,7 +276,7 @@ export const createRouteOutput = (deps: RouteOutputDeps) => {
       selectOutput: selectOutput6,
       rowOfSource: (fl, l3mdev) => local6(l3mdev, fl, FL_SADDR),
       sourceError: () => -Errno.EINVAL,
-      unroutedRow: () => -Errno.ENETUNREACH,
+      unroutedRow: (_oif, error) => error,
       bindsAll: false,
       loopback: Int32Array.of(0, 0, 0, 1),
     }

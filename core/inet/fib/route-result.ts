@@ -8,6 +8,8 @@ import {
   FL_DEV,
   FL_DST,
   FL_FAMILY,
+  FL_F_NO_DST,
+  FL_FLAGS,
   FL_L3MDEV,
   FL_MTU,
   FL_MTU_LOCKED,
@@ -22,7 +24,7 @@ import { CONF_ALL, Conf6, confRow } from '../../shm/devconf.ts'
 import { dstMetricLocked, RTAX_MTU } from '../../shm/dst-metrics.ts'
 import { DEVICE_WORDS } from '../../shm/layout.ts'
 import { byFamily } from '../af-ops.ts'
-import { LOOPBACK_IFINDEX, NH_DEV, NH_MTU } from './nexthop-constants.ts'
+import { LOOPBACK_IFINDEX, NH_DEV, NH_MTU, NH_NEXT } from './nexthop-constants.ts'
 
 export type RouteResult = ReturnType<typeof createRouteResult>
 
@@ -33,9 +35,15 @@ export const createRouteResult = (arena: Arena) => {
 
   const flagsOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_FLAGS]
   const l3mdevOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_L3MDEV]
-  /** By this device comes only what was sent here: lo, and a VRF to its own addresses. */
+  /** By this device comes only what was sent here, along the route that it was sent by: lo, and a VRF to its own addresses. */
   const isLoop = (fl: Flowi, iif: number): boolean =>
-    (flagsOf(iif) & IFF_LOOPBACK) !== 0 || iif === fl[FL_L3MDEV]
+    (isLoopback(iif) || iif === fl[FL_L3MDEV]) && (fl[FL_FLAGS] & FL_F_NO_DST) === 0
+  const isLoopback = (ifindex: number): boolean => (flagsOf(ifindex) & IFF_LOOPBACK) !== 0
+  /** First of a prefix's routes that leaves by oif, or 0. */
+  const viaDevice = (row: number, oif: number): number => {
+    while (row !== 0 && i32[row + NH_DEV] !== oif) row = i32[row + NH_NEXT]
+    return row
+  }
   /** By which device goes what stays here, in the domain of the row's device (ip_rt_get_dev). */
   const loopOf = (row: number): number => l3mdevOf(i32[row + NH_DEV]) || LOOPBACK_IFINDEX
   const either = (ifindex: number, setting: number): boolean =>
@@ -74,5 +82,5 @@ export const createRouteResult = (arena: Arena) => {
         ? -Errno.EACCES
         : -Errno.EHOSTUNREACH
 
-  return { flagsOf, l3mdevOf, isLoop, loopOf, either, both, found, refusal }
+  return { flagsOf, l3mdevOf, isLoop, isLoopback, viaDevice, loopOf, either, both, found, refusal }
 }

@@ -31,8 +31,9 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
     ...createMultipath({ ...deps, flowHash }),
     ...createRouteResult(arena),
   }
-  const validateSource = createValidateSource({ ...parts, ...fib })
+  const source = createSourceSelection(arena)
+  const validateSource = createValidateSource({ ...parts, ...fib, ...source })
   const { routeInput } = createRouteInput({ ...parts, ...createMcTable(arena), ...validateSource })
-  const { routeOutput } = createRouteOutput({ ...parts, ...createSourceSelection(arena) })
+  const { routeOutput } = createRouteOutput({ ...parts, ...source })
   return { routeInput, routeOutput, flowHash }
 }

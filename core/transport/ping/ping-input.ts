@@ -61,8 +61,8 @@ export const createPingInput = (deps: PingInputDeps) => {
     const sk = table.lookup(icmp.id(u8, at), fl, FL_SADDR)
     if (sk === 0) return false
     const { index } = afOps(fl[FL_FAMILY])
-    // over IPv6 it is learned whoever has sent (icmpv6_err)
-    if (mtu !== NO_MTU && (index === 1 || acceptsPmtu(i32, sk, index)))
+    // of IPv6 it is learned already (ipv6/icmpv6.ts)
+    if (mtu !== NO_MTU && index === 0 && acceptsPmtu(i32, sk, index))
       updatePmtu(fl[FL_L3MDEV], fl, FL_DADDR, mtu)
     const isCut = index === 0 && pmtudiscOf(i32, sk, index) === IP_PMTUDISC_DONT
     if (errno === 0 || (mtu !== NO_MTU && isCut)) return true

@@ -4,7 +4,7 @@
  * Linux: net/ipv4/raw.c raw_local_deliver(), raw_icmp_error(); net/ipv6/raw.c ipv6_raw_deliver(), rawv6_rcv().
  */
 import { fold, pseudoSumWords, sumBytes } from '../../base/checksum.ts'
-import { isAnyAddr, isGroupAddr, isSameAddr } from '../../base/family.ts'
+import { AF_INET6, isAnyAddr, isGroupAddr, isSameAddr } from '../../base/family.ts'
 import { createFlowi, FL_DADDR, FL_IIF, FL_SADDR, FL_L3MDEV } from '../../base/flowi.ts'
 import type { AfInfo } from '../../inet/af-ops.ts'
 import { NO_MTU } from '../../inet/inet-constants.ts'
@@ -55,10 +55,11 @@ type RawInputDeps = {
   mc: Pick<McSockopt, 'allows'>
 } & Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Pmtu, 'updatePmtu'> &
-  Pick<DgramErr, 'icmpError'>
+  Pick<DgramErr, 'icmpError' | 'mayHear'>
 
 export const createRawInput = (deps: RawInputDeps) => {
-  const { arena, skbs, drop, raws, family, datagram, mc, loadAddrs, updatePmtu, icmpError } = deps
+  const { arena, skbs, drop, raws, family, datagram, mc, loadAddrs, updatePmtu } = deps
+  const { icmpError, mayHear } = deps
   const { i32, u8, layout } = arena
   const accept = layout.sysctl + Sysctl.raw_l3mdev_accept
   const fl = createFlowi()
@@ -124,14 +125,16 @@ export const createRawInput = (deps: RawInputDeps) => {
     if (errno === 0) return
     for (let sk = raws[protocol]; sk !== 0; sk = i32[sk + SK_HASH_NEXT]) {
       if (!isOf(sk, FL_SADDR, FL_DADDR)) continue
-      if (mtu !== NO_MTU && (family.index === 1 || acceptsPmtu(i32, sk, 0)))
-        updatePmtu(fl[FL_L3MDEV], fl, FL_DADDR, mtu)
+      if (mtu !== NO_MTU && learnsMtu(sk)) updatePmtu(fl[FL_L3MDEV], fl, FL_DADDR, mtu)
       const isHard = mtu === NO_MTU ? isFatal : hearsMtu(sk)
       const payload = i32[sk + RAW_HDRINCL] === 0 ? SKB_TRANSPORT : SKB_NETWORK
       icmpError(sk, skb, errno, isHard, 0, i32[skb + payload])
     }
   }
-  /** Is a path that takes less its matter (raw_err, rawv6_err)? */
+  /** Over IPv6 only what tells somebody is looked at, and then whatever the socket thinks of it (raw_err, rawv6_err). */
+  const learnsMtu = (sk: number): boolean =>
+    family.index === 0 ? acceptsPmtu(i32, sk, 0) : mayHear(sk, AF_INET6)
+  /** Is a path that takes less its matter? */
   const hearsMtu = (sk: number): boolean => {
     const how = pmtudiscOf(i32, sk, family.index)
     return family.index === 0 ? how !== IP_PMTUDISC_DONT : how === IP_PMTUDISC_DO

@@ -113,6 +113,7 @@ import type { Steer } from '../../steering/steer.ts'
 import type { AddrType } from '../../inet/addr/addr-type.ts'
 import type { Cmsg } from '../../socket/cmsg.ts'
 import type { ErrQueue } from '../../socket/errqueue.ts'
+import type { DgramErr } from '../dgram-err.ts'
 import type { Events } from '../../socket/events.ts'
 import { l3mdevOf } from '../../netdev/netdev.ts'
 
@@ -145,6 +146,7 @@ export type TcpDeps = {
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<IpOutput, 'sockConfirm'> &
   Pick<AddrType, 'addrType'> &
+  Pick<DgramErr, 'isRecvErr' | 'keepError'> &
   Pick<Events, 'sockEvents'>
 
 export type Tcp = ReturnType<typeof createTcp>
@@ -336,7 +338,7 @@ export const createTcp = (deps: TcpDeps) => {
   const listening = createTcpListen({ ...parts, ...routing, ...requests, syncookies })
   const { timewaitRcv } = createTcpTimewait(parts)
   const { passOn } = deps.owned
-  const { afOps, skDst, updatePmtu } = deps
+  const { afOps, skDst, updatePmtu, isRecvErr, keepError, sockEvents } = deps
   const { tcpRcv, tcpResume, tcpError } = createTcpIpv({
     ...parts,
     ...requests,
@@ -347,6 +349,9 @@ export const createTcp = (deps: TcpDeps) => {
     afOps,
     skDst,
     updatePmtu,
+    isRecvErr,
+    keepError,
+    sockEvents,
   })
   timers.bind(createTcpTimer({ ...parts, checkReq }))
   const connecting = createTcpConnect(

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'bun:test'
+import { AF_INET, AF_INET6 } from '../../../core/base/family.ts'
 import { Errno } from '../../../core/base/errno.ts'
 import { NLM_F_CREATE } from '../../../core/control/nlm-flags.ts'
 import { readMembers } from '../../../core/inet/mc/mc-read.ts'
+import { Ipi } from '../../../core/shm/ipi.ts'
 import { formatWords } from '../../../core/wire/text.ts'
 import { dumped, itemOf, makeControl, refusal } from '../../support/control-plane.ts'
 
@@ -69,6 +71,32 @@ test('a second address of the subnet is secondary, and goes with the first', asy
   await ip.addrDel('10.0.0.1/24', 'eth0')
   const [eth0] = dumped(control, { type: 'RTM_GETADDR', filter: { dev: 'eth0' } })
   expect(eth0!.addr_info.filter(({ family }) => family === 'inet')).toEqual([])
+})
+
+test('with its last IPv4 address a device forgets its neighbours of IPv4, and for whom it answers', async () => {
+  const { ip, control, workerIpi, turn } = await host()
+  const forgotten: number[] = []
+  workerIpi[0]!.on(Ipi.NEIGH_IFDOWN, (_from, _ifindex, family) => forgotten.push(family))
+  await ip.addr('10.0.0.1/24', 'eth0')
+  await ip.addr('10.0.1.1/24', 'eth0')
+  await ip.addr('fd00::1/64', 'eth0')
+  for (const dst of ['10.9.9.9', 'fd00::9']) {
+    const neigh = { dev: 'eth0', dst, flags: ['proxy'] }
+    await control.request({ type: 'RTM_NEWNEIGH', flags: NLM_F_CREATE, neigh })
+  }
+  const answeredFor = (): string[] =>
+    dumped(control, { type: 'RTM_GETNEIGH', filter: { proxy: true } }).map(({ dst }) => dst)
+  await ip.addrDel('10.0.0.1/24', 'eth0')
+  turn()
+  expect([forgotten, answeredFor()]).toEqual([[], ['10.9.9.9', 'fd00::9']])
+  await ip.addrDel('10.0.1.1/24', 'eth0')
+  turn()
+  expect([forgotten, answeredFor()]).toEqual([[AF_INET], ['fd00::9']])
+  // so does one that is to speak no IPv6
+  const name = 'net.ipv6.conf.eth0.disable_ipv6'
+  await control.request({ type: 'SYSCTL_SET', name, value: 1 })
+  turn()
+  expect([forgotten, answeredFor()]).toEqual([[AF_INET, AF_INET6], []])
 })
 
 test.each([
@@ -307,4 +335,48 @@ test('a router is asked for the anycast addresses of its networks by their group
   await ip.addr('fd00::12:3456/64', 'eth0')
   await forward(0)
   expect(groups()).toEqual(before)
+})
+
+test('an address on a link between two has no anycast address, and takes none from the others (RFC 6164)', async () => {
+  const { control, ip } = makeControl()
+  const set = (name: string, value: number) =>
+    control.request({ type: 'SYSCTL_SET', name: `net.ipv6.conf.${name}`, value })
+  await set('default.accept_dad', 0)
+  await set('all.forwarding', 1)
+  await ip.veth('eth0')
+  await ip.veth('eth1')
+  await ip.addr('fd00::1/64', 'eth0')
+  await ip.addr('fd01::1/127', 'eth0')
+  const anycast = (): string[] =>
+    ip.routes({ family: 'inet6', table: 'local' }).filter((line) => line.startsWith('anycast fd0'))
+  const before = anycast()
+  expect(before).toEqual(['anycast fd00:: dev eth0 proto kernel metric 0'])
+  await set('eth1.forwarding', 0)
+  expect(anycast()).toEqual(before)
+  await set('eth0.forwarding', 0)
+  expect(anycast()).toEqual([])
+})
+
+test('while the device is down an IPv6 address that nobody has to be asked for is ours, its network is not there', async () => {
+  const { ip, control } = makeControl()
+  await ip.veth('eth0', false)
+  await ip.addr('fd00::1/64', 'eth0')
+  const routes = (): string[] =>
+    onEth0(ip.routes({ family: 'inet6', table: 'all' })).filter((line) => line.includes('fd00::'))
+  const ours = [
+    'anycast fd00:: dev eth0 proto kernel metric 0',
+    'local fd00::1 dev eth0 proto kernel metric 0',
+  ]
+  expect(routes().sort()).toEqual(ours)
+  await ip.link('eth0', { up: true })
+  expect(routes()).toContainEqual(expect.stringMatching(/^fd00::\/64 dev eth0/))
+  await ip.link('eth0', { up: false })
+  expect(routes()).toEqual([])
+  await control.request({
+    type: 'SYSCTL_SET',
+    name: 'net.ipv6.conf.eth0.accept_dad',
+    value: 1,
+  })
+  await ip.addr('fd00::1/64', 'eth0')
+  expect(routes()).toEqual([])
 })

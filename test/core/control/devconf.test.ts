@@ -128,3 +128,25 @@ test("a configuration sets a device's own settings after it has made the device"
   expect(values['net.ipv4.conf.lan.rp_filter']).toBe(1)
   expect(values['net.ipv4.conf.lanp.rp_filter']).toBe(2)
 })
+
+test("IPv6's MTU of a device is what IPv6 can do with and the device can send, and begins anew with the device's", async () => {
+  const { control, ip } = await network()
+  const name = (row: string): string => `net.ipv6.conf.${row}.mtu`
+  const get = async (row: string) =>
+    itemOf<SysctlItem>(await control.request({ type: 'SYSCTL_GET', name: name(row) })).value
+  const set = (row: string, value: number) =>
+    control.request({ type: 'SYSCTL_SET', name: name(row), value })
+  expect([await get('lan'), await get('default'), await get('all')]).toEqual([1500, 1280, 1280])
+  for (const value of [0, 1279, 1501])
+    expect(refusal(await set('lan', value))).toContain('Invalid argument')
+  expect(refusal(await set('default', 1279))).toContain('Invalid argument')
+  await set('lan', 1400)
+  expect(await get('lan')).toBe(1400)
+  await ip.link('lan', { mtu: 1500 })
+  expect(await get('lan')).toBe(1400)
+  await ip.link('lan', { mtu: 1450 })
+  expect(await get('lan')).toBe(1450)
+  await set('default', 1300)
+  await ip.veth('dmz')
+  expect([await get('default'), await get('dmz')]).toEqual([1300, 1500])
+})

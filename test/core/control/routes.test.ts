@@ -34,6 +34,23 @@ describe('ip route add', () => {
     expect(refusal(again)).toBe('RTNETLINK answers: File exists')
   })
 
+  test('by a device that speaks no IPv6 is refused where its gateway is of IPv6', async () => {
+    const { ip, control } = await router()
+    const name = 'net.ipv6.conf.eth1.disable_ipv6'
+    await control.request({ type: 'SYSCTL_SET', name, value: 1 })
+    const via = { family: 'inet6' as const, host: 'fe80::9' }
+    for (const words of [
+      { dst: '2001:db8::/64' },
+      { dst: '2001:db8::/64', gateway: 'fe80::9' },
+      { dst: '192.0.2.0/24', via },
+    ]) {
+      const route = { ...words, dev: 'eth1' }
+      const answer = await control.request({ type: 'RTM_NEWROUTE', flags: FLAGS.add, route })
+      expect(answer.error).toBe(Errno.EACCES)
+      expect(refusal(answer)).toBe('Error: IPv6 is disabled on nexthop device.')
+    }
+    expect((await ip.route('add', '2001:db8::/64 via fe80::9 dev eth0')).error).toBe(0)
+  })
   test('with another metric stands beside; the smaller metric wins', async () => {
     const { ip } = await router()
     await ip.route('add', '192.0.2.0/24 via 10.1.0.9 metric 20')
@@ -366,4 +383,35 @@ describe('a batch', () => {
     const reply = await control.request({ type: 'BATCH', messages })
     expect(reply).toMatchObject({ error: 0, revision: before + 1, applied_by: [0, 1] })
   })
+})
+
+test("what routes of IPv6 say of the MTU falls with their device's, and rises with it from there", async () => {
+  const { ip, control } = await router()
+  await ip.addr('2001:db8:1::1/64', 'eth1')
+  await ip.addr('2001:db8::1/64', 'eth0')
+  await ip.route('add', '2001:db8:a::/64 via 2001:db8:1::9 mtu 1400')
+  await control.request({
+    type: 'RTM_NEWROUTE',
+    flags: FLAGS.add,
+    route: {
+      dst: '2001:db8:b::/64',
+      gateway: '2001:db8:1::9',
+      metrics: [{ mtu: 1400, lock: ['mtu'] }],
+    },
+  })
+  await ip.route('add', '2001:db8:c::/64 via 2001:db8::9 mtu 1400')
+  await ip.route('add', '2001:db8:d::/64 via 2001:db8:1::9')
+  await ip.route('add', '10.9.0.0/16 via 10.1.0.9 mtu 1400')
+  const said = async (): Promise<unknown[]> => {
+    const hosts = ['2001:db8:a::1', '2001:db8:b::1', '2001:db8:c::1', '2001:db8:d::1', '10.9.0.1']
+    const found = await Promise.all(hosts.map((dst) => ip.get(dst)))
+    return found.map((one) => itemOf(one).metrics?.[0]?.mtu)
+  }
+  expect(await said()).toEqual([1400, 1400, 1400, undefined, 1400])
+  await ip.link('eth1', { mtu: 1450 })
+  expect(await said()).toEqual([1400, 1400, 1400, undefined, 1400])
+  await ip.link('eth1', { mtu: 1300 })
+  expect(await said()).toEqual([1300, 1400, 1400, undefined, 1400])
+  await ip.link('eth1', { mtu: 1500 })
+  expect(await said()).toEqual([1500, 1400, 1400, undefined, 1400])
 })

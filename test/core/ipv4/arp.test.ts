@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { AF_INET } from '../../../core/base/family.ts'
 import { IFF_NOARP, IFF_UP } from '../../../core/netdev/netdev.ts'
 import {
   NUD_INCOMPLETE,
@@ -271,6 +272,16 @@ describe('arp_rcv', () => {
     path.settle()
     path.advance(800)
     expect(path.sent).toHaveLength(3)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('nor by one that has lost its last address', () => {
+    const path = createRouter()
+    path.setConf(2, Conf4.proxy_arp, 1)
+    path.receive(request('10.0.2.9', '192.0.2.7'), 2)
+    path.control.send(0, Ipi.NEIGH_IFDOWN, 2, AF_INET)
+    path.settle()
+    path.advance(800)
+    expect(path.sent).toHaveLength(0)
     expect(path.isAllReturned()).toBe(true)
   })
   test('arp_accept makes entries for who was not asked', () => {

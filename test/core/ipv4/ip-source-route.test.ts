@@ -160,6 +160,9 @@ describe('what answers it goes the same way back (RFC 1122 section 3.2.1.8)', ()
   })
   const back = { dev: 2, to: '10.0.2.8', kind: LSRR, ptr: 4, hops: ['10.8.8.8', '10.9.9.9'] }
 
+  /** It came by two addresses of ours, as it says. */
+  const overUs = () => ({ ...fields, options: route(LSRR, 2, '10.0.3.1', '10.0.3.1') })
+
   test('a reply to an echo request', () => {
     const path = router()
     path.receive(icmpFrame(toRouter, came(), icmp.ICMP_ECHO, 7, 1), 2)
@@ -212,6 +215,34 @@ describe('what answers it goes the same way back (RFC 1122 section 3.2.1.8)', ()
     expect(path.sent).toEqual([])
     expect(path.isAllReturned()).toBe(true)
   })
+  test.each([
+    ['a reply', icmpFrame(toRouter, overUs(), icmp.ICMP_ECHO, 7, 1)],
+    ['an error', udpFrame(toRouter, overUs(), ports)],
+    ['a reset', tcpFrame(toRouter, overUs(), ports)],
+  ])(
+    '%s by an address of ours as well, where lo takes what we send as from anybody',
+    (_, frame) => {
+      const path = router()
+      path.receive(frame, 2)
+      expect(path.sent).toEqual([])
+      expect(path.drops(Drop.IP_INHDR)).toBe(1)
+      path.setConf(1, Conf4.accept_local, 1)
+      path.receive(frame, 2)
+      const over = { dev: 2, to: '10.0.2.9', ptr: 12, hops: ['10.0.3.1', '10.0.2.1'] }
+      const [answer, ...others] = sent(path)
+      expect(answer).toMatchObject(over)
+      expect(others).toEqual([])
+      // a hop of the way, as any router is
+      expect(ipv4.ttl(answer!.frame, 14)).toBe(63)
+      expect(path.counter(Mib.IpForwDatagrams)).toBe(1)
+      // ... which lo may refuse
+      path.setConf(1, Conf4.accept_source_route, 0)
+      path.receive(frame, 2)
+      expect(path.sent).toEqual([])
+      expect(path.drops(Drop.IP_INHDR)).toBe(2)
+      expect(path.isAllReturned()).toBe(true)
+    }
+  )
   test('leaves out who put himself on his own way, and needs none from a neighbour', () => {
     const path = router()
     path.receive(udpFrame(toRouter, came('10.9.9.9'), ports), 2)

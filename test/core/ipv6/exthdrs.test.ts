@@ -126,6 +126,21 @@ describe.each([
   })
 })
 
+test('destination options that are too long count for nothing, hop-by-hop ones as an error of the header', () => {
+  for (const [header, word, errors] of [
+    [hbh, Sysctl.max_hbh_length, 1],
+    [dst, Sysctl.max_dst_opts_length, 0],
+  ] as const) {
+    const path = router()
+    path.arena.i32[path.arena.layout.sysctl + word] = 8
+    path.receive(echo([header(...new Array(4).fill([0x1e, 0]).flat())]), 2)
+    expect(path.sent).toEqual([])
+    expect(path.drops(Drop.IPV6_BAD_EXTHDR)).toBe(1)
+    expect(path.counter(Mib.Ip6InHdrErrors)).toBe(errors)
+    expect(path.isAllReturned()).toBe(true)
+  }
+})
+
 describe('options that make no sense', () => {
   test.each<[string, number[]]>([
     ['a length beyond the header', [0x1e, 40]],

@@ -5,7 +5,12 @@ import { Drop } from '../../../core/skb/drop.ts'
 import { TCP_SYN } from '../../../core/wire/tcp.ts'
 import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmpv6 from '../../../core/wire/icmpv6.ts'
-import { IPPROTO_NONE, IPPROTO_TCP } from '../../../core/wire/ipproto.ts'
+import {
+  IPPROTO_NONE,
+  IPPROTO_TCP,
+  IPPROTO_ICMPV6,
+  IPPROTO_MH,
+} from '../../../core/wire/ipproto.ts'
 import * as ipv6 from '../../../core/wire/ipv6.ts'
 import { createRouter6, toRouter } from '../../../sim/net/path-host.ts'
 import { etherFrame } from '../../../sim/net/packets.ts'
@@ -181,8 +186,14 @@ describe('delivery', () => {
   })
 
   test('says "unknown next header", and where that stands', () => {
+    refusesNext(253, new Uint8Array(9))
+  })
+  test('so it does of a mobility header, which nothing is behind, though it look like an ICMPv6 error', () => {
+    refusesNext(IPPROTO_MH, Uint8Array.of(IPPROTO_ICMPV6, 0))
+  })
+  const refusesNext = (protocol: number, data: Uint8Array): void => {
     const path = router()
-    path.receive(ip6Frame(toRouter, { ...fields, protocol: 253 }, new Uint8Array(9)), 2)
+    path.receive(ip6Frame(toRouter, { ...fields, protocol }, data), 2)
     const { type, code, rest } = readIcmpv6(path.sent[0]!.frame)
     expect([type, code, rest]).toEqual([
       icmpv6.ICMPV6_PARAMPROB,
@@ -192,7 +203,7 @@ describe('delivery', () => {
     expect(path.counter(Mib.Ip6InUnknownProtos)).toBe(1)
     expect(path.drops(Drop.IP_NOPROTO)).toBe(1)
     expect(path.isAllReturned()).toBe(true)
-  })
+  }
 
   test('takes a packet with nothing in it (next header 59) in silence', () => {
     const path = router()

@@ -23,7 +23,7 @@ import { Conf4, Conf6 } from '../../../core/shm/devconf.ts'
 import { Sysctl } from '../../../core/shm/sysctl.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import { MAX_HEADER } from '../../../core/skb/skb.ts'
-import { AF_INET } from '../../../core/base/family.ts'
+import { AF_INET, AF_INET6 } from '../../../core/base/family.ts'
 import { SK_DADDR, SK_FAMILY, SK_PROTOCOL, SK_SADDR } from '../../../core/socket/sock.ts'
 import * as arp from '../../../core/wire/arp.ts'
 import * as ethernet from '../../../core/wire/ethernet.ts'
@@ -385,6 +385,22 @@ describe('what control sets', () => {
     path.first.neighOutput.flushDevice(3)
     expect(path.neighRow(3, '10.0.3.9')).toBe(0)
     expect(path.neighRow(2, '10.0.2.9')).not.toBe(0)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('a device that speaks a family no longer has no neighbours of it', () => {
+    const path = router()
+    forward(path)
+    path.setNeigh(3, 'fd00::9', SERVER_MAC)
+    path.setNeigh(3, '10.0.3.8', SERVER_MAC)
+    path.control.send(0, Ipi.NEIGH_IFDOWN, 3, AF_INET)
+    path.settle()
+    expect(['10.0.3.9', '10.0.3.8'].map((addr) => path.neighRow(3, addr))).toEqual([0, 0])
+    expect(path.neighRow(3, 'fd00::9')).not.toBe(0)
+    expect(path.neighRow(2, '10.0.2.9')).not.toBe(0)
+    expect(path.drops(Drop.NEIGH_FAILED)).toBe(1)
+    path.control.send(0, Ipi.NEIGH_IFDOWN, 3, AF_INET6)
+    path.settle()
+    expect(path.neighRow(3, 'fd00::9')).toBe(0)
     expect(path.isAllReturned()).toBe(true)
   })
 })

@@ -88,6 +88,17 @@ export const options = (af: number, lo: string): Program[] => {
       ],
     },
     {
+      name: 'whether datagrams may be cut, which streams may be told as well',
+      rows: [STREAM, DGRAM].flatMap((type): Row[] => [
+        ['socket', `s${type}`, af, type, 0],
+        ['getsockopt', `s${type}`, IPV6, IPV6_DONTFRAG],
+        ['setsockopt', `s${type}`, IPV6, IPV6_DONTFRAG, 2],
+        ['getsockopt', `s${type}`, IPV6, IPV6_DONTFRAG],
+        ['setsockopt', `s${type}`, IPV6, IPV6_DONTFRAG, 0],
+        ['getsockopt', `s${type}`, IPV6, IPV6_DONTFRAG],
+      ]),
+    },
+    {
       name: 'the device of unicast',
       rows: [
         ['socket', 'd', af, DGRAM, 0],

@@ -1,6 +1,6 @@
 // softnet's side: the socket calls of a whole stack with lo alone, in virtual time.
 
-import { AF_INET } from '../../../core/base/family.ts'
+import { AF_INET, AF_PACKET } from '../../../core/base/family.ts'
 import { Errno } from '../../../core/base/errno.ts'
 import { PEER_ADDR, PEER_PORT } from '../../../core/socket/socket-constants.ts'
 import { SOCK_STREAM } from '../../../core/socket/sock.ts'
@@ -17,6 +17,8 @@ import {
   shownFlags,
   shownPort,
 } from './calls.ts'
+
+const swap16 = (value: number): number => ((value & 0xff) << 8) | (value >> 8)
 
 /** Time in which what goes over lo has come. */
 const SETTLE_MS = 2
@@ -99,8 +101,11 @@ export const createSoftnetCalls = async (): Promise<Side> => {
     end: () => {
       for (const file of [...files.keys()]) close(file)
     },
-    socket: (file, family, type, protocol) =>
-      open(file, sockets.socket(family, type, protocol), family, type),
+    socket: (file, family, type, protocol) => {
+      // the kernel has ethertypes in network order
+      const number = family === AF_PACKET ? swap16(protocol) : protocol
+      return open(file, sockets.socket(family, type, number), family, type)
+    },
     socketpair: (family, type, protocol) => sockets.socketpair(family, type, protocol),
     bind: (file, address, port) => on(file, (sk) => sockets.bind(sk, ...words(address), port)),
     connect: (file, address, port) =>

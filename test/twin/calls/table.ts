@@ -2,6 +2,7 @@
 
 import type { Program, Row } from './calls.ts'
 import { options } from './options.ts'
+import { packets } from './packet.ts'
 
 const [INET, INET6] = [2, 10]
 const [STREAM, DGRAM, RAW] = [1, 2, 3]
@@ -376,7 +377,7 @@ const family = (af: number, lo: string, any: string, elsewhere: string): Program
       ],
     },
   ]
-  programs.push(...options(af, lo))
+  programs.push(...options(af, lo), ...packets(af, lo))
   return programs.map((program) => ({ ...program, name: `${name}: ${program.name}` }))
 }
 

@@ -8,10 +8,12 @@ import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from '../../../core/wire/ippro
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import * as tcp from '../../../core/wire/tcp.ts'
 import { ip } from '../../../sim/net/packets.ts'
-import { OWN } from './world.ts'
+import { ADDED, OWN } from './world.ts'
 
 const ETH = ethernet.ETH_HLEN
-const OWN_ADDRS = new Set(OWN.map(ip))
+const OWN_ADDRS = new Set(
+  [...OWN, ...Array.from({ length: 256 }, (_, n) => ADDED.map((of) => of(n))).flat()].map(ip)
+)
 const isOwn = (addr: number): boolean => OWN_ADDRS.has(addr) || ipv4.isLoopbackAddr(addr)
 const ICMP_TIMESTAMPREPLY = 14
 
@@ -34,9 +36,13 @@ const withoutTimes = (f: Uint8Array, at: number, end: number): void => {
   for (let p = at + ipv4.MIN_HEADER; p < end && f[p] !== 0; ) {
     const len = f[p] === 1 ? 1 : f[p + 1]!
     if (len === 0 || p + len > end) return
-    if (f[p] === 68)
+    if (f[p] === 68) {
       for (let word = p + 4; word + 4 <= p + len; word += 4)
         if (isTime(f[word]!)) f.fill(0xee, word, word + 4)
+      // a pointer may be between the words: the last time is before it
+      const last = p + f[p + 2]! - 5
+      if (last >= p + 4 && last + 4 <= p + len && isTime(f[last]!)) f.fill(0xee, last, last + 4)
+    }
     p += len
   }
 }

@@ -4,7 +4,7 @@
 import { seeded } from '../../support/random.ts'
 import type { Case, ChangeStep, Step } from '../case.ts'
 import { createDraw, createPackets, type Draw } from './packets.ts'
-import { afterDown, LINKS } from './world.ts'
+import { ADDED, afterDown, LINKS } from './world.ts'
 
 /** Switches, the values that are tried, and what they are when nobody sets them. */
 const SYSCTLS: readonly [name: string, values: readonly number[], otherwise: number][] = [
@@ -58,9 +58,17 @@ const setting = ({ from, oneIn }: Draw): ChangeStep[] => {
     const value = before === 0 && values[0] === 0 ? 1 : from(values)
     return { do: 'run', line: `${words}=${value}`, undo }
   }
-  const device = `eth${from(LINKS)}`
+  const device = oneIn(8) ? 'lo' : `eth${from(LINKS)}`
   if (oneIn(3)) return [set('all'), set(device)]
   return [set(oneIn(3) ? 'all' : device)]
+}
+/** Whose own addresses come in, and are looked at for the way they came. */
+const ownSources = ({ from }: Draw): ChangeStep[] => {
+  const row = `net.ipv4.conf.${from(['all', 'eth1', 'eth2', 'eth3'])}`
+  return [`${row}.accept_local`, `${row}.rp_filter`].map((name, k) => {
+    const line = `sysctl ${name}=${k === 0 ? 1 : from([1, 2])}`
+    return { do: 'run', line, undo: [`sysctl ${name}=0`] }
+  })
 }
 const route = ({ from, below }: Draw): ChangeStep[] => {
   const prefix = from(['10.120.0.0/16', `10.101.${below(256)}.0/24`, '10.3.0.64/26'])
@@ -91,8 +99,13 @@ const mtu = ({ from }: Draw): ChangeStep[] => {
   return [{ do: 'run', line, undo: [`ip link set eth${link} mtu ${link === 2 ? 900 : 1500}`] }]
 }
 const address = ({ from, below }: Draw): ChangeStep[] => {
-  const words = `${from(['10.7.0.1', `10.101.${below(256)}.1`, '10.3.0.77'])}/${from([8, 24, 30, 31, 32])} dev eth${from(LINKS)}`
+  const words = `${from(ADDED)(below(256))}/${from([8, 24, 30, 31, 32])} dev eth${from(LINKS)}`
   return [{ do: 'run', line: `ip addr add ${words}`, undo: [`ip addr del ${words}`] }]
+}
+/** The only address of a link goes. */
+const addressless = (): ChangeStep[] => {
+  const undo = ['ip addr add 10.1.0.1/16 brd + dev eth1', ...afterDown(1)]
+  return [{ do: 'run', line: 'ip addr del 10.1.0.1/16 dev eth1', undo }]
 }
 const down = ({ from, oneIn }: Draw): ChangeStep[] => {
   const link = from(LINKS)
@@ -112,6 +125,8 @@ const CHANGES: ((draw: Draw) => ChangeStep[])[] = [
   neighbour,
   mtu,
   address,
+  ownSources,
+  addressless,
 ]
 
 const change = (draw: Draw): ChangeStep[] =>

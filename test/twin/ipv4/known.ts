@@ -23,32 +23,42 @@ const sourceOf = (packet: Uint8Array): number =>
   packet[0]! >> 4 === 4 ? ipv4.src(packet, 0) : arp.senderIp(packet, 0)
 const hasSource = (steps: Case, isIt: (addr: number) => boolean): boolean =>
   packets(steps).some((packet) => isIt(sourceOf(packet)))
+/** Broadcast addresses of the networks that the case gives it besides. */
+const addedBroadcasts = (steps: Case): number[] =>
+  steps.flatMap((step) => {
+    const line = step.do === 'run' ? step.line : ''
+    const [, addr, plen] = /^ip addr add (\S+)\/(\d+) /.exec(line) ?? []
+    return addr === undefined || Number(plen) > 30 ? [] : [ip(addr) | (-1 >>> Number(plen))]
+  })
 const hasOption = (steps: Case, ...kinds: number[]): boolean =>
   packets(steps).some((packet) => {
     const options = packet.subarray(ipv4.MIN_HEADER, ipv4.headerLen(packet, 0))
     return kinds.some((kind) => options.includes(kind))
+  })
+/** What stands in the slots of a source route. */
+const hopsIn = (packet: Uint8Array): number[] => {
+  const end = ipv4.headerLen(packet, 0)
+  for (let p = ipv4.MIN_HEADER; p + 3 < end; p += packet[p] === 1 ? 1 : Math.max(2, packet[p + 1]!))
+    if (packet[p] === 131 || packet[p] === 137)
+      return Array.from({ length: (packet[p + 1]! - 3) >> 2 }, (_, k) => {
+        const at = p + 3 + 4 * k
+        return at + 4 > end ? 0 : ipv4.src(packet, at - 12)
+      })
+  return []
+}
+const hopsOf = (steps: Case): number[] => packets(steps).flatMap(hopsIn)
+/** A connection is asked for by a source route. */
+const hasRoutedSyn = (steps: Case): boolean =>
+  packets(steps).some((packet) => {
+    const body = ipv4.headerLen(packet, 0)
+    const isSyn = packet[9] === 6 && (packet[body + 13]! & 0x12) === 2
+    return isSyn && hopsIn(packet).length > 0
   })
 const hasChange = (steps: Case, words: RegExp): boolean =>
   steps.some((step) => step.do === 'run' && words.test(step.line))
 const hasOptions = (steps: Case): boolean =>
   packets(steps).some((packet) => ipv4.headerLen(packet, 0) > ipv4.MIN_HEADER)
 
-/** What stands in the slots of source routes. */
-const hopsOf = (steps: Case): number[] =>
-  packets(steps).flatMap((packet) => {
-    const end = ipv4.headerLen(packet, 0)
-    for (
-      let p = ipv4.MIN_HEADER;
-      p + 3 < end;
-      p += packet[p] === 1 ? 1 : Math.max(2, packet[p + 1]!)
-    )
-      if (packet[p] === 131 || packet[p] === 137)
-        return Array.from({ length: (packet[p + 1]! - 3) >> 2 }, (_, k) => {
-          const at = p + 3 + 4 * k
-          return at + 4 > end ? 0 : ipv4.src(packet, at - 12)
-        })
-    return []
-  })
 const isOne = (addr: number): boolean =>
   addr >>> 24 !== 0 && addr >>> 28 < 14 && !BROADCAST_ADDRS.has(addr)
 
@@ -64,7 +74,13 @@ export const KNOWN_IPV4: readonly Known[] = [
     reason:
       'A source that is the broadcast address of a network of ours, or of loopback, is a martian (RFC 1122 3.2.1.3, 1812 5.3.7); the kernel looks for that only where rp_filter or redirects make it look at the route',
     isIt: (steps) =>
-      hasSource(steps, (addr) => BROADCAST_ADDRS.has(addr) || ipv4.isLoopbackAddr(addr)),
+      hasSource(
+        steps,
+        (addr) =>
+          BROADCAST_ADDRS.has(addr) ||
+          addedBroadcasts(steps).includes(addr) ||
+          ipv4.isLoopbackAddr(addr)
+      ),
   },
   {
     reason:
@@ -99,9 +115,9 @@ export const KNOWN_IPV4: readonly Known[] = [
   },
   {
     reason:
-      'Of what waits for a neighbour behind a link that goes down the sender is told; the kernel is silent',
+      'Of what waits for a neighbour behind a link that goes down, or loses its last address, the sender is told; the kernel is silent',
     isIt: (steps, { kernel, softnet }) =>
-      hasChange(steps, /link set eth\d down/) &&
+      hasChange(steps, /link set eth\d down|addr del/) &&
       (softnet.some((line) => /unreachable, code 1|^IcmpOutDestUnreachs/.test(line)) ||
         // one error more changes the identification of those that follow
         [...kernel, ...softnet].every((line) => /ICMP, |^ARP, Request/.test(line))),
@@ -166,8 +182,11 @@ export const KNOWN_IPV4: readonly Known[] = [
       ),
   },
   {
-    reason: 'Connections do not answer with the options of their SYN',
-    isIt: (steps, { kernel, softnet }) =>
-      hasOptions(steps) && [...kernel, ...softnet].every((line) => line.includes('Flags [S.]')),
+    reason: 'Connections do not answer with the options of their SYN, nor by the way that it came',
+    isIt: (steps, { where, kernel, softnet }) =>
+      hasOptions(steps) &&
+      ([...kernel, ...softnet].every((line) => line.includes('Flags [S.]')) ||
+        (hasRoutedSyn(steps) &&
+          (where === 'counters' || kernel.every((line) => line.startsWith('ARP, Request'))))),
   },
 ]

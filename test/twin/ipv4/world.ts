@@ -13,6 +13,12 @@ export const hostMac = (link: number, host: number): string =>
 export const KNOWN = Array.from({ length: 50 }, (_, k) => 2 + k)
 
 export const OWN = ['10.1.0.1', '10.2.0.1', '10.2.7.1', '10.3.0.1', '192.168.3.1'] as const
+/** Addresses that cases give it besides. */
+export const ADDED: readonly ((n: number) => string)[] = [
+  () => '10.7.0.1',
+  (n) => `10.101.${n}.1`,
+  () => '10.3.0.77',
+]
 /** Broadcast addresses of its networks. */
 export const BROADCASTS = ['10.1.255.255', '10.2.255.255', '10.3.0.255', '192.168.3.15'] as const
 export const ownOf = (link: number): string => `10.${link}.0.1`
@@ -54,7 +60,7 @@ const neighbours = (link: number): string[] =>
       `ip neigh add ${hostOf(link, host)} lladdr ${hostMac(link, host)} dev eth${link} nud permanent`
   )
 const NEIGHBOURS = LINKS.flatMap(neighbours)
-/** What goes with a link that goes down, besides its addresses. */
+/** What goes with a link that goes down or has no address any more. */
 export const afterDown = (link: number): string[] => [
   ...ROUTES.filter((line) => line.includes(` via 10.${link}.`)),
   ...neighbours(link),

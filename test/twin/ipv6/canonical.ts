@@ -9,11 +9,14 @@ import * as ext from '../../../core/wire/ipv6-ext.ts'
 import * as tcp from '../../../core/wire/tcp.ts'
 import { words } from '../../../sim/net/path-tables.ts'
 import type { Canonical, Drawn } from '../ipv4/canonical.ts'
-import { LINKS, linkLocalOf, OWN } from './world.ts'
+import { ADDED, LINKS, linkLocalOf, OWN } from './world.ts'
 
 const ETH = ethernet.ETH_HLEN
 const keyOf = (address: readonly number[]): string => address.join()
-const OWN_ADDRS = new Set([...OWN, ...LINKS.map(linkLocalOf)].map((text) => keyOf(words(text))))
+const added = Array.from({ length: 256 }, (_, n) => ADDED.map((of) => of(n))).flat()
+const OWN_ADDRS = new Set(
+  [...OWN, ...LINKS.map(linkLocalOf), ...added].map((text) => keyOf(words(text)))
+)
 
 const isFromUs = (f: Uint8Array): boolean =>
   OWN_ADDRS.has(keyOf([ipv6.src0, ipv6.src1, ipv6.src2, ipv6.src3].map((word) => word(f, ETH))))

@@ -27,6 +27,7 @@ const isEmptyJumbo = (packet: Uint8Array): boolean =>
   packet.length >= ipv6.HEADER &&
   ipv6.payloadLength(packet, 0) === 0 &&
   packet[ipv6.NEXT_HEADER_FIELD] === IPPROTO_HOPOPTS
+const IPPROTO_PIM = 103
 /** Behind the headers of Ethernet and IPv6. */
 const MTU_TOLD = 14 + 40 + 4
 const HOPS_OF_QUOTED = 14 + 40 + 8 + 7
@@ -76,7 +77,22 @@ export const KNOWN_IPV6: readonly Known[] = [
     isIt: (steps, { where, kernel, softnet }) =>
       steps.some((step) => step.do === 'frame' && isEmptyJumbo(step.frame.subarray(14))) &&
       (where === 'counters'
-        ? kernel.length === 0 && softnet.every((line) => /^Ip6InHdrErrors /.test(line))
-        : softnet.length === 0 && kernel.every((line) => line.startsWith('IP6 '))),
+        ? kernel.every((line) => /^Ip6InNoRoutes /.test(line)) &&
+          softnet.every((line) => /^Ip6InHdrErrors /.test(line))
+        : softnet.every((line) => /ICMP6, type 4, code 0/.test(line)) &&
+          kernel.every((line) => line.startsWith('IP6 '))),
+  },
+  {
+    reason:
+      'Of what waits for a neighbour behind a link that goes down the sender is told; the kernel is silent',
+    isIt: (steps, { where, kernel, softnet }) =>
+      where !== 'counters' &&
+      steps.some((step) => step.do === 'run' && /eth\d down|disable_ipv6=1/.test(step.line)) &&
+      kernel.length === 0 &&
+      softnet.every((line) => /ICMP6, unreachable, code 3/.test(line)),
+  },
+  {
+    reason: 'The kernel has PIM',
+    isIt: (steps) => steps.some((step) => step.do === 'frame' && step.frame[20] === IPPROTO_PIM),
   },
 ]

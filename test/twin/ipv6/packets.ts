@@ -77,6 +77,8 @@ export const createPackets6 = (draw: Draw) => {
       '2001:db8:112::1',
       '2001:db8:999::1',
       'fe80::99',
+      '2001:db8:7::1',
+      '2001:db8:3::77',
       ...LINKS.map((link) => `2001:db8:${link}::`),
       'fd00:3::',
     ])

@@ -21,6 +21,12 @@ export const hostOf = (link: number, host: number): string =>
 export const linkHostOf = (link: number, host: number): string =>
   `fe80::${link}:${host.toString(16)}`
 export const OWN = [...LINKS.map(ownOf), '2001:db8:2:0:7::1', 'fd00:3::1'] as const
+/** Addresses that cases give it besides. */
+export const ADDED: readonly ((n: number) => string)[] = [
+  () => '2001:db8:7::1',
+  (n) => `2001:db8:101:${n}::1`,
+  () => '2001:db8:3::77',
+]
 
 const BEFORE = [
   'sysctl net.ipv6.conf.default.accept_dad=0',
@@ -36,13 +42,15 @@ const SYSCTLS = [
   'net.ipv4.icmp_msgs_per_sec=1000000',
   'net.ipv4.icmp_msgs_burst=1000000',
 ]
-const ADDRESSES = [
+/** With the numbers of their links. */
+export const ADDRESSES = [
   ...LINKS.flatMap((link) =>
-    [`${ownOf(link)}/64`, `${linkLocalOf(link)}/64`].map((a) => [a, link])
+    [`${ownOf(link)}/64`, `${linkLocalOf(link)}/64`].map((a) => [a, link] as const)
   ),
   ['2001:db8:2:0:7::1/64', 2],
   ['fd00:3::1/120', 3],
-].map(([address, link]) => `ip addr add ${address} dev eth${link}`)
+] as const
+const ADD_ADDRESSES = ADDRESSES.map(([address, link]) => `ip addr add ${address} dev eth${link}`)
 const ROUTES = [
   'ip route add 2001:db8:101::/48 via 2001:db8:1::2',
   'ip route add 2001:db8:102::/48 via fe80::2:2 dev eth2',
@@ -60,6 +68,14 @@ const NEIGHBOURS = LINKS.flatMap((link) =>
     )
   )
 )
+/** What goes with a link that goes down. */
+export const afterDown = (link: number): string[] => [
+  ...ADD_ADDRESSES.filter((line) => line.endsWith(` dev eth${link}`)),
+  ...ROUTES.filter(
+    (line) => line.includes(` via 2001:db8:${link}:`) || line.includes(` dev eth${link}`)
+  ),
+  ...NEIGHBOURS.filter((line) => line.includes(` dev eth${link} `)),
+]
 
 /** Neighbour discovery and multicast listener discovery. */
 const isDiscovery = (frame: Uint8Array): boolean => {
@@ -77,7 +93,7 @@ export const IPV6_WORLD: SetUp = {
     { mac: ownMac(3), mtu: 1500 },
   ],
   before: BEFORE,
-  lines: [...SYSCTLS.map((line) => `sysctl ${line}`), ...ADDRESSES, ...ROUTES, ...NEIGHBOURS],
+  lines: [...SYSCTLS.map((line) => `sysctl ${line}`), ...ADD_ADDRESSES, ...ROUTES, ...NEIGHBOURS],
   port: DISCARD_PORT,
   hostname: '::',
   ignores: isDiscovery,

@@ -1,7 +1,7 @@
 // Differences that stay, each with its reason: the kernel is wrong by an RFC, or it is deliberate.
 
 import { INFO } from './end.ts'
-import { isSameText, type Run, stateOfLoss, TCP_CA_DISORDER } from './play.ts'
+import { type Half, isSameText, type Run, stateOfLoss, TCP_CA_DISORDER } from './play.ts'
 import { encodeStep, type Segment, type Step } from './script.ts'
 
 export type Known = {
@@ -273,14 +273,68 @@ const isLimitedTransmit = (run: Run): boolean => {
   const lines = (all: readonly string[]): string[] => all.filter((line) => line.startsWith('> '))
   const [less, more] = [lines(run.difference!.kernel), lines(run.difference!.softnet)]
   const both = more.filter((line) => (textAt(line) ?? -1) < kernel.flow.sent)
+  const { before, ...files } = run.difference!
+  // one Recovery may have ended, where another begins
+  const isAnew = [files.kernel, files.softnet].every((all) => / snd_ssthresh \d/.test(all.join()))
   return (
     // Recovery may follow at once, and of what is closed nothing is shown
-    (IS_HIDDEN.test(run.difference!.before) ||
-      (!kernel.hadLost && stateOfLoss(kernel) >= TCP_CA_DISORDER)) &&
+    (IS_HIDDEN.test(before) ||
+      ((isAnew || !kernel.hadLost) && stateOfLoss(kernel) >= TCP_CA_DISORDER)) &&
     stepOf(run).do !== 'wait' &&
     softnet.flow.sent > kernel.flow.sent &&
     less.length === both.length &&
     less.every((line, k) => isSameText(run, bareOfPush(line), bareOfPush(both[k]!)))
+  )
+}
+/** The blocks of SACK of a segment. */
+const blocksOf = (step: Step): { from: number; to: number }[] => {
+  const options = step.do === 'segment' ? step.segment.options : []
+  const edges = options.flatMap((one) => (one.startsWith('sack ') ? one.split(' ').slice(1) : []))
+  return Array.from({ length: edges.length >> 1 }, (_, k) => ({
+    from: Number(edges[2 * k]),
+    to: Number(edges[2 * k + 1]),
+  }))
+}
+const SACKED = INFO.findIndex(([name]) => name === 'sacked')
+const sackedOf = ({ shown }: Half): number =>
+  Math.max(0, ...[...shown.values()].map(({ info }) => info[SACKED] ?? 0))
+/** Only softnet has more reported, by a block that ends in one of before that began within a segment. */
+const isReportedInTwo = (run: Run): boolean => {
+  const [kernel, softnet] = run.halves
+  const before = run.steps.slice(0, run.difference!.at).map(blocksOf)
+  const last = before.findLast((blocks) => blocks.length > 0) ?? []
+  return (
+    sackedOf(softnet) > sackedOf(kernel) &&
+    blocksOf(stepOf(run)).some(({ from, to }) =>
+      last.some(
+        (old) =>
+          from < old.from && to > old.from && to <= old.to && !kernel.flow.starts.has(old.from)
+      )
+    )
+  )
+}
+/**
+ * Recovery begins at once on softnet, and on the kernel a timer later, when new text has gone. What is acknowledged, and what is
+ * missing behind it, were sent in one step.
+ */
+const isReorderingTimer = (run: Run): boolean => {
+  const step = stepOf(run)
+  if (step.do !== 'segment' || blocksOf(step).length === 0) return false
+  const { ack } = step.segment
+  const isMissing = (line: string): boolean => textAt(line) === ack
+  const lines = (all: readonly string[]): string[] => all.filter((line) => line.startsWith('> '))
+  const [kernel, softnet] = [lines(run.difference!.kernel), lines(run.difference!.softnet)]
+  const before = run.answers.slice(0, run.difference!.at)
+  const at = kernel.findIndex(isMissing)
+  const fresh = at < 0 ? kernel : kernel.slice(0, at)
+  const sent = Math.max(...before.flat().map((line) => textAt(line) ?? 0))
+  return (
+    softnet.findIndex(isMissing) === 0 &&
+    stateOfLoss(run.halves[1]) > TCP_CA_DISORDER &&
+    !run.halves[0].hadLost &&
+    fresh.length > 0 &&
+    fresh.every((line) => (textAt(line) ?? 0) > sent) &&
+    before.some((all) => all.some((line) => line.includes(`:${ack}(`)) && all.some(isMissing))
   )
 }
 const RETRANS = / retrans (\d+)/
@@ -300,6 +354,28 @@ const isErrorForgotten = ({ steps, difference }: Run): boolean => {
     steps.slice(error, at).some((step) => step.do === 'segment' && step.segment.len > 0)
   )
 }
+
+/** They know another window: a segment was ahead of text, and one after that is no further ahead. More may go from one at once. */
+const isWindowTakenBack = (run: Run): boolean => {
+  const segments = run.steps
+    .slice(0, run.difference!.at + 1)
+    .flatMap((step) => (step.do === 'segment' ? [step.segment] : []))
+  const isBack = segments.some(({ seq, len, win }, at) => {
+    const ahead = segments.slice(0, at).map((one) => one.seq)
+    return len > 0 && ahead.some((far) => far > seq && isLater(segments.slice(at + 1), far, win))
+  })
+  const lines = (all: readonly string[]): string[] => all.filter((line) => line.startsWith('> '))
+  const [a, b] = [lines(run.difference!.kernel), lines(run.difference!.softnet)]
+  const [more, less] = a.length > b.length ? [a, b] : [b, a]
+  return (
+    isBack &&
+    more.length > less.length &&
+    less.every((line, k) => isSameText(run, bareOfPush(line), bareOfPush(more[k]!))) &&
+    more.slice(less.length).every((line) => textAt(line) !== null)
+  )
+}
+const isLater = (segments: readonly Segment[], far: number, win: number): boolean =>
+  segments.some((one) => one.seq <= far && one.win !== win)
 
 const PLACE = /(?<=^> (?:\.|R\.?) .*) tos \d+ ttl \d+$/
 /** Acknowledgements and resets that differ in TTL and TOS, when one of these was changed; the kernel's TTL is the default's. */
@@ -372,8 +448,23 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
+      'RFC 6675 4 (Update): what blocks report is reported; of a block that ends in one of the acknowledgement before the kernel takes what lies in front of that alone, and so no segment that lies in both (tcp_sacktag_write_queue)',
+    isIt: isReportedInTwo,
+  },
+  {
+    reason:
+      'what is sent by one call has one time, and the kernel’s have each their own: where the last round trip is that of an earlier one, what is missing has still microseconds to come, which are a timer (tcp_rack_advance, tcp_rack_detect_loss)',
+    isIt: isReorderingTimer,
+  },
+  {
+    reason:
       'text clears a soft error unless it is predicted, and that it is not while a socket has no memory in hand for it, which is each one’s own (tcp_rcv_established, sk_forward_alloc)',
     isIt: isErrorForgotten,
+  },
+  {
+    reason:
+      'RFC 9293 3.10.7.4: the window is that of the segment which lies furthest; where the kernel predicts text it is that text’s, though others have been ahead (tcp_update_wl)',
+    isIt: isWindowTakenBack,
   },
   {
     reason:

@@ -22,13 +22,22 @@ const TURNS_OTHERS = /(forward(ing)?|stable_secret)$/
 export const createSysctlConfig = (dump: Dump) => {
   const all = (): Record<string, number | string> =>
     Object.fromEntries(drain(dump({ type: 'SYSCTL' })).map(({ name, value }) => [name, value]))
+  /** IPv6's MTU of a device is the device's own. */
+  const ownMtus = (): Map<string, number> =>
+    new Map(
+      drain(dump({ type: 'RTM_GETLINK' })).map(({ ifname, mtu }) => [
+        `net.ipv6.conf.${ifname}.mtu`,
+        mtu,
+      ])
+    )
   /** What is not the default. */
   const get = (): Record<string, number | string> => {
-    const [defaults, now] = [sysctlDefaults(), all()]
+    const [defaults, now, mtus] = [sysctlDefaults(), all(), ownMtus()]
     const otherwise = (name: string): number | string | undefined =>
       now[FOLLOWS[name] ?? ''] ??
       (name === ROUTER_LISTENS ? 1 - Number(now['net.ipv4.ip_forward']) : undefined) ??
       defaults.get(name) ??
+      mtus.get(name) ??
       now[name.replace(DEVICE_SETTING, '$1.default.$3')]
     return Object.fromEntries(
       Object.entries(now).filter(([name, value]) => otherwise(name) !== value)

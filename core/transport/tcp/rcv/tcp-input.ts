@@ -9,6 +9,7 @@ import { Mib } from '../../../shm/counters.ts'
 import type { ConsumeFn } from '../../../skb/drop.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
 import { SKB_GSO_SEGS, SKB_LEN, SKB_TRANSPORT, type Skbs } from '../../../skb/skb.ts'
+import { SK_FLAGS } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_PSH, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import {
@@ -48,6 +49,7 @@ import {
   ACK_SCHED,
   TP_ACK_PENDING,
 } from '../sock/tcp-sock.ts'
+import { SOCK_UNPREDICTED } from '../sock/sock-flags.ts'
 import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
 import { receiveWindow } from '../sock/tcp-wnd.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
@@ -145,13 +147,13 @@ export const createTcpInput = (deps: TcpInputDeps) => {
    * we have sent.
    */
   const isPredicted = (sk: number, skb: number): boolean => {
-    const scale = i32[sk + TP_SND_WSCALE]
     const th = i32[skb + SKB_TRANSPORT]
-    if (tcp.window(u8, th) !== i32[sk + TP_SND_WND] >>> scale) return false
+    if (tcp.window(u8, th) !== i32[sk + TP_SND_WND] >>> i32[sk + TP_SND_WSCALE]) return false
     // stamps stand where they usually do (tcp_parse_aligned_timestamp)
     const isBare = tcp.headerLen(u8, th) === tcp.MIN_HEADER
     if (!isBare && getI32(u8, th + tcp.MIN_HEADER) !== ALIGNED_TIMESTAMPS) return false
-    return scale === 0 || i32[sk + TP_RCV_NXT] !== ((i32[sk + TP_RCV_ISN] + 1) | 0)
+    if ((i32[sk + SK_FLAGS] & SOCK_UNPREDICTED) === 0) return true
+    return i32[sk + TP_RCV_NXT] !== ((i32[sk + TP_RCV_ISN] + 1) | 0)
   }
   /** A socket that holds nothing has no memory in hand, and takes text the long way (sk_forward_alloc). */
   const holdsText = (sk: number): boolean =>
@@ -171,9 +173,9 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     f64[bank + Mib.TcpExtTCPHPHits]++
     countData(sk, skb)
     // the window update and the acknowledgement before the text: the skb may be gone after it; as predicted it has none
-    if (ack === i32[sk + TP_SND_UNA] && isPredicted(sk, skb) && holdsText(sk))
-      i32[sk + TP_SND_WL1] = seq
-    else if (tcpAck(sk, skb, opts, seq, ack, len) < 0) {
+    if (ack === i32[sk + TP_SND_UNA] && isPredicted(sk, skb) && holdsText(sk)) {
+      if (((seq - i32[sk + TP_SND_WL1]) | 0) > 0) i32[sk + TP_SND_WL1] = seq
+    } else if (tcpAck(sk, skb, opts, seq, ack, len) < 0) {
       drop(skb, Drop.TCP_TOO_OLD_ACK)
       return
     }

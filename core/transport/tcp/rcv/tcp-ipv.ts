@@ -37,7 +37,9 @@ import {
   pmtudiscOf,
   SK_FAMILY,
   SK_DADDR,
+  SK_ERR,
   SK_ERR_SOFT,
+  SK_EVENT_ERROR,
   SK_MTU,
   SK_PARENT,
   SK_RXHASH,
@@ -52,7 +54,7 @@ import {
 } from '../../../socket/sock.ts'
 import { IP_PMTUDISC_DONT } from '../../../socket/socket-constants.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
-import { AF_INET6 } from '../../../base/family.ts'
+import { AF_INET, AF_INET6 } from '../../../base/family.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import { NO_MTU } from '../../../inet/inet-constants.ts'
@@ -63,11 +65,14 @@ import type { TcpStates } from '../states/tcp-states.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpListen } from '../states/tcp-listen.ts'
 import type { TcpListenQueues } from '../states/tcp-listen-queues.ts'
+import type { Events } from '../../../socket/events.ts'
+import type { DgramErr } from '../../dgram-err.ts'
 import type { TcpCheckReq } from '../states/tcp-check-req.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpRetransmit } from '../snd/tcp-retransmit.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
+import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
 import {
   FO_PASSIVE,
   FO_SYN_DATA,
@@ -105,6 +110,7 @@ type TcpIpvDeps = {
   mss: TcpMss
   retransmission: TcpRetransmit
   recovery: TcpRecovery
+  xmitTimer: Pick<TcpXmitTimer, 'revertRto'>
   afOps: AfOpsOf
   skDst: SkDst
   md5: TcpMd5
@@ -112,13 +118,17 @@ type TcpIpvDeps = {
   Pick<TcpReply, 'sendReset'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<OwnedFlows, 'passOn'> &
-  Pick<Pmtu, 'updatePmtu'>
+  Pick<Pmtu, 'updatePmtu'> &
+  Pick<DgramErr, 'isRecvErr' | 'keepError'> &
+  Pick<Events, 'sockEvents'>
 
 export const createTcpIpv = (deps: TcpIpvDeps) => {
   const { bank, skbs, drop, hash, listen, life, mss, retransmission, recovery, timewaitRcv } = deps
   const { sendReset, md5, loadAddrs, passOn, afOps, skDst, updatePmtu } = deps
+  const { isRecvErr, keepError, sockEvents } = deps
   const { tcpRcvEstablished } = deps.input
   const { rcvStateProcess } = deps.states
+  const { revertRto } = deps.xmitTimer
   const { i32, u8, f64 } = deps.arena
   const fl = createFlowi()
 
@@ -276,26 +286,40 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     recovery.simpleRetransmit(sk, isSynData ? -1 : mss.currentMss(sk))
     retransmission.xmitRetransmitQueue(sk)
   }
-  const unreachable = (sk: number, errno: number): void => {
+  /**
+   * Who connects is refused, and finds the message in its error queue, over IPv6 where it wants to; who is connected is told now
+   * where it wants to, else when it has given up (tcp_v4_err, tcp_v6_err).
+   */
+  const unreachable = (sk: number, quoted: Flowi, errno: number, skb: number): void => {
     const state = i32[sk + SK_STATE]
     // one that was opened fast and accepted is a connection as any
     const isUsed = (i32[sk + TP_FASTOPEN] & FO_PASSIVE) !== 0 && i32[sk + SK_PARENT] === 0
-    if ((state === TCP_SYN_SENT || state === TCP_SYN_RECV) && !isUsed) life.fail(sk, errno)
-    else i32[sk + SK_ERR_SOFT] = errno
+    const family = quoted[FL_FAMILY]
+    if ((state === TCP_SYN_SENT || state === TCP_SYN_RECV) && !isUsed) {
+      if (family === AF_INET || isRecvErr(sk, family))
+        keepError(sk, skb, errno, quoted[FL_SPORT], i32[skb + SKB_TRANSPORT])
+      life.fail(sk, errno)
+    } else if (isRecvErr(sk, family)) {
+      i32[sk + SK_ERR] = errno
+      sockEvents(sk, SK_EVENT_ERROR)
+    } else i32[sk + SK_ERR_SOFT] = errno
   }
 
   /**
    * An ICMP error about a segment of ours. `quoted` names the connection as packets from the peer do (FL_SADDR,
    * FL_SPORT the peer; FL_DADDR, FL_DPORT us); `seq` is the quoted segment's. `mtu` is what the path takes, or NO_MTU:
    * then `errno` is reported at once while connecting, and remembered otherwise. `endsRequest`: a half-open connection
-   * is given up for it (tcp_req_err).
+   * is given up for it (tcp_req_err); `isNoRoute`: a router says that it has no way to the peer. `skb` is the message,
+   * which is lent.
    */
   const tcpError = (
     quoted: Flowi,
     errno: number,
     mtu: number,
     seq: number,
-    endsRequest: boolean
+    endsRequest: boolean,
+    isNoRoute: boolean,
+    skb: number
   ): boolean => {
     const sk = hash.lookupEstablished(quoted)
     if (sk === 0) {
@@ -316,8 +340,9 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
       return false
     }
     if (errno === 0) return true
+    if (isNoRoute && !isFastOpened) revertRto(sk, seq)
     if (mtu !== NO_MTU) mtuReduced(sk, mtu)
-    else unreachable(sk, errno)
+    else unreachable(sk, quoted, errno, skb)
     life.flush()
     return true
   }

@@ -47,7 +47,7 @@ import {
   REXMIT_NONE,
   type TcpRecovery,
 } from './tcp-recovery.ts'
-import { rttEstimator, setRto, updateMinRtt } from './tcp-rtt.ts'
+import { rttEstimator, setRto, stampRttUs, updateMinRtt } from './tcp-rtt.ts'
 import { SACK_DSACK, SACK_NEW, type TcpSacktag } from './tcp-sacktag.ts'
 import {
   CHRONO_BUSY,
@@ -92,6 +92,7 @@ import {
   TP_TS_RECENT,
   TP_WQ_HEAD,
 } from '../sock/tcp-sock.ts'
+import { SOCK_UNPREDICTED } from '../sock/sock-flags.ts'
 import { add64, read64 } from '../../../base/u64.ts'
 import { inCwndReduction, packetsInFlight } from './tcp-cwnd.ts'
 import { updatePacingRate } from '../snd/tcp-pacing-rate.ts'
@@ -110,6 +111,7 @@ import { mayUpdateWindow, wndEnd } from '../sock/tcp-wnd.ts'
 import {
   SK_CONFIRMED,
   SK_ERR_SOFT,
+  SK_FLAGS,
   SK_STATE,
   TCP_SYN_RECV,
   TCP_SYN_SENT,
@@ -193,6 +195,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       i32[sk + TP_SND_WL1] = seq
       if (i32[sk + TP_SND_WND] !== wnd) {
         i32[sk + TP_SND_WND] = wnd
+        i32[sk + SK_FLAGS] &= ~SOCK_UNPREDICTED
         if (wnd > i32[sk + TP_MAX_WINDOW]) {
           i32[sk + TP_MAX_WINDOW] = wnd
           mss.syncMss(sk)
@@ -295,7 +298,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       opts[OPT_TSECR] !== 0
     ) {
       const ms = (time[TIME_MS] + i32[sk + TP_TS_OFFSET] - opts[OPT_TSECR]) | 0
-      if (ms >= 0 && ms < 0x100000) sample = lastRtt = Math.max(ms, 1) * 1000
+      sample = lastRtt = stampRttUs(ms)
     }
     if (sample < 0) return
     updateMinRtt(i32, sk, lastRtt)

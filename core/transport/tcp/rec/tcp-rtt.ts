@@ -29,14 +29,18 @@ const firstSample = (i32: Int32Array, sk: number, us: number): void => {
   i32[sk + TP_RTT_SEQ] = i32[sk + TP_SND_NXT]
 }
 
+/** Eight times as much is an int32; the timeout has been at its most for long. */
+const MOST_US = 0x0fff_ffff
+
 /** SRTT and RTTVAR after a sample of `us` microseconds. */
 export const rttEstimator = (i32: Int32Array, sk: number, us: number): void => {
+  const sample = us < MOST_US ? us : MOST_US
   const smoothed = i32[sk + TP_SRTT_US]
   if (smoothed === 0) {
-    firstSample(i32, sk, us)
+    firstSample(i32, sk, sample)
     return
   }
-  let error = us - (smoothed >> 3)
+  let error = sample - (smoothed >> 3)
   i32[sk + TP_SRTT_US] = Math.max(1, smoothed + error)
   const mdev = i32[sk + TP_MDEV_US]
   if (error < 0) {
@@ -62,6 +66,12 @@ const endOfRound = (i32: Int32Array, sk: number): void => {
   i32[sk + TP_RTT_SEQ] = i32[sk + TP_SND_NXT]
   i32[sk + TP_MDEV_MAX_US] = rtoMinUs(i32, sk)
 }
+
+/** Milliseconds: an echo of a time longer past tells nothing. */
+const MOST_STAMP_MS = 2_147_483
+/** The round trip that an echo of so many milliseconds ago tells, in microseconds, or -1 (tcp_rtt_tsopt_us). */
+export const stampRttUs = (ms: number): number =>
+  ms >= 0 && ms < MOST_STAMP_MS ? Math.max(ms, 1) * 1000 : -1
 
 /** RTO = SRTT + 4 RTTVAR, in milliseconds, within bounds. */
 export const setRto = (i32: Int32Array, sk: number): void => {

@@ -250,7 +250,8 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   }
 
   /** Those that were held up by what they have in queues below go on; how many still are. As turns of the loop end. */
-  const releaseHeldUp = (drained: boolean): number => tsq.release(drained, writeOn)
+  const releaseHeldUp = (drained: boolean): number =>
+    tsq.release(drained, writeOn, pushPendingFrames)
   const writeOn = (sk: number): void => {
     if (((1 << i32[sk + SK_STATE]) & SENDING) === 0) return
     if (i32[sk + TP_LOST_OUT] > i32[sk + TP_RETRANS_OUT]) xmitRetransmitQueue(sk)

@@ -17,7 +17,7 @@ import { SK_FLAGS, SK_GENERATION, SK_WMEM_ALLOC } from '../../../socket/sock.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import { TP_PACING, TP_PACKETS_OUT, TP_SEND_HEAD, TP_WQ_HEAD } from '../sock/tcp-sock.ts'
 import { pacingRate } from './tcp-pacing-rate.ts'
-import { SOCK_TSQ_THROTTLED } from '../sock/sock-flags.ts'
+import { SOCK_AUTOCORKED, SOCK_TSQ_THROTTLED } from '../sock/sock-flags.ts'
 
 export type TcpTsq = ReturnType<typeof createTcpTsq>
 type TcpTsqDeps = { arena: Arena; bank: number; time: Time; slab: Slab; mem: TcpMem }
@@ -54,6 +54,7 @@ export const createTcpTsq = ({ arena, bank, time, slab, mem }: TcpTsqDeps) => {
     return true
   }
   const throttle = (sk: number): void => {
+    i32[sk + SK_FLAGS] &= ~SOCK_AUTOCORKED
     if ((i32[sk + SK_FLAGS] & SOCK_TSQ_THROTTLED) !== 0 || count === slab.rows) return
     i32[sk + SK_FLAGS] |= SOCK_TSQ_THROTTLED
     waiting[count] = sk
@@ -67,13 +68,22 @@ export const createTcpTsq = ({ arena, bank, time, slab, mem }: TcpTsqDeps) => {
     if (i32[sysctl + Sysctl.tcp_autocorking] === 0) return false
     if (i32[sk + TP_PACKETS_OUT] === 0 || i32[skb + SKB_LEN] >= goal || count === slab.rows)
       return false
-    if ((i32[sk + SK_FLAGS] & SOCK_TSQ_THROTTLED) === 0) f64[bank + Mib.TcpExtTCPAutoCorking]++
-    throttle(sk)
     isCorked = true
+    if ((i32[sk + SK_FLAGS] & SOCK_TSQ_THROTTLED) !== 0) return true
+    f64[bank + Mib.TcpExtTCPAutoCorking]++
+    throttle(sk)
+    i32[sk + SK_FLAGS] |= SOCK_AUTOCORKED
     return true
   }
-  /** Lets those go on that were held up, when something was `drained`, else once a millisecond; returns how many still are. */
-  const release = (drained: boolean, push: (sk: number) => void): number => {
+  /**
+   * Lets those go on that were held up, when something was `drained`, else once a millisecond; returns how many still are. Who
+   * was not held up by anything below sends no more than its write would have.
+   */
+  const release = (
+    drained: boolean,
+    writeOn: (sk: number) => void,
+    push: (sk: number) => void
+  ): number => {
     const n = count
     if (n === 0 || (!drained && !isCorked && time[TIME_MS] === lastMs)) return count
     lastMs = time[TIME_MS]
@@ -82,8 +92,10 @@ export const createTcpTsq = ({ arena, bank, time, slab, mem }: TcpTsqDeps) => {
     for (let k = 0; k < n; k++) {
       const sk = waiting[k]
       if (i32[sk + SK_GENERATION] !== generations[k]) continue
-      i32[sk + SK_FLAGS] &= ~SOCK_TSQ_THROTTLED
-      push(sk)
+      const flags = i32[sk + SK_FLAGS]
+      i32[sk + SK_FLAGS] = flags & ~(SOCK_TSQ_THROTTLED | SOCK_AUTOCORKED)
+      if ((flags & SOCK_AUTOCORKED) === 0) writeOn(sk)
+      else push(sk)
     }
     return count
   }

@@ -23,7 +23,9 @@ import { TCP_FIN, TCP_PSH } from '../../../wire/tcp.ts'
 import { LARGE_PAYLOAD, SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'
 import { createTcpSentOrder } from './tcp-sent-order.ts'
 import {
+  OPT_SACK,
   TP_LOST_OUT,
+  TP_OPTS,
   TP_PACKETS_OUT,
   TP_RETRANS_OUT,
   TP_SACKED_OUT,
@@ -185,9 +187,14 @@ export const createTcpWriteQueue = (
   const rtxHead = (sk: number): number =>
     i32[sk + TP_WQ_HEAD] === i32[sk + TP_SEND_HEAD] ? 0 : i32[sk + TP_WQ_HEAD]
 
-  /** The counts of the scoreboard after a sent skb has become `n` segments fewer. */
+  /**
+   * The counts of the scoreboard after a sent skb has become `n` segments fewer. Without SACK nobody knows which of them have
+   * arrived: these are thought to have (tcp_adjust_pcount).
+   */
   const countFewer = (sk: number, flags: number, n: number): void => {
     i32[sk + TP_PACKETS_OUT] -= n
+    if ((i32[sk + TP_OPTS] & OPT_SACK) === 0 && n > 0)
+      i32[sk + TP_SACKED_OUT] -= Math.min(i32[sk + TP_SACKED_OUT], n)
     if ((flags & CBF_SACKED) !== 0) i32[sk + TP_SACKED_OUT] -= n
     if ((flags & CBF_RETRANS) !== 0) i32[sk + TP_RETRANS_OUT] -= n
     if ((flags & CBF_LOST) !== 0) i32[sk + TP_LOST_OUT] -= n

@@ -2,9 +2,11 @@
  * Which timer runs while data is in flight: first that of a tail loss probe, two round trips after what was sent last, so that
  * the loss of a flight's end costs no timeout (RFC 8985 section 7); then the retransmission timer, from when the oldest
  * segment was sent (RFC 6298 section 5). Called as data is sent and acknowledged, on the worker.
- * Linux: tcp_schedule_loss_probe(), tcp_rearm_rto(), tcp_set_xmit_timer().
+ * Linux: tcp_schedule_loss_probe(), tcp_rearm_rto(), tcp_set_xmit_timer(), tcp_ld_RTO_revert().
  */
+import { setRto } from '../rec/tcp-rtt.ts'
 import { rtoMin } from '../sock/tcp-metrics.ts'
+import { rtoMax } from '../sock/tcp-sock-times.ts'
 import type { Time } from '../../../base/time.ts'
 import { TIME_US } from '../../../base/time.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
@@ -15,13 +17,16 @@ import {
   OPT_SACK,
   TCP_CA_CWR,
   TCP_CA_OPEN,
+  TP_BACKOFF,
   TP_CA_STATE,
   TP_OPTS,
   FO_PASSIVE,
   TP_FASTOPEN,
   TP_PACKETS_OUT,
   TP_PENDING,
+  TP_RETRANSMITS,
   TP_RTO,
+  TP_SND_UNA,
   TP_SRTT_US,
 } from '../sock/tcp-sock.ts'
 import { CB_TIME } from '../sock/tcp-cb.ts'
@@ -86,5 +91,19 @@ export const createTcpXmitTimer = ({ i32, sysctl, time, queue, timers }: TcpXmit
   const setXmitTimer = (sk: number): void => {
     if (!scheduleLossProbe(sk, true)) rearmRto(sk)
   }
-  return { rearmRto, scheduleLossProbe, setXmitTimer }
+  /**
+   * RFC 6069: no congestion has lost what was sent again, which starts with `seq`, but a way that is missing. The timeout is
+   * doubled once less, and may be over.
+   */
+  const revertRto = (sk: number, seq: number): void => {
+    const backoff = i32[sk + TP_BACKOFF] - 1
+    if (seq !== i32[sk + TP_SND_UNA] || i32[sk + TP_RETRANSMITS] === 0 || backoff < 0) return
+    if (queue.rtxHead(sk) === 0) return
+    i32[sk + TP_BACKOFF] = backoff
+    if (i32[sk + TP_SRTT_US] !== 0) setRto(i32, sk)
+    else i32[sk + TP_RTO] = TCP_TIMEOUT_INIT
+    i32[sk + TP_RTO] = Math.min(i32[sk + TP_RTO] * 2 ** backoff, rtoMax(i32, sk))
+    timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, Math.max(rtoDelta(sk), 1))
+  }
+  return { rearmRto, scheduleLossProbe, setXmitTimer, revertRto }
 }

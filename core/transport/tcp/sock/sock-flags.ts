@@ -34,3 +34,7 @@ export const SOCK_DISCONNECTING = SOCK_CONNECTING | SOCK_CONNECTED
 
 /** Its holder waits for the FIN's acknowledgement before he closes it (SO_LINGER). */
 export const SOCK_LINGERING = 65536
+/** What it has written waits for more until the turn ends, and for nothing below (tcp-tsq.ts: tcp_should_autocork). */
+export const SOCK_AUTOCORKED = 131072
+/** The peer's window is its SYN-ACK's, which is not scaled: until text comes, or another window, nothing is as predicted. */
+export const SOCK_UNPREDICTED = 262144

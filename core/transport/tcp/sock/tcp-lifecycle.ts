@@ -44,15 +44,20 @@ import type { TcpHash } from './tcp-hash.ts'
 import {
   TP_EVENTS,
   TP_ORPHANED,
+  TP_PINGPONG,
+  TP_RTO_MIN,
   TP_TW_ENTRY_STAMP,
   TP_TW_NEXT,
   TP_TW_PREV,
   TP_TW_SUBSTATE,
+  TP_USER_MSS,
+  TP_WINDOW_CLAMP,
   TP_OOW_ACKED,
   TP_DSACK,
   TP_NUM_SACKS,
 } from './tcp-sock.ts'
 import { SOCK_BINDPORT_LOCK, SOCK_DEAD } from './sock-flags.ts'
+import { TCP_RTO_MIN } from './tcp-constants.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 import type { ErrQueue } from '../../../socket/errqueue.ts'
 import type { Events } from '../../../socket/events.ts'
@@ -206,6 +211,14 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     if (isDead(sk)) destroy(sk)
     else raise(sk, SK_EVENT_READ | SK_EVENT_WRITE | SK_EVENT_HUP)
   }
+  /** What of an attempt, or of listening, does not outlive it, though the user has set it (tcp_disconnect). */
+  const forgetUser = (sk: number): void => {
+    i32[sk + SK_SHUTDOWN] = 0
+    i32[sk + TP_WINDOW_CLAMP] = 0
+    i32[sk + TP_USER_MSS] = 0
+    i32[sk + TP_PINGPONG] = 0
+    i32[sk + TP_RTO_MIN] = TCP_RTO_MIN
+  }
   /** Ends it with an error that the next call reports. */
   const fail = (sk: number, errno: number): void => {
     i32[sk + SK_ERR] = errno
@@ -299,6 +312,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     flush,
     setState,
     done,
+    forgetUser,
     fail,
     reset,
     destroy,

@@ -20,6 +20,7 @@ import type { Proto } from '../../../socket/proto.ts'
 import * as icmp from '../../../wire/icmp.ts'
 import * as tcpWire from '../../../wire/tcp.ts'
 import type { Tcp } from '../tcp.ts'
+import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { PacketAddrs } from '../../../inet/packet-addrs.ts'
 
 export const createTcpProto = (tcp: Tcp): Proto => ({
@@ -50,10 +51,11 @@ export const createTcpProto = (tcp: Tcp): Proto => ({
 type TcpErrDeps = {
   arena: Arena
   tcp: Tcp
+  afOps: AfOpsOf
 } & Pick<PacketAddrs, 'loadAddrs'>
 
 /** Of ICMP errors, whose NETWORK and TRANSPORT are the quoted headers': the handler, to which the skb is lent, and whose they are. */
-export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {
+export const createTcpErr = ({ arena, tcp, afOps, loadAddrs }: TcpErrDeps) => {
   const { i32, u8 } = arena
   const fl = createFlowi()
   /** What `fl` names is the connection. */
@@ -75,15 +77,21 @@ export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {
   const endsRequest = (skb: number, isFatal: boolean): boolean => {
     if (fl[FL_FAMILY] !== AF_INET) return isFatal
     const type = icmp.type(u8, i32[skb + SKB_DATA])
-    const code = icmp.code(u8, i32[skb + SKB_DATA])
-    if (type === icmp.ICMP_DEST_UNREACH) return code <= icmp.ICMP_HOST_UNREACH
+    if (type === icmp.ICMP_DEST_UNREACH) return isNoRoute(skb)
     return type === icmp.ICMP_TIME_EXCEEDED || type === icmp.ICMP_PARAMETERPROB
+  }
+  /** A router has no way to the peer. */
+  const isNoRoute = (skb: number): boolean => {
+    const { noRoute, noRouteCode } = afOps(fl[FL_FAMILY]).icmp
+    const at = i32[skb + SKB_DATA]
+    return icmp.type(u8, at) === noRoute && icmp.code(u8, at) <= noRouteCode
   }
   const tcpErr = (skb: number, errno: number, isFatal: boolean, mtu: number): boolean => {
     const at = i32[skb + SKB_TRANSPORT]
     if (at - i32[skb + SKB_NETWORK] < 20) return false
     loadQuoted(skb)
-    return tcp.tcpError(fl, errno, mtu, tcpWire.seq(u8, at), endsRequest(skb, isFatal))
+    const seq = tcpWire.seq(u8, at)
+    return tcp.tcpError(fl, errno, mtu, seq, endsRequest(skb, isFatal), isNoRoute(skb), skb)
   }
   const tcpOwner = (skb: number): number => {
     loadQuoted(skb)

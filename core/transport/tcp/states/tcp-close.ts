@@ -107,12 +107,12 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
     if (state === TCP_LISTEN) {
       if ((how & RCV_SHUTDOWN) !== 0) {
         stopListener(sk)
-        i32[sk + SK_SHUTDOWN] = 0
+        life.forgetUser(sk)
       }
     } else if (state === TCP_SYN_SENT) {
       disconnect(sk)
       i32[sk + SK_FLAGS] &= ~SOCK_CONNECTING
-      i32[sk + SK_SHUTDOWN] = 0
+      life.forgetUser(sk)
       i32[sk + SK_ERR] = Errno.ECONNRESET
     } else {
       i32[sk + SK_SHUTDOWN] |= how

@@ -40,7 +40,6 @@ import {
   SK_NUM,
   SK_PROTO,
   SK_SADDR,
-  SK_SHUTDOWN,
   SK_STATE,
   TCP_CLOSE,
   TCP_LISTEN,
@@ -117,12 +116,13 @@ import {
 import {
   SOCK_BINDADDR_LOCK,
   SOCK_BINDPORT_LOCK,
+  SOCK_CONNECTED,
+  SOCK_CONNECTING,
+  SOCK_DISCONNECTING,
   SOCK_DONE,
   SOCK_NOSPACE,
+  SOCK_UNPREDICTED,
   SOCK_WRITE_PENDING,
-  SOCK_CONNECTING,
-  SOCK_CONNECTED,
-  SOCK_DISCONNECTING,
 } from '../sock/sock-flags.ts'
 import { CB_END_SEQ } from '../sock/tcp-cb.ts'
 import {
@@ -369,8 +369,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     }
     const err = i32[sk + SK_ERR] || Errno.ECONNABORTED
     startAfresh(sk)
-    i32[sk + SK_SHUTDOWN] = 0
-    i32[sk + TP_WINDOW_CLAMP] = 0
+    life.forgetUser(sk)
     undoConnect(sk, i32[sk + SK_FAMILY])
     return -err
   }
@@ -471,7 +470,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + TP_FASTOPEN] = fastopen
     i32[sk + SK_ERR] = 0
     i32[sk + SK_ERR_SOFT] = 0
-    i32[sk + SK_FLAGS] &= ~(SOCK_DONE | SOCK_NOSPACE | SOCK_WRITE_PENDING)
+    i32[sk + SK_FLAGS] &= ~(SOCK_DONE | SOCK_NOSPACE | SOCK_WRITE_PENDING | SOCK_UNPREDICTED)
     i32[sk + TP_REORDERING] = i32[sysctl + Sysctl.tcp_reordering]
   }
   const kept = new Int32Array(USER_WORDS.length)

@@ -97,7 +97,12 @@ import {
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
 import { updatePacingRate } from '../snd/tcp-pacing-rate.ts'
-import { SOCK_KEEPOPEN, SOCK_SNDBUF_LOCK, SOCK_WRITE_PENDING } from '../sock/sock-flags.ts'
+import {
+  SOCK_KEEPOPEN,
+  SOCK_SNDBUF_LOCK,
+  SOCK_UNPREDICTED,
+  SOCK_WRITE_PENDING,
+} from '../sock/sock-flags.ts'
 import { CB_FLAGS, CB_END_SEQ, CBF_AE, CBF_TCP_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
 import {
   TCP_TIMEOUT_MIN,
@@ -200,6 +205,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     const th = i32[skb + SKB_TRANSPORT]
     i32[sk + TP_SND_UNA] = tcp.ack(u8, th)
     i32[sk + TP_SND_WND] = tcp.window(u8, th) << i32[sk + TP_SND_WSCALE]
+    i32[sk + TP_SND_WL1] = i32[skb + CB_SEQ]
     i32[sk + TP_MAX_WINDOW] = Math.max(i32[sk + TP_MAX_WINDOW], i32[sk + TP_SND_WND])
     // the SYN-ACK is in no queue
     i32[sk + TP_DELIVERED]++
@@ -313,6 +319,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     else ecnRcvSyn(i32, sk, i32[skb + CB_FLAGS], ECN_OF_SYNACK)
     if (echoesFirstStamp(sk)) i32[sk + TP_UNDO_MARKER] = 0
     tcpAck(sk, skb, opts, i32[skb + CB_SEQ], ack, 0)
+    if (i32[sk + TP_SND_WSCALE] !== 0) i32[sk + SK_FLAGS] |= SOCK_UNPREDICTED
     i32[sk + TP_RETRANS_STAMP] = 0
     initTransfer(sk)
     i32[sk + TP_LRCVTIME] = time[TIME_MS]

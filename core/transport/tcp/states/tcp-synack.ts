@@ -10,7 +10,7 @@ import { SK_CREATED } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_SYN } from '../../../wire/tcp.ts'
 import { OPT_SEEN, OPT_TSECR, SEEN_TIMESTAMPS } from '../../../wire/tcp-options.ts'
 import { accecnSynAckFlags } from '../rec/tcp-accecn.ts'
-import { rttEstimator, setRto, updateMinRtt } from '../rec/tcp-rtt.ts'
+import { rttEstimator, setRto, stampRttUs, updateMinRtt } from '../rec/tcp-rtt.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import {
   OPT_TIMESTAMPS,
@@ -66,8 +66,8 @@ export const createTcpSynack = ({ arena, bank, time, transmit }: TcpSynackDeps) 
     const isStamped =
       (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0 && (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0
     if (!isStamped || opts[OPT_TSECR] === 0) return
-    const ms = (transmit.tsval(sk) - opts[OPT_TSECR]) | 0
-    if (ms >= 0 && ms < 0x100000) noteRtt(sk, Math.max(1, ms) * 1000)
+    const us = stampRttUs((transmit.tsval(sk) - opts[OPT_TSECR]) | 0)
+    if (us >= 0) noteRtt(sk, us)
   }
   const noteRtt = (sk: number, us: number): void => {
     updateMinRtt(i32, sk, us)

@@ -20,7 +20,7 @@ import {
 import { NH_FAMILY, NH_GATEWAY } from '../../../../core/inet/fib/nexthop-constants.ts'
 import type { Words } from '../../../../core/wire/text.ts'
 import { formatWords, parseAddr } from '../../../../core/wire/text.ts'
-import { dumped, makeControl } from '../../../support/control-plane.ts'
+import { dumped, FLAGS, makeControl } from '../../../support/control-plane.ts'
 
 /** lan 10.0.0.1/24 fd00::1/64, wan 192.0.2.2/24 2001:db8::2/64, default routes through wan. */
 const network = async () => {
@@ -155,6 +155,24 @@ describe('a received packet', () => {
     expect(input('10.0.0.5', '7.7.7.7', 'lan')).toBe(-Errno.EINVAL)
   })
 
+  test('leaves by the device that it came by, where IPv6 has equal routes to one prefix', async () => {
+    const { input, output, ip } = await network()
+    await ip.addr('fd00::2/64', 'wan')
+    expect([input('fd00::5', 'fd00::9', 'lan'), input('fd00::5', 'fd00::9', 'wan')]).toMatchObject([
+      { dev: 'lan' },
+      { dev: 'wan' },
+    ])
+    expect(output('fd00::9')).toMatchObject({ dev: 'lan' })
+    // a better one is better
+    await ip.route('add', 'fd00::/64 dev lan metric 10')
+    expect(input('fd00::5', 'fd00::9', 'wan')).toMatchObject({ dev: 'lan' })
+    // of next hops that share their flows none is
+    await ip.route('add', 'fd01::/64 via fd00::7 dev lan')
+    await ip.route('append', 'fd01::/64 via 2001:db8::7 dev wan')
+    const sources = Array.from({ length: 32 }, (_, k) => `fd00::5:${k}`)
+    const ways = sources.map((src) => input(src, 'fd01::9', 'wan'))
+    expect(new Set(ways.map((way) => (way as { dev: string }).dev)).size).toBe(2)
+  })
   test('must come from where its answer would go, when rp_filter is strict', async () => {
     const { input, sysctl, ip } = await network()
     await sysctl('conf.all.rp_filter', 1)
@@ -165,6 +183,23 @@ describe('a received packet', () => {
     expect(input('8.8.8.8', '10.0.0.1', 'lan')).toMatchObject({ type: RTN_LOCAL })
     await ip.route('del', 'default')
     expect(input('8.8.8.8', '10.0.0.1', 'lan')).toBe(-Errno.EXDEV)
+  })
+  test('from an address of ours must come by the device that has it, when rp_filter is strict', async () => {
+    const { input, sysctl } = await network()
+    await sysctl('conf.lan.accept_local', 1)
+    await sysctl('conf.lan.rp_filter', 1)
+    expect(input('10.0.0.1', '8.8.8.8', 'lan')).toMatchObject({ dev: 'wan' })
+    expect(input('192.0.2.2', '8.8.8.8', 'lan')).toBe(-Errno.EXDEV)
+    await sysctl('conf.lan.rp_filter', 2)
+    expect(input('192.0.2.2', '8.8.8.8', 'lan')).toMatchObject({ dev: 'wan' })
+  })
+  test('must come by the device that its answer would leave by, when that has no address', async () => {
+    const { input, sysctl, ip } = await network()
+    await sysctl('conf.lan.rp_filter', 2)
+    expect((await ip.addrDel('10.0.0.1/24', 'lan')).error).toBe(0)
+    expect(input('8.8.8.8', '192.0.2.2', 'lan')).toBe(-Errno.EXDEV)
+    await ip.route('add', '10.0.0.0/24 dev lan')
+    expect(input('10.0.0.5', '192.0.2.2', 'lan')).toMatchObject({ type: RTN_LOCAL })
   })
 })
 
@@ -249,6 +284,17 @@ describe('a packet made here', () => {
     })
     await ip.link('lan', { up: false })
     expect(output('8.8.8.8', { oif: 'lan' })).toBe(-Errno.ENETUNREACH)
+  })
+  test('of IPv6, bound to a device, is refused for what the rules say', async () => {
+    const { output, control, ip } = await network()
+    await ip.link('lan', { up: true })
+    const rule = { family: 'inet6', dst: '2001:db8:4::/48', action: 'prohibit' } as const
+    expect(output('2001:db8:4::1', { oif: 'wan' })).toMatchObject({ dev: 'wan' })
+    const made = await control.request({ type: 'RTM_NEWRULE', flags: FLAGS.add, rule })
+    expect(made.error).toBe(0)
+    expect(output('2001:db8:4::1')).toBe(-Errno.EACCES)
+    expect(output('2001:db8:4::1', { oif: 'wan' })).toBe(-Errno.EACCES)
+    expect(output('fd00:9::1', { oif: 'lan' })).toBe(-Errno.ENETUNREACH)
   })
 
   test('leaves a device that has no address from 0.0.0.0, as DHCP needs', async () => {

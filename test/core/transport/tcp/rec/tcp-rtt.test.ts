@@ -52,6 +52,16 @@ test('the timeout is at most two minutes', () => {
   expect(sample(rows(), 60_000_000)).toBe(120_000)
 })
 
+test('echoes of times long past leave the timeout within its bounds', () => {
+  for (const us of [2_147_000_000, 1_048_000_000, 300_000_000]) {
+    const i32 = rows()
+    for (let n = 0; n < 10; n++) expect(sample(i32, us)).toBe(120_000)
+    for (let n = 0; n < 200; n++) expect(sample(i32, n % 2 === 0 ? us : 0)).toBe(120_000)
+    for (let n = 0; n < 200; n++) sample(i32, 100_000)
+    expect(i32[TP_RTO]).toBeLessThan(1000)
+  }
+})
+
 test('the least sample is kept', () => {
   const i32 = rows()
   for (const us of [500, 300, 900]) updateMinRtt(i32, 0, us)

@@ -691,12 +691,22 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       const script = start()
       const { host, establish, state, finish } = script
       const sk = establish()
-      host.tcp.tcpError(quote(script, sk), 113, NO_MTU, host.i32[sk + 84]!, false)
+      const message = host.skbs.alloc(0, 0)
+      host.tcp.tcpError(quote(script, sk), 113, NO_MTU, host.i32[sk + 84]!, false, false, message)
       expect(state(sk)).toBe(TCP_ESTABLISHED)
       const dialing = host.dial(address(family, 2), 4000)
       script.peer.port = 4000
-      host.tcp.tcpError(quote(script, dialing), 111, NO_MTU, host.i32[dialing + 84]!, false)
+      host.tcp.tcpError(
+        quote(script, dialing),
+        111,
+        NO_MTU,
+        host.i32[dialing + 84]!,
+        false,
+        false,
+        message
+      )
       expect(state(dialing)).toBe(TCP_CLOSE)
+      host.skbs.free(message)
       finish(sk, dialing)
     })
     test('a smaller path MTU makes smaller segments, and what was too big goes again', () => {
@@ -706,10 +716,10 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       write(sk, 2000)
       sent()
       const una = host.i32[sk + 84]!
-      host.tcp.tcpError(quote(script, sk), 90, 1300, una + 1_000_000, false)
+      host.tcp.tcpError(quote(script, sk), 90, 1300, una + 1_000_000, false, false, 0)
       expect(host.mib('TcpExtOutOfWindowIcmps')).toBe(1)
       expect(sent()).toEqual([])
-      host.tcp.tcpError(quote(script, sk), 90, 1300, una, false)
+      host.tcp.tcpError(quote(script, sk), 90, 1300, una, false, false, 0)
       const size = 1300 - (family === AF_INET ? 40 : 60)
       expect(sent()[0]).toBe(`. 1:${1 + size}(${size}) ack 1`)
       finish(sk)
