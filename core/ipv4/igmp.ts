@@ -31,7 +31,7 @@ import type { Pmtu } from '../inet/dst/pmtu.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import {
   CHECKSUM_NONE,
   MAX_HEADER,

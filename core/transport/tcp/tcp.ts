@@ -13,7 +13,7 @@ import { COUNTERS } from '../../shm/layout.ts'
 import type { Slab } from '../../shm/slab.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import type { ConsumeFn, DropFn } from '../../skb/drop.ts'
-import type { Skbs } from '../../skb/skb.ts'
+import type { Skbs } from '../../skb/skbs.ts'
 import {
   initPmtudisc,
   SK_CREATED,

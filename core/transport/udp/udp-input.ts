@@ -24,7 +24,7 @@ import { Sysctl } from '../../shm/sysctl.ts'
 import { Holder } from '../../skb/budget.ts'
 import type { DropFn } from '../../skb/drop.ts'
 import { Drop } from '../../skb/drop.ts'
-import type { Skbs } from '../../skb/skb.ts'
+import type { Skbs } from '../../skb/skbs.ts'
 import {
   CHECKSUM_NONE,
   SKB_DATA,

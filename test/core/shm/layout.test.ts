@@ -11,7 +11,8 @@ import {
   SMALL_ARENA,
   SMALL_BYTES,
 } from '../../../core/shm/layout.ts'
-import { createSkbs, SKB_END } from '../../../core/skb/skb.ts'
+import { SKB_END } from '../../../core/skb/skb.ts'
+import { createSkbs } from '../../../core/skb/skbs.ts'
 
 const withWorkers = (workers: number): ArenaConfig => ({ ...DEFAULT_ARENA, workers })
 const pools = ({ skbs, smallBuffers, largeBuffers, socks }: ArenaConfig) => ({

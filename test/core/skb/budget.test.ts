@@ -17,7 +17,8 @@ import {
   TRUESIZE_SMALL,
 } from '../../../core/skb/budget.ts'
 import { createRingCharge } from '../../../core/skb/ring-charge.ts'
-import { createSkbs, SKB_CHARGE } from '../../../core/skb/skb.ts'
+import { SKB_CHARGE } from '../../../core/skb/skb.ts'
+import { createSkbs } from '../../../core/skb/skbs.ts'
 
 /** Holders of received packets, of which every worker may have as many, from one pool in the worst case. */
 const SHARED: Holder[] = [

@@ -3,7 +3,6 @@ import { createArena } from '../../../core/shm/arena.ts'
 import { SKB_WORDS, SMALL_ARENA } from '../../../core/shm/layout.ts'
 import { createDrop, deviceDrops, Drop, DROP_COUNTERS } from '../../../core/skb/drop.ts'
 import {
-  createSkbs,
   RX_HEADROOM,
   SKB_BUF,
   SKB_CB,
@@ -37,6 +36,7 @@ import {
   SKB_TSTAMP,
   SKB_USERS,
 } from '../../../core/skb/skb.ts'
+import { createSkbs } from '../../../core/skb/skbs.ts'
 import { counterBank } from '../../../core/shm/counters.ts'
 
 const twoThreads = { ...SMALL_ARENA, workers: 2, skbs: 64, smallBuffers: 64, largeBuffers: 4 }
