@@ -41,7 +41,7 @@
  * | app rings (a, w)       | submissions: app a; completions: worker w | the other                    |
  *
  * An skb changes owner only by going through a ring. Data shared between clones never changes thread
- * (see skb.ts), so reference counts are plain words. What a dead owner held is found by its OWNER word.
+ * (see skb/skb-copy.ts), so reference counts are plain words. What a dead owner held is found by its OWNER word.
  *
  * THE ROWS. A row is named by the word index of its start, a field by that plus a constant; each kind's are in one file:
  *

@@ -44,10 +44,8 @@ import {
   SMALL_ROOM,
 } from './skb.ts'
 
-type SkbCopyDeps = Pick<
-  SkbPool,
-  'alloc' | 'allocRow' | 'allocSmall' | 'headOf' | 'free' | 'freeRow' | 'freeBuf' | 'freeFrags'
-> &
+type SkbCopyDeps = Pick<SkbPool, 'alloc' | 'headOf' | 'free'> &
+  SkbPool['halves'] &
   Pick<SkbData, 'put' | 'isShared' | 'copyBits'>
 
 export const createSkbCopy = ({ i32, u8, layout }: Arena, thread: number, deps: SkbCopyDeps) => {

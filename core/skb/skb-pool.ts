@@ -228,15 +228,12 @@ export const createSkbPool = (
     build,
     freeRows,
     headOf,
-    allocRow,
-    allocSmall,
     free,
-    freeRow,
-    freeBuf,
-    freeFrags,
     reclaim,
     flush,
     recover,
     available,
+    /** Rows and buffers by themselves, for those that make an skb of another (skb-copy.ts). */
+    halves: { allocRow, allocSmall, freeRow, freeBuf, freeFrags },
   }
 }

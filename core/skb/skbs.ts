@@ -15,15 +15,9 @@ export type Skbs = ReturnType<typeof createSkbs>
 export const createSkbs = (arena: Arena, thread: number) => {
   const budget = createSkbBudget(arena, thread)
   const sender = createSkbSender(arena, budget)
-  const { allocRow, allocSmall, freeRow, freeBuf, freeFrags, ...pool } = createSkbPool(
-    arena,
-    thread,
-    budget,
-    sender
-  )
+  const { halves, ...pool } = createSkbPool(arena, thread, budget, sender)
   const data = createSkbData(arena)
-  const lent = { allocRow, allocSmall, freeRow, freeBuf, freeFrags }
-  const copies = createSkbCopy(arena, thread, { ...pool, ...lent, ...data })
+  const copies = createSkbCopy(arena, thread, { ...pool, ...halves, ...data })
   const { prefetch } = createSkbPrefetch(arena)
   return { thread, budget, ...pool, ...data, ...sender, ...copies, prefetch }
 }
