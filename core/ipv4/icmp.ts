@@ -61,7 +61,7 @@ import { IPCB_OUTER, IPCB_TYPE, NO_MTU } from '../inet/inet-constants.ts'
 import type { Pmtu } from '../inet/dst/pmtu.ts'
 import type { FlowKeys } from '../inet/fib/flow-keys.ts'
 import type { IpDoRedirect } from './ip-do-redirect.ts'
-import type { IpOutput } from './ip-output.ts'
+import type { IpLocalOut } from './ip-local-out.ts'
 import type { AddrType } from '../inet/addr/addr-type.ts'
 import { type IpOptions, isSourceRouted, OPTIONS_OK } from './ip-options.ts'
 import { SRR_HIT_SHIFT } from './ip-options-constants.ts'
@@ -80,7 +80,7 @@ type IcmpDeps = {
   selectLinkSource: (dev: number, near: number) => number
 } & Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
   Pick<FlowKeys, 'hashAbout'> &
-  Pick<IpOutput, 'ipSend'> &
+  Pick<IpLocalOut, 'ipSend'> &
   Pick<IpDoRedirect, 'ipDoRedirect'> &
   Pick<AddrType, 'isLocalAddress' | 'inetAddrType'>
 
