@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { createArena } from '../../../core/shm/arena.ts'
-import { type ArenaConfig, DEFAULT_ARENA, fitPools, SMALL_ARENA } from '../../../core/shm/layout.ts'
+import { type ArenaConfig, DEFAULT_ARENA, SMALL_ARENA } from '../../../core/shm/layout.ts'
+import { fitPools } from '../../../core/shm/compute-layout.ts'
 import {
   ringInit,
   ringPublish,
