@@ -1,5 +1,5 @@
 /**
- * The packet memory of one thread: all that is done with skbs, of its parts. Any thread; one instance a thread. Linux:
+ * The packet memory of one thread: what is done with skbs, by name. Any thread; one instance a thread. Linux:
  * net/core/skbuff.c.
  */
 import type { Arena } from '../shm/arena.ts'
@@ -19,5 +19,42 @@ export const createSkbs = (arena: Arena, thread: number) => {
   const data = createSkbData(arena)
   const copies = createSkbCopy(arena, thread, { ...pool, ...halves, ...data })
   const { prefetch } = createSkbPrefetch(arena)
-  return { thread, budget, ...pool, ...data, ...sender, ...copies, prefetch }
+  return {
+    thread,
+    budget,
+    alloc: pool.alloc,
+    arm: pool.arm,
+    unarm: pool.unarm,
+    build: pool.build,
+    freeRows: pool.freeRows,
+    headOf: pool.headOf,
+    free: pool.free,
+    reclaim: pool.reclaim,
+    flush: pool.flush,
+    recover: pool.recover,
+    available: pool.available,
+    reserve: data.reserve,
+    push: data.push,
+    pull: data.pull,
+    put: data.put,
+    trim: data.trim,
+    get: data.get,
+    isShared: data.isShared,
+    copyBits: data.copyBits,
+    byteAt: data.byteAt,
+    addFrag: data.addFrag,
+    setSender: sender.setSender,
+    moveSender: sender.moveSender,
+    senderOf: sender.senderOf,
+    orphan: sender.orphan,
+    clone: copies.clone,
+    copy: copies.copy,
+    inherit: copies.inherit,
+    expandHead: copies.expandHead,
+    expandTail: copies.expandTail,
+    copybreak: copies.copybreak,
+    mayPull: copies.mayPull,
+    unshare: copies.unshare,
+    prefetch,
+  }
 }
