@@ -1,42 +1,102 @@
 /**
- * RTM_*ROUTE: routes come and go (route-check.ts says which may come), and are shown as they are now. Linux: inet_rtm_newroute,
- * inet_rtm_delroute, inet_dump_fib, and those of IPv6.
+ * RTM_*ROUTE: what the kernel checks of a route before it takes it, in its order and its words, and `ip route
+ * get`. Linux: net/ipv4/fib_semantics.c (fib_create_info, fib_check_nh), net/ipv6/route.c (ip6_route_info_create,
+ * ip6_validate_gw), net/ipv4/route.c (inet_rtm_getroute).
  */
-import { Errno } from '../base/errno.ts'
 import { AF_INET, AF_INET6 } from '../base/family.ts'
-import { RTN_BLACKHOLE, RTN_LOCAL, RTN_UNICAST } from '../base/flowi.ts'
-import type { FibReader } from '../inet/fib/fib.ts'
-import { isIgnored } from '../inet/fib/linkdown.ts'
+import { Errno } from '../base/errno.ts'
+import type { Flowi } from '../base/flowi.ts'
 import {
-  RTNH_F_DEAD,
-  RTNH_F_LINKDOWN,
-  RTNH_F_ONLINK,
+  createFlowi,
+  FL_DADDR,
+  FL_DEV,
+  FL_DPORT,
+  FL_DST,
+  FL_F_FORWARD,
+  FL_FAMILY,
+  FL_HASH,
+  FL_FLAGS,
+  FL_IIF,
+  FL_MARK,
+  FL_MTU,
+  FL_OIF,
+  FL_PROTO,
+  FL_SADDR,
+  FL_SPORT,
+  FL_TOS,
+  FL_TYPE,
+  RTN_ANYCAST,
+  RTN_BLACKHOLE,
+  RTN_BROADCAST,
+  RTN_LOCAL,
+  RTN_MULTICAST,
+  RTN_UNICAST,
+} from '../base/flowi.ts'
+import {
+  LOOPBACK_IFINDEX,
+  NH_DEV,
+  NH_FAMILY,
+  NH_GATEWAY,
+  NH_METRIC,
+  NH_PROTOCOL,
+  NH_TABLE,
+  NH_TYPE,
+  RT_SCOPE_HOST,
+  RT_SCOPE_LINK,
+  RT_SCOPE_UNIVERSE,
   RT_TABLE_DEFAULT,
   RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
+  RTNH_F_DEAD,
+  RTNH_F_LINKDOWN,
+  RTNH_F_ONLINK,
+  RTPROT_KERNEL,
 } from '../inet/fib/nexthop-constants.ts'
+import type { Metrics } from '../shm/dst-metrics.ts'
+import { NH_METRICS, RTAX_MAX, RTAX_MTU, dstMetric } from '../shm/dst-metrics.ts'
+import { byFamily } from '../inet/af-ops.ts'
+import { HASH_POLICY_CUSTOM } from '../inet/fib/flow-hash.ts'
+import { createDoRedirect } from '../inet/dst/do-redirect.ts'
+import type { FibReader } from '../inet/fib/fib.ts'
+import { FR_HEAD_CUSTOM } from '../inet/fib/fib-rule-constants.ts'
+import { ruleHead } from '../inet/fib/fib-rules.ts'
+import { isIgnored } from '../inet/fib/linkdown.ts'
 import type { Route } from '../inet/fib/route.ts'
-import { DEV_FLAGS, IFF_UP, deviceRow } from '../netdev/netdev.ts'
+import { DEV_FLAGS, deviceRow, IFF_UP, INIT_NET, l3mdevOf, l3TableOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
-import { type Outcome, type Refused, changed, isRefused, refuse } from './answers.ts'
+import type { Words } from '../wire/text.ts'
 import { isVrfTable } from './l3mdev.ts'
-import type { Links } from './links/links.ts'
+import type { Outcome, Refused } from './answers.ts'
+import { changed, isRefused, refuse, told } from './answers.ts'
 import type { NexthopStore } from './nexthop-store.ts'
-import { type Hop, type RibRoute, sameWords, withHops } from './rib-route.ts'
+import { scopeFault } from './nexthop-store.ts'
 import type { Rib } from './rib.ts'
-import { createRouteCheck } from './route-check.ts'
+import type { Hop, RibRoute } from './rib-route.ts'
+import { hopsOf, sameHop, sameWords, withHops } from './rib-route.ts'
 import type { RouteExpiry, SeenRoute } from './route-expiry.ts'
-import { createRouteGet } from './route-get.ts'
-import type { MessageOf, RouteFilter } from './rtnetlink.ts'
+import type { MessageOf, RouteAnswer, RouteFilter } from './rtnetlink.ts'
+import type { Links } from './links/links.ts'
 
 /** Metric of IPv6 routes that name none (IP6_RT_PRIO_USER). */
 const PRIO_USER = 1024
+/** Of those that come with a device (IP6_RT_PRIO_ADDRCONF). */
+const PRIO_ADDRCONF = 256
+
+/** How far what a route of IPv4 leads to may be (fib_props). */
+const leastScope = (type: number): number => {
+  if (type === RTN_LOCAL) return RT_SCOPE_HOST
+  return type === RTN_BROADCAST || type === RTN_ANYCAST ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
+}
 /** Of a route that names its nexthop object and no more (nexthop_compat_mode off). */
 const NOWHERE: Hop = { dev: 0, gateway: null, flags: 0, weight: 1 }
 
 /** 0 stands for all of them. */
 const ALWAYS_THERE: readonly number[] = [0, RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_DEFAULT]
+
+const isMulticastAddr = ({ family, words }: { family: number; words: Words }): boolean =>
+  family === AF_INET ? words[3] >>> 28 >= 14 : words[0] >>> 24 === 0xff
+const isLinkLocal = (words: Words): boolean => words[0] >>> 22 === 0x3fa
 
 type RoutesDeps = {
   arena: Arena
@@ -50,11 +110,184 @@ type RoutesDeps = {
 export type Routes = ReturnType<typeof createRoutes>
 
 export const createRoutes = (deps: RoutesDeps) => {
-  const { arena, rib, objects, hasCarrier, more, keep } = deps
-  const { check } = createRouteCheck(deps)
-  const { getRoute } = createRouteGet(deps)
+  const { arena, rib, objects, route: router, isDevice, hasCarrier, more, keep, fib } = deps
+  const { flowHash } = router
+  const { wantsRedirect } = createDoRedirect(arena, fib)
   const { i32, layout } = arena
   const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_UP) !== 0
+  /** Is it an address of ours, in the default domain or that of the route's table or device? */
+  const isOwn = (route: RibRoute, words: Words): boolean =>
+    rib.resolve(route.family, words, (r) => r.type === RTN_LOCAL, [
+      RT_TABLE_LOCAL,
+      ...ownTable(route),
+      ...domainOf(route),
+    ]) !== undefined
+
+  /** Where a gateway is looked for before the usual tables. */
+  const ownTable = ({ table }: RibRoute): number[] =>
+    table === 0 || table === RT_TABLE_MAIN ? [] : [table]
+  const domainOf = ({ dev }: RibRoute): number[] => {
+    const table = l3TableOf(arena, dev)
+    return table === 0 ? [] : [table]
+  }
+  /** The usual tables; where a device is named that is in a VRF, as the rules have it. */
+  const usualTables = (route: RibRoute): number[] => [
+    RT_TABLE_LOCAL,
+    ...domainOf(route),
+    RT_TABLE_MAIN,
+    RT_TABLE_DEFAULT,
+  ]
+  const badGateway = (errno: number, words = 'Nexthop has invalid gateway'): Refused =>
+    refuse(errno, words, 'gateway')
+
+  /** fib_check_nh for a gateway: it must be on a link of ours, and says which. */
+  const checkGateway4 = (route: RibRoute, gateway: Words): RibRoute | Refused => {
+    if (route.scope === RT_SCOPE_HOST)
+      return refuse(Errno.EINVAL, 'Route with host scope can not have a gateway', 'gateway')
+    if (route.flags & RTNH_F_ONLINK) {
+      if (route.scope >= RT_SCOPE_LINK)
+        return refuse(Errno.EINVAL, 'Nexthop has invalid scope', 'scope')
+      if (route.dev === 0) return refuse(Errno.ENODEV, 'Nexthop device required for onlink', 'dev')
+      if (!isUp(route.dev)) return refuse(Errno.ENETDOWN, 'Nexthop device is not up', 'dev')
+      const tables = [...domainOf(route), RT_TABLE_LOCAL].slice(0, 1)
+      const known = rib.resolve(AF_INET, gateway, () => true, tables)
+      const isHost = known === undefined || known.type === RTN_UNICAST
+      return !isHost || isMulticastAddr({ family: AF_INET, words: gateway })
+        ? badGateway(Errno.EINVAL)
+        : route
+    }
+    // what leads to the gateway is nearer than what leads by it
+    const least = Math.max(RT_SCOPE_LINK, route.scope + 1)
+    const isWay = (r: RibRoute): boolean =>
+      r.hops === undefined && r.scope >= least && (route.dev === 0 || r.dev === route.dev)
+    const way =
+      rib.resolve(AF_INET, gateway, isWay, ownTable(route)) ??
+      rib.resolve(AF_INET, gateway, isWay, usualTables(route))
+    if (way === undefined) return badGateway(Errno.ENETUNREACH)
+    if (way.type !== RTN_UNICAST && way.type !== RTN_LOCAL) return badGateway(Errno.EINVAL)
+    if (!isUp(way.dev)) return refuse(Errno.ENETDOWN, null, 'dev')
+    return { ...route, dev: way.dev }
+  }
+  /** ip6_validate_gw. */
+  const checkGateway6 = (route: RibRoute, gateway: Words): RibRoute | Refused => {
+    const invalid = badGateway(Errno.EINVAL, 'Invalid gateway address')
+    if (
+      isMulticastAddr({ family: AF_INET6, words: gateway }) ||
+      gateway.every((word) => word === 0)
+    )
+      return invalid
+    if (isOwn(route, gateway)) return badGateway(Errno.EINVAL, 'Gateway can not be a local address')
+    if (isLinkLocal(gateway) || route.flags & RTNH_F_ONLINK) {
+      if (route.dev === 0) return refuse(Errno.ENODEV, 'Egress device not specified', 'dev')
+      return route
+    }
+    const way =
+      wayTo6(route, gateway, ownTable(route)) ?? wayTo6(route, gateway, usualTables(route))
+    return way === undefined
+      ? refuse(Errno.EHOSTUNREACH, null, 'gateway')
+      : { ...route, dev: way.dev }
+  }
+  /** ip6_route_check_nh: what the first route to the gateway, by the device if one is named, must be on link. */
+  const wayTo6 = (
+    route: RibRoute,
+    gateway: Words,
+    tables: readonly number[]
+  ): RibRoute | undefined => {
+    const first = rib.resolve(
+      AF_INET6,
+      gateway,
+      (r) => route.dev === 0 || hopsOf(r).some(({ dev }) => dev === route.dev),
+      tables
+    )
+    const isOnLink =
+      first !== undefined &&
+      first.hops === undefined &&
+      first.gateway === null &&
+      first.type < RTN_BLACKHOLE
+    return isOnLink ? first : undefined
+  }
+
+  /** Each next hop of several as if it were the only one (fib_get_nhs, ip6_route_multipath_add). */
+  const checkHops = (route: RibRoute, hops: readonly Hop[]): RibRoute | Refused => {
+    const checked: Hop[] = []
+    for (const hop of hops) {
+      if (route.family !== AF_INET && hop.gateway === null) {
+        const words = 'Device only routes can not be added for IPv6 using the multipath API'
+        return refuse(Errno.EINVAL, words, 'nexthops')
+      }
+      const one = check(withHops(route, [hop]))
+      if (isRefused(one)) return { ...one, field: 'nexthops' }
+      const found = { ...hop, dev: one.dev }
+      if (route.family !== AF_INET && checked.some((other) => sameHop(other, found)))
+        return refuse(Errno.EEXIST, null, 'nexthops')
+      checked.push(found)
+    }
+    return withHops(route, checked)
+  }
+  /** By a nexthop object: fib_check_nexthop, fib6_check_nexthop. */
+  const checkObject = (route: RibRoute, nhid: number): RibRoute | Refused => {
+    if (route.dev !== 0 || route.gateway !== null || route.hops !== undefined)
+      return refuse(
+        Errno.EINVAL,
+        'Nexthop specification and nexthop id are mutually exclusive',
+        'nhid'
+      )
+    const one = objects.get(nhid)
+    if (one === undefined) return refuse(Errno.EINVAL, 'Nexthop id does not exist', 'nhid')
+    const fault = scopeFault(route.family, route.scope, one, objects.partsOf(one))
+    if (fault !== null) return refuse(Errno.EINVAL, fault, 'nhid')
+    return sourceFault(route) ?? route
+  }
+  const sourceFault = (route: RibRoute): Refused | null =>
+    route.prefsrc === null || isOwn(route, route.prefsrc)
+      ? null
+      : refuse(
+          Errno.EINVAL,
+          route.family === AF_INET ? 'Invalid prefsrc address' : 'Invalid source address',
+          'prefsrc'
+        )
+  /** The route as the kernel takes it, its devices found; or why not. */
+  const check = (route: RibRoute): RibRoute | Refused => {
+    if (route.nhid !== undefined) return checkObject(route, route.nhid)
+    if (route.family === AF_INET && route.scope < leastScope(route.type))
+      return refuse(Errno.EINVAL, 'Invalid scope', 'scope')
+    if (route.hops !== undefined && route.type < RTN_BLACKHOLE) return checkHops(route, route.hops)
+    if (route.dev !== 0 && !isDevice(route.dev)) return refuse(Errno.ENODEV, null, 'dev')
+    if (route.tos !== 0) return refuse(Errno.EOPNOTSUPP, 'Routes by TOS are not supported', 'tos')
+    const badSource = sourceFault(route)
+    if (badSource !== null) return badSource
+    if (route.type >= RTN_BLACKHOLE) {
+      // what is dumped of an IPv6 one names lo
+      const isPlain =
+        route.dev === 0 || (route.family !== AF_INET && route.dev === LOOPBACK_IFINDEX)
+      if (route.gateway === null && route.hops === undefined && isPlain)
+        return route.family === AF_INET ? route : { ...route, dev: LOOPBACK_IFINDEX }
+      const words = 'Gateway, device and multipath can not be specified for this route type'
+      return refuse(Errno.EINVAL, words, route.gateway === null ? 'dev' : 'gateway')
+    }
+    const { gateway } = route
+    if (gateway !== null) {
+      const way =
+        gateway.family === AF_INET
+          ? checkGateway4(route, gateway.words)
+          : checkGateway6(route, gateway.words)
+      if (isRefused(way)) return way
+      return isUp(way.dev) ? way : refuse(Errno.ENETDOWN, 'Nexthop device is not up', 'dev')
+    }
+    if (route.flags & RTNH_F_ONLINK && route.family === AF_INET)
+      return refuse(
+        Errno.EINVAL,
+        'Invalid flags for nexthop - PERVASIVE and ONLINK can not be set',
+        'flags'
+      )
+    if (route.dev === 0) return refuse(Errno.ENODEV, null, 'dev')
+    if (!isUp(route.dev)) {
+      const words =
+        route.family === AF_INET ? 'Device for nexthop is not up' : 'Nexthop device is not up'
+      return refuse(Errno.ENETDOWN, words, 'dev')
+    }
+    return route
+  }
 
   /** What is shown of a next hop's device: nobody goes by one that is down, or that is ignored without a carrier. */
   const stateOf = (dev: number, family: number): number => {
@@ -96,6 +329,100 @@ export const createRoutes = (deps: RoutesDeps) => {
   const delRoute = ({ route }: MessageOf<'RTM_DELROUTE'>): Outcome<SeenRoute> => {
     const gone = rib.remove(route)
     return typeof gone === 'number' ? refuse(-gone, null, 'dst') : changed(seen(gone))
+  }
+
+  const fl = createFlowi()
+  const wordsAt = (view: Int32Array, at: number): Words => [
+    view[at],
+    view[at + 1],
+    view[at + 2],
+    view[at + 3],
+  ]
+  /** Until there are other rules than the usual ones, Linux has the tables local and main in one trie (fib_unmerge). */
+  const isMerged = byFamily(
+    () => i32[ruleHead(arena, INIT_NET, AF_INET) + FR_HEAD_CUSTOM] === 0,
+    () => false
+  )
+  const tableOf = (row: number, family: number): number => {
+    const table = i32[row + NH_TABLE] >>> 0
+    return table === 0 || (table === RT_TABLE_LOCAL && isMerged(family)()) ? RT_TABLE_MAIN : table
+  }
+  /** With the MTU that the lookup found. */
+  const metricsOf = (row: number): Metrics | null => {
+    if (i32[row + NH_METRICS] === 0) return null
+    const metrics = Array.from({ length: RTAX_MAX + 1 }, (_, k) => dstMetric(i32, row, k))
+    if (metrics[RTAX_MTU] !== 0) metrics[RTAX_MTU] = fl[FL_MTU]
+    return metrics
+  }
+  /** Linux asks for IPv4 with a packet of its own, which carries no other. */
+  const packetHash = (fl: Flowi): number =>
+    flowHash.policyOf(AF_INET) === HASH_POLICY_CUSTOM
+      ? (flowHash.jhash2words(flowHash.ofFlow(fl), 0) >>> 1) | (1 << 31)
+      : 0
+  /** Of IPv6 whether a host sends it on is asked later (ip6_forward), and not here. */
+  const received = (family: number): number => {
+    const error = router.routeInput(fl)
+    return family !== AF_INET && fl[FL_TYPE] === RTN_UNICAST ? 0 : error
+  }
+  /** What is said of routes whose packets are handled as another type's: RTN_ANYCAST, RTN_MULTICAST, or 0. */
+  const typeOfRow = (row: number): number =>
+    i32[row + NH_TYPE] === RTN_ANYCAST || i32[row + NH_TYPE] === RTN_MULTICAST
+      ? i32[row + NH_TYPE]
+      : 0
+  /** By which device `fl` goes: what comes in and stays here, anycast too, goes to lo, or to its VRF. */
+  const deviceOf = (row: number, leaves: boolean): number => {
+    if (typeOfRow(row) !== 0 && (leaves || fl[FL_TYPE] !== RTN_ANYCAST)) return i32[row + NH_DEV]
+    return leaves ? fl[FL_DEV] : l3mdevOf(arena, i32[row + NH_DEV]) || LOOPBACK_IFINDEX
+  }
+  /** What `fl`, which names a source, would be sent from if it named none: that is what IPv6 tells (ip6_route_get_saddr). */
+  const chosenSource = (): Words => {
+    fl.fill(0, FL_SADDR, FL_SADDR + 4)
+    if (fl[FL_TYPE] !== RTN_LOCAL) fl[FL_OIF] = fl[FL_DEV]
+    router.routeOutput(fl)
+    return wordsAt(fl, FL_SADDR)
+  }
+  /** ip route get */
+  const getRoute = ({ query }: MessageOf<'RTM_GETROUTE'>): Outcome<RouteAnswer> => {
+    const { family, dst, src, iif, oif, tos, mark, proto, sport, dport } = query
+    fl.fill(0)
+    fl[FL_FAMILY] = family
+    fl.set(dst, FL_DADDR)
+    fl.set(src ?? (family === AF_INET ? [0, 0, 0xffff, 0] : [0, 0, 0, 0]), FL_SADDR)
+    fl[FL_IIF] = iif
+    fl[FL_OIF] = oif
+    fl[FL_MARK] = mark
+    fl[FL_TOS] = tos
+    fl[FL_PROTO] = proto
+    fl[FL_SPORT] = sport
+    fl[FL_DPORT] = dport
+    if (family === AF_INET) fl[FL_HASH] = packetHash(fl)
+    const error = iif !== 0 ? received(family) : router.routeOutput(fl)
+    // which of its reasons refuses what was received is not told (inet_rtm_getroute)
+    if (error === -Errno.EXDEV) return refuse(Errno.EINVAL, null, 'dst')
+    if (error !== 0) return refuse(-error, null, 'dst')
+    const row = fl[FL_DST]
+    const type = typeOfRow(row) || fl[FL_TYPE]
+    const isWay = fl[FL_TYPE] === RTN_UNICAST || typeOfRow(row) !== 0
+    const via = isWay ? i32[row + NH_FAMILY] : 0
+    const isForwarded = (fl[FL_FLAGS] & FL_F_FORWARD) !== 0
+    const isPassed = iif !== 0 && (type === RTN_UNICAST || isForwarded)
+    // groups have a route of their device's, in the table local
+    const isGroup = family !== AF_INET && fl[FL_TYPE] === RTN_MULTICAST
+    const answer = {
+      family,
+      type,
+      gateway: via === 0 ? null : { family: via, words: wordsAt(i32, row + NH_GATEWAY) },
+      dev: deviceOf(row, iif === 0 || isPassed),
+      table: isGroup ? l3TableOf(arena, fl[FL_DEV]) || RT_TABLE_LOCAL : tableOf(row, family),
+      protocol: isGroup ? RTPROT_KERNEL : i32[row + NH_PROTOCOL],
+      metric: isGroup ? PRIO_ADDRCONF : i32[row + NH_METRIC] >>> 0,
+      prefsrc: wordsAt(fl, FL_SADDR),
+      metrics: fl[FL_TYPE] === RTN_UNICAST ? metricsOf(row) : null,
+      isForwarded,
+      isRedirected: isPassed && family === AF_INET && wantsRedirect(fl),
+    }
+    const isOurs = iif === 0 && src !== null && family !== AF_INET
+    return told(isOurs ? { ...answer, prefsrc: chosenSource() } : answer)
   }
 
   const isWanted =
