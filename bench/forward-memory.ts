@@ -43,7 +43,6 @@ import {
 import { setSysctlDefaults } from '../core/shm/sysctl.ts'
 import {
   CHECKSUM_UNNECESSARY,
-  createSkbs,
   OWNER_IN_RING,
   RX_HEADROOM,
   SKB_DATA,
@@ -51,8 +50,8 @@ import {
   SKB_HASH,
   SKB_IP_SUMMED,
   SKB_OWNER,
-  type Skbs,
 } from '../core/skb/skb.ts'
+import { createSkbs, type Skbs } from '../core/skb/skbs.ts'
 import { createStack, type Stack } from '../core/stack.ts'
 import { createRssControl } from '../core/steering/rss-control.ts'
 import type { NicEnv, NicInput } from '../core/stack/nic.ts'

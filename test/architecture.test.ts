@@ -163,7 +163,7 @@ describe('each rule fails on a tree that breaks it:', () => {
 
   const imports = (...lines: string[]): string[] => lines.map((line) => `import ${line}`)
   const wiring = imports(
-    "{ createSkbs } from '../../core/skb/skb.ts'",
+    "{ createSkbs } from '../../core/skb/skbs.ts'",
     "{ type Drop, createPtype } from '../../core/dev/ptype.ts'",
     "{\n  createIpInput,\n  type IpInputDeps,\n} from '../../core/ipv4/ip-input.ts'",
     "* as route from '../../core/inet/route.ts'"
@@ -262,7 +262,7 @@ describe('the rules allow', () => {
     ['headers', "* as netdev from '../../core/netdev/netdev.ts'"],
     ['a leaf', "{ createRssControl } from '../../core/steering/rss-control.ts'"],
   ])('beside the part of a layer: %s', (_, line) => {
-    const source = `import { createSkbs } from '../../core/skb/skb.ts'\nimport ${line}\n`
+    const source = `import { createSkbs } from '../../core/skb/skbs.ts'\nimport ${line}\n`
     expect(breaks('test/support/host.ts', [], source)).toEqual([])
   })
   test('a stack of all parts, and a layer of its own', () => {

@@ -20,13 +20,13 @@ import type { Arena } from '../core/shm/arena.ts'
 import { createIpi, Ipi } from '../core/shm/ipi.ts'
 import type { ArenaConfig } from '../core/shm/layout.ts'
 import {
-  computeLayout,
   DEFAULT_ARENA,
   G_SERVICES,
   G_SHUTDOWN,
   THREAD_RUNNING,
   THREAD_WORDS,
 } from '../core/shm/layout.ts'
+import { computeLayout } from '../core/shm/compute-layout.ts'
 import { servicesMask } from '../core/socket/services/services.ts'
 import type { DryRun, DryRunDeps } from '../core/stack/dry-run.ts'
 import { createBell } from './app/doorbell.ts'

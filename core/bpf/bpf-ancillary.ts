@@ -3,7 +3,7 @@
  * net/core/filter.c convert_bpf_extensions().
  */
 import type { Arena } from '../shm/arena.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import { SKB_DEV, SKB_HASH, SKB_MARK, SKB_PROTOCOL, SKB_VLAN } from '../skb/skb.ts'
 import {
   SKF_AD_CPU,

@@ -5,7 +5,7 @@
  * arch/x86/net/bpf_jit_comp.c; measured by bench/captures.ts.
  */
 import type { Arena } from '../shm/arena.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import { SKB_DATA } from '../skb/skb.ts'
 import { createAncillary } from './bpf-ancillary.ts'
 import {

@@ -3,7 +3,7 @@
  * has it. Any thread. Linux: net/core/filter.c; the words in bpf-constants.ts.
  */
 import type { Arena } from '../shm/arena.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import { SKB_DATA } from '../skb/skb.ts'
 import { createAncillary } from './bpf-ancillary.ts'
 import {

@@ -11,7 +11,7 @@ import type { Arena } from '../shm/arena.ts'
 import { captureRing, captureRow } from '../shm/arena.ts'
 import { CAPTURE_WORDS, G_CAPTURE_DROPS, G_CAPTURES, MAX_CAPTURES } from '../shm/layout.ts'
 import type { Drop } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import {
   PACKET_HOST,
   PACKET_OUTGOING,

@@ -8,7 +8,7 @@ import * as bytes from '../base/bytes.ts'
 import { DEV_MAC } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import { MAX_HEADER, SKB_DATA, SKB_HEAD, SKB_LEN, SKB_MAC } from '../skb/skb.ts'
 import * as ethernet from '../wire/ethernet.ts'
 

@@ -15,7 +15,7 @@ import {
 import type { Arena } from '../shm/arena.ts'
 import { DEV_STATS, DEVICE_WORDS } from '../shm/layout.ts'
 import type { ConsumeFn } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import {
   CHECKSUM_PARTIAL,
   SKB_DATA,

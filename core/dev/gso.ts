@@ -8,7 +8,7 @@ import * as csum from '../base/checksum.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import {
   CHECKSUM_PARTIAL,
   GSO_ACCECN,

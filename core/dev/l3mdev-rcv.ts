@@ -5,7 +5,7 @@
 import { DevStat, deviceStats } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEV_STATS } from '../shm/layout.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import { SKB_DEV, SKB_LEN } from '../skb/skb.ts'
 import type { Capture } from './capture.ts'
 

@@ -11,7 +11,7 @@ import { DEV_STATS } from '../shm/layout.ts'
 import { Holder } from '../skb/budget.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import {
   SKB_DATA,
   SKB_DEV,

@@ -5,7 +5,7 @@
  * Linux: net/core/dev.c __netif_receive_skb_core(), napi_complete_done(); IEEE 802.1Q section 6.9 for priority tags.
  */
 import type { Arena } from '../shm/arena.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import {
   PACKET_OTHERHOST,
   SKB_DATA,

@@ -8,7 +8,7 @@
 import { putU16, zero } from '../base/bytes.ts'
 import { type Arena, captureRow } from '../shm/arena.ts'
 import { G_TRACES, MAX_CAPTURES } from '../shm/layout.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import {
   PACKET_OUTGOING,
   SKB_DATA,

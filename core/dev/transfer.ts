@@ -5,7 +5,7 @@
  */
 import { copyFrom } from '../base/bytes.ts'
 import type { Arena } from '../shm/arena.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import {
   CHECKSUM_PARTIAL,
   RX_HEADROOM,

@@ -15,7 +15,7 @@ import { counterBank } from '../shm/counters.ts'
 import { Holder } from '../skb/budget.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import {
   RX_HEADROOM,
   SKB_CB,

@@ -6,12 +6,12 @@ import { AF_INET_INFO, type AfOps } from '../inet/af-ops.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import { ICMP_DEST_UNREACH, ICMP_PORT_UNREACH } from '../wire/icmp.ts'
-import type { IpOutput } from './ip-output.ts'
+import type { IpLocalOut } from './ip-local-out.ts'
 import type { Icmp } from './icmp.ts'
 
 type AfInetDeps = {
   arena: Arena
-  output: Pick<IpOutput, 'ipQueueXmit' | 'ipSendSock' | 'ipSendHeader' | 'ipSendReply'>
+  output: Pick<IpLocalOut, 'ipQueueXmit' | 'ipSendSock' | 'ipSendHeader' | 'ipSendReply'>
 } & Pick<Icmp, 'icmpSend' | 'icmpOut'>
 
 export const createAfInet = ({ arena, output, icmpSend, icmpOut }: AfInetDeps): AfOps => {

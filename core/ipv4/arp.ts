@@ -25,7 +25,7 @@ import { counterBank, Softnet } from '../shm/counters.ts'
 import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import {
   PACKET_HOST,
   PACKET_OTHERHOST,

@@ -31,7 +31,7 @@ import type { Pmtu } from '../inet/dst/pmtu.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import {
   CHECKSUM_NONE,
   MAX_HEADER,
@@ -47,7 +47,7 @@ import * as igmp from '../wire/igmp.ts'
 import { IPPROTO_IGMP } from '../wire/ipproto.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import type { Words } from '../wire/text.ts'
-import type { IpOutput } from './ip-output.ts'
+import type { IpLocalOut } from './ip-local-out.ts'
 
 type IgmpDeps = {
   arena: Arena
@@ -55,7 +55,7 @@ type IgmpDeps = {
   drop: DropFn
   consume: ConsumeFn
 } & Pick<Pmtu, 'routeOutput'> &
-  Pick<IpOutput, 'ipSend'> &
+  Pick<IpLocalOut, 'ipSend'> &
   Pick<Machine, 'steerTo' | 'worker'>
 
 /** Who hears what came in; on CPU 0. */

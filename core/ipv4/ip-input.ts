@@ -32,7 +32,7 @@ import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
 import type { L3mdevRcv } from '../dev/l3mdev-rcv.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import {
   PACKET_HOST,
   PACKET_LOOPBACK,

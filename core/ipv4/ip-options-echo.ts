@@ -6,7 +6,7 @@
 import * as bytes from '../base/bytes.ts'
 import { RTN_LOCAL, RTN_UNICAST } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import { SKB_DEV, SKB_IPOPT, SKB_NETWORK } from '../skb/skb.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import { SK_IPOPT, SK_IPOPT_LEN } from '../socket/sock.ts'

@@ -20,7 +20,7 @@ import {
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
 import type { Arena } from '../shm/arena.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import { RX_HEADROOM, SKB_DEV, SKB_IPOPT, SKB_NETWORK, SKB_TRANSPORT } from '../skb/skb.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import {

@@ -1,395 +1,94 @@
 /**
- * IPv4 output: puts the IP header on what a transport sends (ipQueueXmit for TCP, by its sock row; ipSend for all
- * else), and takes it and what is forwarded to the neighbour layer, cut to the way's MTU. On the worker that sends.
- * The packet is taken over in every case. Linux: net/ipv4/ip_output.c; RFC 791 section 3.2, 1122 section 3.2.1.
+ * IPv4 output: takes what this host sends (ip-local-out.ts) and what is forwarded to the neighbour layer, cut to the way's MTU. On
+ * the worker that sends. The packet is taken over in every case. Linux: ip_output, ip_finish_output in
+ * net/ipv4/ip_output.c, ip_route_me_harder.
  */
-import { V4_MAPPED } from '../base/family.ts'
-import { fold } from '../base/checksum.ts'
 import { Errno } from '../base/errno.ts'
-import type { Flowi } from '../base/flowi.ts'
+import { V4_MAPPED } from '../base/family.ts'
 import {
-  createFlowi,
-  DF_ALWAYS,
-  FL_DADDR,
   FL_DEV,
-  FL_DF,
   FL_DST,
   FL_IIF,
-  FL_MARK,
   FL_MTU,
-  FL_MTU_LOCKED,
-  FL_NO_LOOP,
   FL_OIF,
   FL_PROTO,
-  FL_SADDR,
   FL_TOS,
   FL_TYPE,
   RTN_BROADCAST,
   RTN_MULTICAST,
   RTN_UNICAST,
+  createFlowi,
 } from '../base/flowi.ts'
-import { DEV_FLAGS, DEV_MC_ROLE4, IFF_LOOPBACK, IFF_NOARP, l3mdevOf } from '../netdev/netdev.ts'
-import type { Arena } from '../shm/arena.ts'
-import { counterBank, Mib } from '../shm/counters.ts'
-import { DEVICE_WORDS } from '../shm/layout.ts'
-import { Sysctl } from '../shm/sysctl.ts'
-import type { DropFn } from '../skb/drop.ts'
-import { Drop } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
-import {
-  MAX_HEADER,
-  PACKET_LOOPBACK,
-  RX_HEADROOM,
-  SKB_DATA,
-  SKB_DEV,
-  SKB_DST,
-  SKB_GSO_SEGS,
-  SKB_GSO_SIZE,
-  SKB_IIF,
-  SKB_LEN,
-  SKB_MARK,
-  SKB_NETWORK,
-  SKB_NEXT,
-  SKB_PKT_TYPE,
-  SKB_PROTOCOL,
-  SKB_TRANSPORT,
-} from '../skb/skb.ts'
-import {
-  pmtudiscOf,
-  SK_DADDR,
-  SK_DST,
-  SK_DST_DEV,
-  SK_MARK,
-  SK_MTU,
-  SK_MTU_LOCKED,
-  SK_PROTOCOL,
-  SK_SADDR,
-  SK_STATE,
-  SK_TOS,
-  SK_IPOPT_LEN,
-  SK_TTL,
-  TCP_NEW_SYN_RECV,
-  TCP_TIME_WAIT,
-} from '../socket/sock.ts'
-import { IP_PMTUDISC_DO, IP_PMTUDISC_WANT } from '../socket/socket-constants.ts'
-import { ETH_P_IP, IPV4_MULTICAST_HI, ipv4MulticastLo } from '../wire/ethernet.ts'
-import * as ipv4 from '../wire/ipv4.ts'
-import type { IpFragmentation } from './ip-fragmentation.ts'
-import { type IpOptionsEcho, OPTIONS_NO_ECHO } from './ip-options-echo.ts'
+import type { DevQueueXmit } from '../dev/dev-queue-xmit.ts'
+import type { EtherOutput } from '../dev/ether-output.ts'
+import type { Gso } from '../dev/gso.ts'
+import type { Pmtu } from '../inet/dst/pmtu.ts'
+import type { FlowKeys } from '../inet/fib/flow-keys.ts'
+import { NH_FAMILY, NH_GATEWAY } from '../inet/fib/nexthop-constants.ts'
+import type { Route } from '../inet/fib/route.ts'
 import {
   IPCB_FLAGS,
   IPCB_MTU,
   IPCB_TYPE,
   IPSKB_FORWARDED,
   IPSKB_MCLOOP,
-  IPSKB_NO_LOOP,
-  NO_HOPS,
 } from '../inet/inet-constants.ts'
-import { NH_DEV, NH_FAMILY, NH_GATEWAY, NH_TYPE } from '../inet/fib/nexthop-constants.ts'
-import { createMcTable } from '../inet/mc/mc-table.ts'
-import { MC_ROLE_NONE } from '../inet/mc/mfc-constants.ts'
+import type { PacketAddrs } from '../inet/packet-addrs.ts'
+import type { NeighOutput } from '../neigh/neigh-output.ts'
+import { DEV_FLAGS, IFF_LOOPBACK, IFF_NOARP, l3mdevOf } from '../netdev/netdev.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
-import type { SkDst } from '../inet/dst/sk-dst.ts'
-import { RTAX_HOPLIMIT, dstMetric } from '../shm/dst-metrics.ts'
-import type { FlowKeys } from '../inet/fib/flow-keys.ts'
-import type { Route } from '../inet/fib/route.ts'
-import type { Pmtu } from '../inet/dst/pmtu.ts'
-import type { PacketAddrs } from '../inet/packet-addrs.ts'
-import type { IpIdent } from './ip-ident.ts'
-import type { NeighOutput } from '../neigh/neigh-output.ts'
-import type { EtherOutput } from '../dev/ether-output.ts'
-import type { DevQueueXmit } from '../dev/dev-queue-xmit.ts'
-import type { Machine } from '../stack/machine.ts'
-import type { Gso } from '../dev/gso.ts'
+import type { Arena } from '../shm/arena.ts'
+import { Mib, counterBank } from '../shm/counters.ts'
+import { DEVICE_WORDS } from '../shm/layout.ts'
+import { Drop, type DropFn } from '../skb/drop.ts'
+import {
+  SKB_DEV,
+  SKB_DST,
+  SKB_GSO_SIZE,
+  SKB_IIF,
+  SKB_LEN,
+  SKB_NETWORK,
+  SKB_NEXT,
+} from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
+import { ETH_P_IP, IPV4_MULTICAST_HI, ipv4MulticastLo } from '../wire/ethernet.ts'
+import * as ipv4 from '../wire/ipv4.ts'
+import type { IpFragmentation } from './ip-fragmentation.ts'
+import type { IpMcOutput } from './ip-mc-output.ts'
 
 type IpOutputDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn
   nf: NfHooks
-  skDst: SkDst
   fragmentation: IpFragmentation
   gso: Pick<Gso, 'networkSegLen' | 'segment'>
-  options: IpOptionsEcho
+  mcOutput: IpMcOutput
   /** First of four free words of this thread: a next hop's address. */
   key: number
 } & Pick<Route, 'routeInput'> &
   Pick<FlowKeys, 'flowPorts'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Pmtu, 'routeOutput'> &
-  Pick<IpIdent, 'ipSelectIdent'> &
-  Pick<NeighOutput, 'neighResolve' | 'neighConfirm'> &
+  Pick<NeighOutput, 'neighResolve'> &
   Pick<EtherOutput, 'ethHeader' | 'ethHeaderSelf'> &
-  Pick<DevQueueXmit, 'devQueueXmit'> &
-  Pick<Machine, 'netifRx'>
-
-/** The two bits of TOS that are ECN's (RFC 3168). */
-const ECN_MASK = 3
+  Pick<DevQueueXmit, 'devQueueXmit'>
 
 export type IpOutput = ReturnType<typeof createIpOutput>
 
 export const createIpOutput = (deps: IpOutputDeps) => {
-  const { arena, skbs, drop, nf, ipSelectIdent, fragmentation, gso, options, key } = deps
+  const { arena, skbs, drop, nf, fragmentation, gso, key } = deps
   const { routeInput, flowPorts, routeOutput, loadAddrs } = deps
-  const { neighResolve, neighConfirm, ethHeader, ethHeaderSelf, devQueueXmit, netifRx } = deps
-  const { skDstCheck, skDstValid } = deps.skDst
+  const { neighResolve, ethHeader, ethHeaderSelf, devQueueXmit } = deps
+  const { loopGroup, loopFinish } = deps.mcOutput
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
-  const defaultTtl = layout.sysctl + Sysctl.ip_default_ttl
   const count = counterBank(arena, skbs.thread)
   const flow = createFlowi()
-  const { checkMc } = createMcTable(arena)
   i32[key] = 0
   i32[key + 1] = 0
   i32[key + 2] = V4_MAPPED
-
-  /**
-   * Writes the header in front of the transport's and its checksum with it: the words' sum is known before
-   * they are bytes.
-   */
-  const pushHeader = (
-    skb: number,
-    proto: number,
-    saddr: number,
-    daddr: number,
-    tos: number,
-    ttl: number,
-    frag: number,
-    id: number
-  ): void => {
-    i32[skb + SKB_TRANSPORT] = i32[skb + SKB_DATA]
-    const at = skbs.push(skb, ipv4.MIN_HEADER)
-    const total = i32[skb + SKB_GSO_SIZE] === 0 ? i32[skb + SKB_LEN] : i32[skb + SKB_LEN] & 0xffff
-    i32[skb + SKB_NETWORK] = at
-    i32[skb + SKB_PROTOCOL] = ETH_P_IP
-    const sum = fold(
-      (0x4500 | tos) +
-        total +
-        id +
-        frag +
-        ((ttl << 8) | proto) +
-        (saddr >>> 16) +
-        (saddr & 0xffff) +
-        (daddr >>> 16) +
-        (daddr & 0xffff)
-    )
-    u8[at] = 0x45
-    u8[at + 1] = tos
-    u8[at + 2] = total >> 8
-    u8[at + 3] = total
-    u8[at + 4] = id >> 8
-    u8[at + 5] = id
-    u8[at + 6] = frag >> 8
-    u8[at + 7] = frag
-    u8[at + 8] = ttl
-    u8[at + 9] = proto
-    u8[at + 10] = ~sum >> 8
-    u8[at + 11] = ~sum
-    u8[at + 12] = saddr >> 24
-    u8[at + 13] = saddr >> 16
-    u8[at + 14] = saddr >> 8
-    u8[at + 15] = saddr
-    u8[at + 16] = daddr >> 24
-    u8[at + 17] = daddr >> 16
-    u8[at + 18] = daddr >> 8
-    u8[at + 19] = daddr
-  }
-
-  const selectId = (skb: number, saddr: number, daddr: number, proto: number): number => {
-    const segments = i32[skb + SKB_GSO_SEGS]
-    return ipSelectIdent(saddr, daddr, proto, segments > 1 ? segments : 1)
-  }
-  /** What a route says, or the default (ip4_dst_hoplimit). */
-  const hopsTo = (row: number): number => dstMetric(i32, row, RTAX_HOPLIMIT) || i32[defaultTtl]
-
-  /** Sends a connected sock's packet, data at the transport header: 0, or -errno. */
-  const ipQueueXmit = (skb: number, sk: number): number => {
-    const error = skDstCheck(sk)
-    if (error !== 0) return noRoute(skb, error)
-    const row = i32[sk + SK_DST]
-    const ttl = i32[sk + SK_TTL]
-    i32[skb + SKB_DST] = row
-    i32[skb + SKB_DEV] = i32[sk + SK_DST_DEV]
-    i32[skb + SKB_MARK] = i32[sk + SK_MARK]
-    i32[skb + IPCB_TYPE] = i32[row + NH_TYPE]
-    i32[skb + IPCB_MTU] = i32[sk + SK_MTU]
-    i32[skb + IPCB_FLAGS] = 0
-    const proto = i32[sk + SK_PROTOCOL]
-    const saddr = i32[sk + SK_SADDR + 3]
-    const daddr = i32[sk + SK_DADDR + 3]
-    pushHeader(
-      skb,
-      proto,
-      saddr,
-      daddr,
-      i32[sk + SK_TOS],
-      ttl > 0 ? ttl : hopsTo(row),
-      dontFragment(sk) || isWholeAnywhere(skb, sk) ? ipv4.IP_DF : 0,
-      selectId(skb, saddr, daddr, proto)
-    )
-    return ipLocalOut(skb)
-  }
-
-  /** ip_dont_fragment */
-  const dontFragment = (sk: number): boolean => {
-    const how = pmtudiscOf(i32, sk, 0)
-    return how === IP_PMTUDISC_DO || (how === IP_PMTUDISC_WANT && i32[sk + SK_MTU_LOCKED] === 0)
-  }
-  /**
-   * What answers for a half-open connection, or one in TIME-WAIT, is too small for any network to cut it (RFC 791 3.2,
-   * ip_build_and_send_pkt, tcp_sk_init).
-   */
-  const isWholeAnywhere = (skb: number, sk: number): boolean => {
-    const state = i32[sk + SK_STATE]
-    if (state !== TCP_NEW_SYN_RECV && state !== TCP_TIME_WAIT) return false
-    return i32[skb + SKB_LEN] + ipv4.MIN_HEADER <= ipv4.MIN_MTU
-  }
-
-  /**
-   * Sends a packet, data at the transport header, along the route in `fl` (routeOutput has answered): 0, or
-   * -errno. DF is set on what fits the path (path MTU discovery), unless the flow says otherwise; what does not fit is
-   * fragmented here. Only what may be fragmented needs an identification (RFC 6864 section 4.1). `optionsLen` bytes in front of the transport header are IP's options.
-   */
-  const ipSend = (
-    skb: number,
-    fl: Flowi,
-    proto: number,
-    tos: number,
-    ttl: number,
-    optionsLen = 0
-  ): number => {
-    const saddr = fl[FL_SADDR + 3]
-    const daddr = fl[FL_DADDR + 3]
-    const mtu = fl[FL_MTU]
-    if (i32[skb + SKB_LEN] + ipv4.MIN_HEADER > ipv4.MAX_TOTAL_LENGTH) return tooLong(skb)
-    i32[skb + SKB_DST] = fl[FL_DST]
-    i32[skb + SKB_DEV] = fl[FL_DEV]
-    i32[skb + SKB_MARK] = fl[FL_MARK]
-    i32[skb + IPCB_TYPE] = fl[FL_TYPE]
-    i32[skb + IPCB_MTU] = mtu
-    i32[skb + IPCB_FLAGS] = fl[FL_NO_LOOP] === 0 ? 0 : IPSKB_NO_LOOP
-    const fits = i32[skb + SKB_LEN] + ipv4.MIN_HEADER <= mtu && fl[FL_MTU_LOCKED] === 0
-    const frag = fl[FL_DF] === DF_ALWAYS || (fl[FL_DF] === 0 && fits) ? ipv4.IP_DF : 0
-    const hops = ttl === 0 ? hopsTo(fl[FL_DST]) : ttl === NO_HOPS ? 0 : ttl
-    const id = frag === 0 || i32[skb + SKB_GSO_SIZE] !== 0 ? selectId(skb, saddr, daddr, proto) : 0
-    pushHeader(skb, proto, saddr, daddr, tos, hops, frag, id)
-    if (optionsLen !== 0) takeOptions(skb, optionsLen)
-    const error = ipLocalOut(skb)
-    if (error < 0) f64[count + Mib.IpOutDiscards]++
-    return error
-  }
-  /** ipSend of a datagram socket's, with the options that it has (IP_OPTIONS). */
-  const ipSendSock = (
-    skb: number,
-    fl: Flowi,
-    proto: number,
-    tos: number,
-    ttl: number,
-    sk: number
-  ): number => {
-    if (i32[sk + SK_IPOPT_LEN] === 0) return ipSend(skb, fl, proto, tos, ttl)
-    const n = options.ofSocket(sk, fl[FL_DADDR + 3])
-    if (!routeVia(fl)) return noRoute(skb, -Errno.EHOSTUNREACH)
-    if (!skbs.expandHead(skb, MAX_HEADER + ipv4.MAX_OPTIONS)) {
-      drop(skb, Drop.NOMEM)
-      return -Errno.ENOBUFS
-    }
-    options.build(skb, n, fl[FL_SADDR + 3])
-    return ipSend(skb, fl, proto, tos, ttl, n)
-  }
-  /**
-   * Sends what answers a received packet without a socket, the way back in `fl` not yet routed (ip_send_unicast_reply): by the
-   * first hop of the source route that the packet came by, reversed.
-   */
-  const ipSendReply = (skb: number, fl: Flowi, proto: number, request: number): number => {
-    const n = options.echo(request)
-    if (n === OPTIONS_NO_ECHO) {
-      drop(skb, Drop.NOT_SPECIFIED)
-      return -Errno.EINVAL
-    }
-    if (n > 0) fl[FL_DADDR + 3] = options.firstHop(fl[FL_DADDR + 3])
-    const error = routeOutput(fl)
-    if (error !== 0) {
-      drop(skb, Drop.IP_OUTNOROUTES)
-      return error
-    }
-    if (n > 0) options.build(skb, n, fl[FL_SADDR + 3])
-    // never in fragments, whatever is known of the path (tcp_sk_init)
-    fl[FL_MTU_LOCKED] = 0
-    return ipSend(skb, fl, proto, ipv4.tos(u8, i32[request + SKB_NETWORK]) & ~ECN_MASK, 0, n)
-  }
-  /** Where options name the way, the packet goes to the first hop of it. */
-  const routeVia = (fl: Flowi): boolean => {
-    const via = options.firstHop(fl[FL_DADDR + 3])
-    if (via === fl[FL_DADDR + 3]) return true
-    fl[FL_DADDR + 3] = via
-    return routeOutput(fl) === 0
-  }
-  /**
-   * Sends a packet whose header its sender has made, data at it, along the route in `fl`; what no header can be without is
-   * filled in (raw_send_hdrinc). The next hop is that of the address in the header. 0, or -errno.
-   */
-  const ipSendHeader = (skb: number, fl: Flowi): number => {
-    const at = i32[skb + SKB_DATA]
-    const len = i32[skb + SKB_LEN]
-    const headerLen = len < ipv4.MIN_HEADER ? 0 : ipv4.headerLen(u8, at)
-    if (headerLen < ipv4.MIN_HEADER || headerLen > len) return badHeader(skb)
-    if (ipv4.src(u8, at) === 0) ipv4.setSrc(u8, at, fl[FL_SADDR + 3])
-    ipv4.setTotalLength(u8, at, len)
-    if (ipv4.id(u8, at) === 0) {
-      const [saddr, daddr] = [ipv4.src(u8, at), ipv4.dst(u8, at)]
-      ipv4.setId(u8, at, ipSelectIdent(saddr, daddr, ipv4.protocol(u8, at), 1))
-    }
-    ipv4.setChecksum(u8, at)
-    i32[skb + SKB_NETWORK] = at
-    i32[skb + SKB_TRANSPORT] = at + headerLen
-    i32[skb + SKB_PROTOCOL] = ETH_P_IP
-    i32[skb + SKB_DST] = fl[FL_DST]
-    i32[skb + SKB_DEV] = fl[FL_DEV]
-    i32[skb + SKB_MARK] = fl[FL_MARK]
-    i32[skb + SKB_IIF] = 0
-    i32[skb + IPCB_TYPE] = fl[FL_TYPE]
-    i32[skb + IPCB_MTU] = fl[FL_MTU]
-    i32[skb + IPCB_FLAGS] = fl[FL_NO_LOOP] === 0 ? 0 : IPSKB_NO_LOOP
-    if (len > fl[FL_MTU] && ipv4.dontFragment(u8, at)) {
-      f64[count + Mib.IpFragFails]++
-      return tooLong(skb)
-    }
-    // what is sent so is no request of IP's: IpOutRequests does not count it
-    const verdict = nf.run(NF_INET_LOCAL_OUT, skb, 0, i32[skb + SKB_DEV])
-    const error = verdict === NF_PASSED ? ipOutput(skb) : verdict
-    if (error < 0) f64[count + Mib.IpOutDiscards]++
-    return error
-  }
-  const badHeader = (skb: number): number => {
-    f64[count + Mib.IpOutDiscards]++
-    drop(skb, Drop.IP_INHDR)
-    return -Errno.EINVAL
-  }
-  /** The header is longer by the options that lie behind it. */
-  const takeOptions = (skb: number, optionsLen: number): void => {
-    const at = i32[skb + SKB_NETWORK]
-    i32[skb + SKB_TRANSPORT] += optionsLen
-    ipv4.setVersionIhl(u8, at, ipv4.MIN_HEADER + optionsLen)
-    ipv4.setChecksum(u8, at)
-  }
-  const tooLong = (skb: number): number => {
-    drop(skb, Drop.PKT_TOO_BIG)
-    return -Errno.EMSGSIZE
-  }
-  const noRoute = (skb: number, error: number): number => {
-    f64[count + Mib.IpOutNoRoutes]++
-    drop(skb, Drop.IP_OUTNOROUTES)
-    return error
-  }
-
-  const ipLocalOut = (skb: number): number => {
-    f64[count + Mib.IpOutRequests]++
-    i32[skb + SKB_IIF] = 0
-    const verdict = nf.run(NF_INET_LOCAL_OUT, skb, 0, i32[skb + SKB_DEV])
-    return verdict === NF_PASSED ? ipOutput(skb) : verdict
-  }
 
   /** Everything that leaves passes here, data at the IP header, SKB_DEV and the control block set. */
   const ipOutput = (skb: number): number => {
@@ -417,44 +116,6 @@ export const createIpOutput = (deps: IpOutputDeps) => {
       seg = next
     }
     return result
-  }
-
-  /**
-   * Our own broadcasts, and multicasts to groups of the device, are heard here too (ip_mc_output). False when the packet
-   * was not to leave at all: a TTL of 0 keeps a multicast on this host.
-   */
-  const loopGroup = (skb: number): boolean => {
-    const dev = i32[skb + SKB_DEV]
-    if ((i32[devices + dev * DEVICE_WORDS + DEV_FLAGS] & IFF_LOOPBACK) !== 0) return true
-    if ((i32[skb + IPCB_FLAGS] & (IPSKB_FORWARDED | IPSKB_NO_LOOP)) === 0 && isHeard(skb, dev)) {
-      const twin = skbs.copy(skb, RX_HEADROOM)
-      if (twin !== 0) {
-        i32[twin + IPCB_FLAGS] |= IPSKB_MCLOOP
-        if (nf.run(NF_INET_POST_ROUTING, twin, 0, dev) === NF_PASSED) loopFinish(twin)
-      }
-    }
-    if (ipv4.ttl(u8, i32[skb + SKB_NETWORK]) !== 0) return true
-    drop(skb, Drop.TTL_EXCEEDED)
-    return false
-  }
-
-  const isHeard = (skb: number, dev: number): boolean => {
-    if (i32[skb + IPCB_TYPE] === RTN_BROADCAST) return true
-    const at = i32[skb + SKB_NETWORK]
-    flow[FL_SADDR] = flow[FL_SADDR + 1] = flow[FL_DADDR] = flow[FL_DADDR + 1] = 0
-    flow[FL_SADDR + 2] = flow[FL_DADDR + 2] = V4_MAPPED
-    flow[FL_SADDR + 3] = ipv4.src(u8, at)
-    flow[FL_DADDR + 3] = ipv4.dst(u8, at)
-    if (checkMc(dev, flow, FL_DADDR, flow, FL_SADDR)) return true
-    // ... and what passes on from here: the copy goes to ip_mr_input
-    return i32[devices + dev * DEVICE_WORDS + DEV_MC_ROLE4] !== MC_ROLE_NONE
-  }
-
-  /** The copy behind POST_ROUTING: received again, but not routed: its source, our own address, would be a martian. */
-  const loopFinish = (twin: number): void => {
-    if (!ethHeaderSelf(twin, i32[twin + SKB_DEV], ETH_P_IP)) return drop(twin, Drop.NOMEM)
-    i32[twin + SKB_PKT_TYPE] = PACKET_LOOPBACK
-    netifRx(twin)
   }
 
   /** One packet to its next hop. */
@@ -486,6 +147,11 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     return -Errno.ENOBUFS
   }
 
+  const noRoute = (skb: number, error: number): number => {
+    f64[count + Mib.IpOutNoRoutes]++
+    drop(skb, Drop.IP_OUTNOROUTES)
+    return error
+  }
   /**
    * The tables have changed while the packet was kept: its way is looked up again, as a received packet's or as one of
    * our own (ip_route_me_harder). False: there is none, and the packet is gone. In Linux a queued packet holds its dst.
@@ -518,22 +184,5 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     else if (!isStale || routeMeHarder(skb)) outputFinish(skb)
   })
 
-  /** The peer of a connected sock answered: so does the next hop on the way to it (dst_confirm). */
-  const sockConfirm = (sk: number): void => {
-    // the row of an older generation may be another's next hop by now
-    if (!skDstValid(sk)) return
-    const row = i32[sk + SK_DST]
-    neighConfirm(i32[row + NH_DEV], i32[row + NH_FAMILY] !== 0 ? row + NH_GATEWAY : sk + SK_DADDR)
-  }
-
-  return {
-    ipQueueXmit,
-    ipSend,
-    ipSendSock,
-    ipSendHeader,
-    ipSendReply,
-    ipOutput,
-    routeMeHarder,
-    sockConfirm,
-  }
+  return { ipOutput, routeMeHarder, noRoute }
 }

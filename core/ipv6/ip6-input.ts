@@ -26,7 +26,7 @@ import { DEVICE_WORDS } from '../shm/layout.ts'
 import type { L3mdevRcv } from '../dev/l3mdev-rcv.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import {
   PACKET_BROADCAST,
   PACKET_LOOPBACK,

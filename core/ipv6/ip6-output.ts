@@ -33,7 +33,7 @@ import { DEVICE_WORDS } from '../shm/layout.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import {
   PACKET_LOOPBACK,
   RX_HEADROOM,

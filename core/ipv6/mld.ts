@@ -41,7 +41,7 @@ import { counterBank, Mib } from '../shm/counters.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import {
   CHECKSUM_NONE,
   MAX_HEADER,

@@ -17,7 +17,7 @@ import { Ipi } from '../shm/ipi.ts'
 import { Holder } from '../skb/budget.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import { MAX_HEADER, SKB_END, SKB_HEAD, SKB_NETWORK, SKB_NEXT, SKB_PROTOCOL } from '../skb/skb.ts'
 import { ETH_P_IPV6 } from '../wire/ethernet.ts'
 import * as ipv4 from '../wire/ipv4.ts'
@@ -48,7 +48,7 @@ type NeighOutputDeps = {
   timer: number
   /** First of four free words of this thread: an address given in numbers. */
   key: number
-  /** core/ipv4/icmp.ts: linkFailure, the one edge that leads back up, since ICMP sends by neighbours. */
+  /** core/ipv4/icmp-send.ts: linkFailure, the one edge that leads back up, since ICMP sends by neighbours. */
   linkFailure: (skb: number) => void
 } & Pick<EtherOutput, 'pushHh' | 'popHeader'> &
   Pick<DevQueueXmit, 'devQueueXmit'>

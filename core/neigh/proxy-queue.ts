@@ -12,7 +12,7 @@ import type { Arena } from '../shm/arena.ts'
 import { Holder } from '../skb/budget.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import { SKB_DEV } from '../skb/skb.ts'
 
 type ProxyQueueDeps = {

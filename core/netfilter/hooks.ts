@@ -9,7 +9,7 @@ import type { Arena } from '../shm/arena.ts'
 import { G_GENERATION } from '../shm/layout.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import { RX_HEADROOM } from '../skb/skb.ts'
 import {
   NF_ACCEPT,

@@ -31,8 +31,8 @@ import {
   SKB_PROTOCOL,
   SKB_SK,
   SKB_VLAN,
-  type Skbs,
 } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import type { Datagram } from '../socket/datagram.ts'
 import { SK_BOUND_DEV, SK_DROPS, SK_TYPE, SOCK_DGRAM } from '../socket/sock.ts'
 import type { SkFilter } from '../socket/sk-filter.ts'

@@ -25,8 +25,8 @@ import {
   SKB_PROTOCOL,
   SKB_SK,
   SKB_TRANSPORT,
-  type Skbs,
 } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import { SK_MARK, SK_TYPE, SOCK_DGRAM } from '../socket/sock.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import { VLAN_HLEN } from '../wire/vlan.ts'

@@ -24,7 +24,7 @@ import { DEV_STATS, DEVICE_WORDS } from '../shm/layout.ts'
 import { Holder } from '../skb/budget.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import {
   CHECKSUM_NONE,
   CHECKSUM_PARTIAL,

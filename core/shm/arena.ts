@@ -5,13 +5,13 @@
  * `attachArena`. Views are made here and nowhere else: they are constant, so JSC can fold their base.
  */
 import type { Bytes } from '../base/bytes.ts'
-import type { ArenaConfig, Layout } from './layout.ts'
+import type { ArenaConfig } from './layout.ts'
+import { type Layout, computeLayout } from './compute-layout.ts'
 import {
   APP_RECORD_WORDS,
   APP_RING_RECORDS,
   APP_RING_WORDS,
   CAPTURE_WORDS,
-  computeLayout,
   IPI_SLOT_WORDS,
   IPI_SLOTS,
   SKB_WORDS,

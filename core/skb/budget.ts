@@ -13,6 +13,7 @@
  */
 import type { Arena } from '../shm/arena.ts'
 import { type ArenaConfig, HELD_WORDS, LARGE_BYTES, SKB_WORDS, SMALL_BYTES } from '../shm/layout.ts'
+import { SKB_BUF, SKB_CHARGE, SKB_F_TRACE, SKB_FLAGS, SKB_FRAGS, SKB_NEXT } from './skb.ts'
 
 /** Who may hold packets. The numbers are bits of SKB_CHARGE and indices of the gauges. */
 export const Holder = {
@@ -157,7 +158,7 @@ export const heldAt = (arena: Arena, thread: number): number =>
 
 export type SkbBudget = ReturnType<typeof createSkbBudget>
 
-/** Word of an skb's row (skb.ts), and its fields: holder, small slots, large slots. */
+/** SKB_CHARGE's fields: holder, small slots, large slots. */
 const HOLDER_BITS = 4
 const SMALL_BITS = 14
 const HOLDER_MASK = (1 << HOLDER_BITS) - 1
@@ -168,30 +169,19 @@ export const largesOf = (charge: number): number => charge >>> (HOLDER_BITS + SM
 const ONE_SMALL = 1 << HOLDER_BITS
 const ONE_LARGE = 1 << (HOLDER_BITS + SMALL_BITS)
 
-/** Words that the budget needs to know of a row; skb.ts passes its own, being above. */
-type RowWords = {
-  charge: number
-  buf: number
-  frags: number
-  next: number
-  flags: number
-  traced: number
-}
-
-export const createSkbBudget = (arena: Arena, thread: number, row: RowWords) => {
+export const createSkbBudget = (arena: Arena, thread: number) => {
   const { i32, layout } = arena
   const { smalls } = layout
   const { bounds, sharedLarge, ownLarge } = computeBudget(layout.config)
   const held = heldAt(arena, thread)
-  const { charge: CHARGE, buf: BUF, frags: FRAGS, next: NEXT, flags: FLAGS, traced: TRACED } = row
   let watch = (_skb: number, _holder: Holder): void => {}
   i32.fill(0, held, held + HELD_WORDS)
 
   /** Slots of an skb and its frags, in the form of SKB_CHARGE without a holder. */
   const slotsOf = (skb: number): number => {
-    let slots = i32[skb + BUF] < smalls ? ONE_SMALL : ONE_LARGE
-    for (let frag = i32[skb + FRAGS]; frag !== 0; frag = i32[frag + NEXT])
-      slots += i32[frag + BUF] < smalls ? ONE_SMALL : ONE_LARGE
+    let slots = i32[skb + SKB_BUF] < smalls ? ONE_SMALL : ONE_LARGE
+    for (let frag = i32[skb + SKB_FRAGS]; frag !== 0; frag = i32[frag + SKB_NEXT])
+      slots += i32[frag + SKB_BUF] < smalls ? ONE_SMALL : ONE_LARGE
     return slots
   }
   const truesize = (skb: number): number => {
@@ -211,9 +201,9 @@ export const createSkbBudget = (arena: Arena, thread: number, row: RowWords) => 
   /** The holder keeps the skb from now on. It was nobody's. */
   const hold = (skb: number, holder: Holder): void => {
     const slots = slotsOf(skb)
-    i32[skb + CHARGE] = slots | holder
+    i32[skb + SKB_CHARGE] = slots | holder
     add(holder, slots)
-    if ((i32[skb + FLAGS] & TRACED) !== 0) watch(skb, holder)
+    if ((i32[skb + SKB_FLAGS] & SKB_F_TRACE) !== 0) watch(skb, holder)
   }
   /** Who hears of traced packets that somebody keeps: traceHold (dev/trace.ts). */
   const onTracedHold = (fn: (skb: number, holder: Holder) => void): void => {
@@ -221,9 +211,9 @@ export const createSkbBudget = (arena: Arena, thread: number, row: RowWords) => 
   }
   /** The skb goes on its way, or another holder's; freeing it does so too. */
   const release = (skb: number): void => {
-    const charge = i32[skb + CHARGE]
+    const charge = i32[skb + SKB_CHARGE]
     if (charge === 0) return
-    i32[skb + CHARGE] = 0
+    i32[skb + SKB_CHARGE] = 0
     subtract(holderOf(charge), charge)
   }
 

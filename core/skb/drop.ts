@@ -5,7 +5,8 @@
 import type { Arena } from '../shm/arena.ts'
 import { numbered } from '../shm/counters.ts'
 import { COUNTERS, DROP_REASONS, G_CAPTURE_DROPS, G_TRACES } from '../shm/layout.ts'
-import { SKB_DEV, type Skbs } from './skb.ts'
+import { SKB_DEV } from './skb.ts'
+import type { Skbs } from './skbs.ts'
 
 /** The words are the kernel's, `SKB_DROP_REASON_` taken off; a reason's number is its place. */
 const REASONS = [

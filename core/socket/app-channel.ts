@@ -18,8 +18,8 @@ import {
   SKB_NEXT,
   SKB_OWNER,
   SMALL_ROOM,
-  type Skbs,
 } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import type { AppCompletions } from './app-completions.ts'
 import {
   APP_SIDS,

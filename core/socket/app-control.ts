@@ -5,7 +5,8 @@
  */
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
-import { SKB_DATA, SKB_LEN, type Skbs } from '../skb/skb.ts'
+import { SKB_DATA, SKB_LEN } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import type { Cmsg } from './cmsg.ts'
 
 /** As many octets of control messages as a call that sends may have; Linux's optmem_max is no less. */

@@ -14,7 +14,7 @@ import {
   ringTakeRecord,
 } from '../shm/ring.ts'
 import type { ConsumeFn } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import { createAppChannel } from './app-channel.ts'
 import { createAppCompletions } from './app-completions.ts'
 import { APP_EPOCH, APP_SIDS, E_SKB, E_TAG, PAIR_EPOCH } from './app-constants.ts'

@@ -23,7 +23,8 @@ import {
   ringUnpublished,
 } from '../shm/ring.ts'
 import type { ConsumeFn } from '../skb/drop.ts'
-import { OWNER_IN_RING, SKB_OWNER, type Skbs } from '../skb/skb.ts'
+import { OWNER_IN_RING, SKB_OWNER } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import {
   APP_ALIVE,
   APP_EPOCH,

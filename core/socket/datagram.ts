@@ -19,8 +19,8 @@ import {
   SKB_MARK,
   SKB_NEXT,
   SKB_SK,
-  type Skbs,
 } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import type { Cmsg } from './cmsg.ts'
 import type { ErrQueue } from './errqueue.ts'
 import type { Events } from './events.ts'

@@ -11,7 +11,7 @@ import { copyAddr } from '../base/family.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS, TIME_US } from '../base/time.ts'
 import type { ConsumeFn } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import { SK_ERR, SK_ERRQ } from './sock.ts'
 import {
   SO_EE_CODE_ZEROCOPY_COPIED,

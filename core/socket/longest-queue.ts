@@ -11,7 +11,8 @@ import type { Arena } from '../shm/arena.ts'
 import type { Slab } from '../shm/slab.ts'
 import { type Holder, holderOf } from '../skb/budget.ts'
 import { Drop, type DropFn } from '../skb/drop.ts'
-import { SKB_CHARGE, type Skbs } from '../skb/skb.ts'
+import { SKB_CHARGE } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import { SK_DROPS, SK_RCVQ_HEAD, SK_RCVQ_LEN, SK_RMEM } from './sock.ts'
 
 type LongestQueueDeps = {

@@ -14,6 +14,8 @@ import { createIpFragmentation } from '../ipv4/ip-fragmentation.ts'
 import { createIpIdent } from '../ipv4/ip-ident.ts'
 import { createMrForward } from '../inet/mc/mr-forward.ts'
 import { createIpInput } from '../ipv4/ip-input.ts'
+import { createIpLocalOut } from '../ipv4/ip-local-out.ts'
+import { createIpMcOutput } from '../ipv4/ip-mc-output.ts'
 import { createIpOptions } from '../ipv4/ip-options.ts'
 import { createIpOptionsEcho } from '../ipv4/ip-options-echo.ts'
 import { createIpOutput } from '../ipv4/ip-output.ts'
@@ -47,17 +49,24 @@ export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }:
   const received = createIpOptions(common)
   const echo = createIpOptionsEcho({ ...common, ...received, scratch: words(10) })
   const options = { ...received, ...echo }
-  const out = createIpOutput({
+  const output = createIpOutput({
     ...common,
     ...neigh.neighOutput,
     ...link.ether,
-    ...createIpIdent(thread, arena.layout.config.workers, random),
     gso,
-    options,
     devQueueXmit,
     fragmentation: createIpFragmentation(machine),
+    mcOutput: createIpMcOutput({ ...common, ...link.ether }),
     key: words(4),
   })
+  const localOut = createIpLocalOut({
+    ...common,
+    ...output,
+    ...neigh.neighOutput,
+    ...createIpIdent(thread, arena.layout.config.workers, random),
+    options,
+  })
+  const out = { ...output, ...localOut }
   const { ipDoRedirect } = createIpDoRedirect({ ...common, ...neigh.neighOutput })
   const icmp = createIcmp({ ...common, ...out, options, ipDoRedirect })
   const { icmpSend } = icmp

@@ -21,7 +21,7 @@ import {
 } from '../netdev/netdev.ts'
 import { Ipi } from '../shm/ipi.ts'
 import type { DropFn } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skbs.ts'
 import { createSteering } from './steering.ts'
 import { createPacketThread, type PacketThreadDeps } from './thread.ts'
 

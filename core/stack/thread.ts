@@ -11,7 +11,7 @@ import { createTrace } from '../dev/trace.ts'
 import type { Arena } from '../shm/arena.ts'
 import { createIpi } from '../shm/ipi.ts'
 import { createDrop } from '../skb/drop.ts'
-import { createSkbs } from '../skb/skb.ts'
+import { createSkbs } from '../skb/skbs.ts'
 
 type ThreadDeps = {
   arena: Arena

@@ -11,14 +11,8 @@ import {
 } from '../../core/netfilter/nf-constants.ts'
 import type { NfHooks } from '../../core/netfilter/hooks.ts'
 import type { Arena } from '../../core/shm/arena.ts'
-import {
-  SKB_DATA,
-  SKB_FRAGS,
-  SKB_LEN,
-  SKB_TAIL,
-  SKB_TRANSPORT,
-  type Skbs,
-} from '../../core/skb/skb.ts'
+import { SKB_DATA, SKB_FRAGS, SKB_LEN, SKB_TAIL, SKB_TRANSPORT } from '../../core/skb/skb.ts'
+import type { Skbs } from '../../core/skb/skbs.ts'
 
 const isRestless = process.env.SOFTNET_TEST_BUFFERS === 'restless'
 

@@ -35,8 +35,8 @@ import {
   SKB_DEV,
   SKB_IP_SUMMED,
   SKB_LEN,
-  type Skbs,
 } from '../../core/skb/skb.ts'
+import type { Skbs } from '../../core/skb/skbs.ts'
 import type { ServicesConfig } from '../../core/socket/services/services.ts'
 import { sockSlab } from '../../core/socket/sock.ts'
 import { createStack, type Stack } from '../../core/stack.ts'

@@ -2,7 +2,8 @@
 // of a wire that is test code.
 
 import type { Arena } from '../../core/shm/arena.ts'
-import { SKB_DATA, SKB_LEN, type Skbs } from '../../core/skb/skb.ts'
+import { SKB_DATA, SKB_LEN } from '../../core/skb/skb.ts'
+import type { Skbs } from '../../core/skb/skbs.ts'
 import * as ethernet from '../../core/wire/ethernet.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
 import * as ipv6 from '../../core/wire/ipv6.ts'

@@ -3,7 +3,7 @@
  * (struct tpacket_auxdata). Linux: packet(7) PACKET_AUXDATA.
  */
 import type { Arena } from '../../core/shm/arena.ts'
-import type { Skbs } from '../../core/skb/skb.ts'
+import type { Skbs } from '../../core/skb/skbs.ts'
 import { SKB_DATA } from '../../core/skb/skb.ts'
 import { ETH_P_8021Q } from '../../core/wire/ethernet.ts'
 import { insert as insertTag, VLAN_HLEN, VLAN_VID_MASK } from '../../core/wire/vlan.ts'

@@ -3,7 +3,7 @@
  * are tried follows from how many frames came last: a read of an empty queue costs half of one that finds a frame.
  */
 import type { Arena } from '../../core/shm/arena.ts'
-import type { Skbs } from '../../core/skb/skb.ts'
+import type { Skbs } from '../../core/skb/skbs.ts'
 import { LARGE_ROOM, RX_HEADROOM, SMALL_ROOM } from '../../core/skb/skb.ts'
 import * as vnet from '../../core/wire/virtio-net-hdr.ts'
 import { RING_ENTRIES, type Ring } from '../os/io-uring.ts'

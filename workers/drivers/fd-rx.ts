@@ -9,7 +9,7 @@ import type { Arena } from '../../core/shm/arena.ts'
 import { DevStat, deviceStats } from '../../core/netdev/netdev.ts'
 import type { DropFn } from '../../core/skb/drop.ts'
 import { Drop } from '../../core/skb/drop.ts'
-import type { Skbs } from '../../core/skb/skb.ts'
+import type { Skbs } from '../../core/skb/skbs.ts'
 import {
   LARGE_ROOM,
   RX_HEADROOM,

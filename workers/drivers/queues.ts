@@ -19,7 +19,7 @@ import {
 import type { Arena } from '../../core/shm/arena.ts'
 import type { IpiSystem } from '../../core/shm/ipi.ts'
 import type { DropFn } from '../../core/skb/drop.ts'
-import type { Skbs } from '../../core/skb/skb.ts'
+import type { Skbs } from '../../core/skb/skbs.ts'
 import type { NapiPoll } from '../../core/softnet/net-rx.ts'
 import type { PollSet } from '../os/poll.ts'
 import { createRingRefresh, FD_IS_SOCKET, threadRing } from './fd.ts'

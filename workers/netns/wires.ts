@@ -16,7 +16,7 @@ import {
   ringUnpublished,
 } from '../../core/shm/ring.ts'
 import { Drop, type DropFn } from '../../core/skb/drop.ts'
-import type { Skbs } from '../../core/skb/skb.ts'
+import type { Skbs } from '../../core/skb/skbs.ts'
 import { SKB_DATA, SKB_OWNER } from '../../core/skb/skb.ts'
 import { isMulticast, sameMac } from '../../core/wire/ethernet.ts'
 import type { Net } from './nets.ts'

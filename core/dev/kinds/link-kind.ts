@@ -11,7 +11,7 @@ import type { Machine } from '../../stack/machine.ts'
 import type { IpiSystem } from '../../shm/ipi.ts'
 import type { Arena } from '../../shm/arena.ts'
 import type { DropFn } from '../../skb/drop.ts'
-import type { Skbs } from '../../skb/skb.ts'
+import type { Skbs } from '../../skb/skbs.ts'
 
 export type LinkKind<Name extends string = string> = {
   /** IFLA_INFO_KIND, as in `ip link add ... type NAME`. */

@@ -20,14 +20,8 @@ import {
 } from '../../base/flowi.ts'
 import { swap32 } from '../../base/u32.ts'
 import type { Arena } from '../../shm/arena.ts'
-import {
-  SKB_FRAGS,
-  SKB_LEN,
-  SKB_NETWORK,
-  SKB_PROTOCOL,
-  SKB_TAIL,
-  type Skbs,
-} from '../../skb/skb.ts'
+import { SKB_FRAGS, SKB_LEN, SKB_NETWORK, SKB_PROTOCOL, SKB_TAIL } from '../../skb/skb.ts'
+import type { Skbs } from '../../skb/skbs.ts'
 import { ETH_P_IP, ETH_P_IPV6 } from '../../wire/ethernet.ts'
 import { IPPROTO_ICMP, IPPROTO_ICMPV6 } from '../../wire/ipproto.ts'
 import * as icmp from '../../wire/icmp.ts'

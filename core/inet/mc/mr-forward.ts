@@ -21,7 +21,7 @@ import { DEVICE_WORDS, MFC_WORDS, VIF_STATS } from '../../shm/layout.ts'
 import { Holder } from '../../skb/budget.ts'
 import type { DropFn } from '../../skb/drop.ts'
 import { Drop } from '../../skb/drop.ts'
-import type { Skbs } from '../../skb/skb.ts'
+import type { Skbs } from '../../skb/skbs.ts'
 import {
   MAX_HEADER,
   RX_HEADROOM,

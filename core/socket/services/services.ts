@@ -4,7 +4,8 @@
  */
 import type { Arena } from '../../shm/arena.ts'
 import type { ConsumeFn } from '../../skb/drop.ts'
-import { LARGE_ROOM, RX_HEADROOM, SKB_DATA, type Skbs } from '../../skb/skb.ts'
+import { LARGE_ROOM, RX_HEADROOM, SKB_DATA } from '../../skb/skb.ts'
+import type { Skbs } from '../../skb/skbs.ts'
 import type { Sockets } from '../sockets.ts'
 import { createChargen } from './chargen.ts'
 import { createDiscard } from './discard.ts'

@@ -24,8 +24,8 @@ import {
   SKB_LEN,
   SKB_NETWORK,
   SKB_TRANSPORT,
-  type Skbs,
 } from '../../skb/skb.ts'
+import type { Skbs } from '../../skb/skbs.ts'
 import type { Datagram } from '../../socket/datagram.ts'
 import type { McSockopt } from '../../socket/mc-sockopt.ts'
 import {

@@ -13,7 +13,7 @@ import { COUNTERS } from '../../shm/layout.ts'
 import type { Slab } from '../../shm/slab.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import type { ConsumeFn, DropFn } from '../../skb/drop.ts'
-import type { Skbs } from '../../skb/skb.ts'
+import type { Skbs } from '../../skb/skbs.ts'
 import {
   initPmtudisc,
   SK_CREATED,
@@ -107,7 +107,7 @@ import { createTcpWindow } from './rcv/tcp-window.ts'
 import { createTcpWriteQueue } from './snd/tcp-write-queue.ts'
 import { createTcpXmitTimer } from './snd/tcp-xmit-timer.ts'
 import type { Pmtu } from '../../inet/dst/pmtu.ts'
-import type { IpOutput } from '../../ipv4/ip-output.ts'
+import type { IpLocalOut } from '../../ipv4/ip-local-out.ts'
 import type { PacketAddrs } from '../../inet/packet-addrs.ts'
 import type { Steer } from '../../steering/steer.ts'
 import type { AddrType } from '../../inet/addr/addr-type.ts'
@@ -144,7 +144,7 @@ export type TcpDeps = {
   cmsg: Pick<Cmsg, 'putInt'>
 } & Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
   Pick<PacketAddrs, 'loadAddrs'> &
-  Pick<IpOutput, 'sockConfirm'> &
+  Pick<IpLocalOut, 'sockConfirm'> &
   Pick<AddrType, 'addrType'> &
   Pick<DgramErr, 'isRecvErr' | 'keepError'> &
   Pick<Events, 'sockEvents'>

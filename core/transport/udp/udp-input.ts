@@ -24,7 +24,7 @@ import { Sysctl } from '../../shm/sysctl.ts'
 import { Holder } from '../../skb/budget.ts'
 import type { DropFn } from '../../skb/drop.ts'
 import { Drop } from '../../skb/drop.ts'
-import type { Skbs } from '../../skb/skb.ts'
+import type { Skbs } from '../../skb/skbs.ts'
 import {
   CHECKSUM_NONE,
   SKB_DATA,
@@ -166,7 +166,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   const noPort = (skb: number): void => {
     if (passOn(skb, portHash(fl[FL_DPORT]), false)) return
     f64[count + mib().noPorts]++
-    // filled by ipv4/af-inet.ts: icmpSend (ipv4/icmp.ts), and ipv6/af-inet6.ts: icmpv6Send (ipv6/icmpv6.ts)
+    // filled by ipv4/af-inet.ts: icmpSend (ipv4/icmp-send.ts), and ipv6/af-inet6.ts: icmpv6Send (ipv6/icmpv6.ts)
     afOps(fl[FL_FAMILY]).portUnreachable(skb)
     drop(skb, Drop.NO_SOCKET)
   }

@@ -16,7 +16,7 @@ import {
 } from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { counterBank } from '../../shm/counters.ts'
-import type { Skbs } from '../../skb/skb.ts'
+import type { Skbs } from '../../skb/skbs.ts'
 import {
   CHECKSUM_NONE,
   CHECKSUM_PARTIAL,

@@ -9,7 +9,7 @@ import { FL_DADDR, FL_SADDR } from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { counterBank } from '../../shm/counters.ts'
 import type { ConsumeFn } from '../../skb/drop.ts'
-import type { Skbs } from '../../skb/skb.ts'
+import type { Skbs } from '../../skb/skbs.ts'
 import { SKB_DATA, SKB_GSO_SIZE, SKB_LEN, SKB_TRANSPORT } from '../../skb/skb.ts'
 import type { Proto } from '../../socket/proto.ts'
 import {

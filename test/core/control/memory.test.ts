@@ -6,7 +6,7 @@ import { createNexthops } from '../../../core/inet/fib/nexthop.ts'
 import { createArena } from '../../../core/shm/arena.ts'
 import { SMALL_ARENA } from '../../../core/shm/layout.ts'
 import { Holder, TRUESIZE_LARGE, TRUESIZE_SMALL } from '../../../core/skb/budget.ts'
-import { createSkbs } from '../../../core/skb/skb.ts'
+import { createSkbs } from '../../../core/skb/skbs.ts'
 
 test('what is held is told by holder and worker, against the bound of all workers', () => {
   const arena = createArena({ ...SMALL_ARENA, workers: 2 })

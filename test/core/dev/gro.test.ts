@@ -19,7 +19,6 @@ import {
   CHECKSUM_NONE,
   CHECKSUM_PARTIAL,
   CHECKSUM_UNNECESSARY,
-  createSkbs,
   GSO_ACCECN,
   GSO_TCPV4,
   GSO_UDP_L4,
@@ -39,6 +38,7 @@ import {
   SKB_PROTOCOL,
   SKB_TRANSPORT,
 } from '../../../core/skb/skb.ts'
+import { createSkbs } from '../../../core/skb/skbs.ts'
 import { putU16 } from '../../../core/base/bytes.ts'
 import { finish, pseudoSum, sumBytes } from '../../../core/base/checksum.ts'
 import { ETH_P_IPV6 } from '../../../core/wire/ethernet.ts'

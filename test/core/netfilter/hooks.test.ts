@@ -18,7 +18,8 @@ import {
 import { createArena } from '../../../core/shm/arena.ts'
 import { G_GENERATION, SMALL_ARENA } from '../../../core/shm/layout.ts'
 import { createDrop, Drop, DROP_COUNTERS } from '../../../core/skb/drop.ts'
-import { createSkbs, RX_HEADROOM } from '../../../core/skb/skb.ts'
+import { RX_HEADROOM } from '../../../core/skb/skb.ts'
+import { createSkbs } from '../../../core/skb/skbs.ts'
 import { counterBank } from '../../../core/shm/counters.ts'
 
 const HOOK = NF_INET_FORWARD

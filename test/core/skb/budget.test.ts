@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { createArena } from '../../../core/shm/arena.ts'
-import { type ArenaConfig, DEFAULT_ARENA, fitPools, SMALL_ARENA } from '../../../core/shm/layout.ts'
+import { type ArenaConfig, DEFAULT_ARENA, SMALL_ARENA } from '../../../core/shm/layout.ts'
+import { fitPools } from '../../../core/shm/compute-layout.ts'
 import {
   ringInit,
   ringPublish,
@@ -17,7 +18,8 @@ import {
   TRUESIZE_SMALL,
 } from '../../../core/skb/budget.ts'
 import { createRingCharge } from '../../../core/skb/ring-charge.ts'
-import { createSkbs, SKB_CHARGE } from '../../../core/skb/skb.ts'
+import { SKB_CHARGE } from '../../../core/skb/skb.ts'
+import { createSkbs } from '../../../core/skb/skbs.ts'
 
 /** Holders of received packets, of which every worker may have as many, from one pool in the worst case. */
 const SHARED: Holder[] = [

@@ -29,7 +29,8 @@ import {
 import { IPPROTO_TCP } from '../../../core/wire/ipproto.ts'
 import { SK_EVENT_READ, SOCK_DGRAM, SOCK_STREAM } from '../../../core/socket/sock.ts'
 import { createDrop } from '../../../core/skb/drop.ts'
-import { createSkbs, SKB_DATA, SKB_LEN } from '../../../core/skb/skb.ts'
+import { SKB_DATA, SKB_LEN } from '../../../core/skb/skb.ts'
+import { createSkbs } from '../../../core/skb/skbs.ts'
 import type { ArenaConfig } from '../../../core/shm/layout.ts'
 import { createFakeWorker, fakeArena } from '../../support/fake-worker.ts'
 

@@ -5,7 +5,7 @@ import { SMALL_ARENA } from '../../../core/shm/layout.ts'
 import { setSysctlDefaults, Sysctl } from '../../../core/shm/sysctl.ts'
 import { computeBudget } from '../../../core/skb/budget.ts'
 import { createDrop } from '../../../core/skb/drop.ts'
-import { createSkbs } from '../../../core/skb/skb.ts'
+import { createSkbs } from '../../../core/skb/skbs.ts'
 import { createBacklog } from '../../../core/softnet/backlog.ts'
 
 const setup = (maxBacklog: number) => {

@@ -2,7 +2,8 @@ import { expect, test } from 'bun:test'
 import { createFlowTable, FLOW_HASH, FLOW_PACKETS } from '../../../core/softnet/flow-table.ts'
 import { createArena } from '../../../core/shm/arena.ts'
 import { FLOW_WORDS, SMALL_ARENA } from '../../../core/shm/layout.ts'
-import { createSkbs, SKB_HASH } from '../../../core/skb/skb.ts'
+import { SKB_HASH } from '../../../core/skb/skb.ts'
+import { createSkbs } from '../../../core/skb/skbs.ts'
 
 const FLOWS = 1024
 

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'bun:test'
 import { mix32 } from '../../../core/base/u32.ts'
 import { createArena } from '../../../core/shm/arena.ts'
 import { SMALL_ARENA } from '../../../core/shm/layout.ts'
-import { createSkbs, SKB_TRIED, STAGE_SOCKET } from '../../../core/skb/skb.ts'
+import { SKB_TRIED, STAGE_SOCKET } from '../../../core/skb/skb.ts'
+import { createSkbs } from '../../../core/skb/skbs.ts'
 import { createOwnedFlows } from '../../../core/transport/owned-flows.ts'
 
 const setup = (workers: number, socks: number) => {

@@ -3,7 +3,7 @@ import { DEV_IFINDEX, DevStat, deviceRow, sumDeviceStat } from '../../../core/ne
 import { createArena } from '../../../core/shm/arena.ts'
 import { SMALL_ARENA } from '../../../core/shm/layout.ts'
 import { createDrop } from '../../../core/skb/drop.ts'
-import { createSkbs } from '../../../core/skb/skb.ts'
+import { createSkbs } from '../../../core/skb/skbs.ts'
 import * as vnet from '../../../core/wire/virtio-net-hdr.ts'
 import { createFdRx } from '../../../workers/drivers/fd-rx.ts'
 import { createFdQueues } from '../../../workers/drivers/fd-queues.ts'

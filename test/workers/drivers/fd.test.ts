@@ -15,7 +15,6 @@ import { SMALL_ARENA } from '../../../core/shm/layout.ts'
 import { createDrop } from '../../../core/skb/drop.ts'
 import {
   CHECKSUM_PARTIAL,
-  createSkbs,
   LARGE_ROOM,
   RX_HEADROOM,
   SKB_CSUM_OFFSET,
@@ -27,6 +26,7 @@ import {
   SKB_LEN,
   SMALL_ROOM,
 } from '../../../core/skb/skb.ts'
+import { createSkbs } from '../../../core/skb/skbs.ts'
 import * as vnet from '../../../core/wire/virtio-net-hdr.ts'
 import { createFdRx } from '../../../workers/drivers/fd-rx.ts'
 import { createFdTx } from '../../../workers/drivers/fd-tx.ts'

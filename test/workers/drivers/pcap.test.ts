@@ -26,7 +26,8 @@ import { SMALL_ARENA } from '../../../core/shm/layout.ts'
 import { ringPush } from '../../../core/shm/ring.ts'
 import { Sysctl } from '../../../core/shm/sysctl.ts'
 import { createDrop, Drop, DROP_COUNTERS } from '../../../core/skb/drop.ts'
-import { createSkbs, SKB_DATA, SKB_DEV, SKB_LEN } from '../../../core/skb/skb.ts'
+import { SKB_DATA, SKB_DEV, SKB_LEN } from '../../../core/skb/skb.ts'
+import { createSkbs } from '../../../core/skb/skbs.ts'
 import {
   PCAP_RECORD_LEN,
   putEnhancedPacket,

@@ -13,8 +13,8 @@ import {
   SKB_LEN,
   SKB_NEXT,
   SKB_TAIL,
-  type Skbs,
 } from '../../../skb/skb.ts'
+import type { Skbs } from '../../../skb/skbs.ts'
 import { SK_RCVQ_HEAD, SK_RCVQ_LEN, SK_RCVQ_TAIL } from '../../../socket/sock.ts'
 import { TCP_FIN } from '../../../wire/tcp.ts'
 import { LARGE_PAYLOAD, SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'

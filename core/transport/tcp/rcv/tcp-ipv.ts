@@ -30,8 +30,8 @@ import {
   SKB_PKT_TYPE,
   SKB_TAIL,
   SKB_TRANSPORT,
-  type Skbs,
 } from '../../../skb/skb.ts'
+import type { Skbs } from '../../../skb/skbs.ts'
 import {
   acceptsPmtu,
   pmtudiscOf,

@@ -4,7 +4,8 @@
  */
 import { Errno } from '../../../base/errno.ts'
 import type { Arena } from '../../../shm/arena.ts'
-import { SKB_DATA, SKB_FRAGS, SKB_LEN, SKB_NEXT, SKB_TAIL, type Skbs } from '../../../skb/skb.ts'
+import { SKB_DATA, SKB_FRAGS, SKB_LEN, SKB_NEXT, SKB_TAIL } from '../../../skb/skb.ts'
+import type { Skbs } from '../../../skb/skbs.ts'
 import {
   RCV_SHUTDOWN,
   SK_CMSG,

@@ -7,7 +7,8 @@
 import { Errno } from '../../../base/errno.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
-import { SKB_DATA, SKB_LEN, SKB_TRANSPORT, type Skbs } from '../../../skb/skb.ts'
+import { SKB_DATA, SKB_LEN, SKB_TRANSPORT } from '../../../skb/skb.ts'
+import type { Skbs } from '../../../skb/skbs.ts'
 import { MSG_PEEK, MSG_TRUNC } from '../../../socket/socket-constants.ts'
 import {
   RCV_SHUTDOWN,

@@ -120,7 +120,7 @@ import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
 import type { TcpChallenge } from '../snd/tcp-challenge.ts'
-import type { IpOutput } from '../../../ipv4/ip-output.ts'
+import type { IpLocalOut } from '../../../ipv4/ip-local-out.ts'
 
 const CONFIRM_EVERY_MS = 1000
 
@@ -155,7 +155,7 @@ type TcpAckDeps = {
   tstamp: Pick<TcpTstamp, 'acked'>
 } & Pick<TcpChallenge, 'sendChallengeAck'> &
   Pick<TcpPaws, 'replaceTsRecent'> &
-  Pick<IpOutput, 'sockConfirm'>
+  Pick<IpLocalOut, 'sockConfirm'>
 
 export const createTcpAck = (deps: TcpAckDeps) => {
   const { bank, time, queue, mss, timers, output, sacktag, recovery, rate, cong, accecn } = deps

@@ -28,8 +28,8 @@ import {
   SKB_CSUM_START,
   SKB_IP_SUMMED,
   SKB_TRANSPORT,
-  type Skbs,
 } from '../../../skb/skb.ts'
+import type { Skbs } from '../../../skb/skbs.ts'
 import { CHECKSUM, MIN_HEADER, TCP_ACK, TCP_RST } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import { MD5_LEN } from '../../../base/md5.ts'

@@ -5,7 +5,8 @@
  */
 import { Errno } from '../../../base/errno.ts'
 import type { Arena } from '../../../shm/arena.ts'
-import { SKB_END, SKB_LEN, SKB_TAIL, type Skbs } from '../../../skb/skb.ts'
+import { SKB_END, SKB_LEN, SKB_TAIL } from '../../../skb/skb.ts'
+import type { Skbs } from '../../../skb/skbs.ts'
 import {
   SEND_SHUTDOWN,
   SK_ERR,

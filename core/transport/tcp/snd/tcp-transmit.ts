@@ -26,8 +26,8 @@ import {
   SKB_TRANSPORT,
   GSO_ACCECN,
   GSO_ECN,
-  type Skbs,
 } from '../../../skb/skb.ts'
+import type { Skbs } from '../../../skb/skbs.ts'
 import { SK_DADDR, SK_DPORT, SK_FAMILY, SK_MARK, SK_NUM, SK_SADDR } from '../../../socket/sock.ts'
 import { CHECKSUM, TCP_ACK, TCP_CWR, TCP_PSH, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as options from '../../../wire/tcp-options.ts'

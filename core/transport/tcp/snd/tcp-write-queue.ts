@@ -16,8 +16,8 @@ import {
   SKB_NEXT,
   SKB_PREV,
   SKB_TAIL,
-  type Skbs,
 } from '../../../skb/skb.ts'
+import type { Skbs } from '../../../skb/skbs.ts'
 import { SK_WMEM } from '../../../socket/sock.ts'
 import { TCP_FIN, TCP_PSH } from '../../../wire/tcp.ts'
 import { LARGE_PAYLOAD, SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'

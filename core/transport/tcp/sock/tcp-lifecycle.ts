@@ -7,7 +7,7 @@
 import type { Time } from '../../../base/time.ts'
 import { TIME_MS } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
-import type { Skbs } from '../../../skb/skb.ts'
+import type { Skbs } from '../../../skb/skbs.ts'
 import { Mib } from '../../../shm/counters.ts'
 import type { Slab } from '../../../shm/slab.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'

@@ -3,7 +3,7 @@
 import { expect, test } from 'bun:test'
 import { Errno } from '../../../../../core/base/errno.ts'
 import { createDrop } from '../../../../../core/skb/drop.ts'
-import { createSkbs } from '../../../../../core/skb/skb.ts'
+import { createSkbs } from '../../../../../core/skb/skbs.ts'
 import {
   AppOp,
   CLOSE_ABORT,

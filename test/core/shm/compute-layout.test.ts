@@ -2,16 +2,15 @@ import { describe, expect, test } from 'bun:test'
 import { createArena } from '../../../core/shm/arena.ts'
 import {
   type ArenaConfig,
-  computeLayout,
   DEFAULT_ARENA,
-  fitPools,
   LARGE_BYTES,
-  MAX_ARENA_BYTES,
   MAX_WORKERS,
   SMALL_ARENA,
   SMALL_BYTES,
 } from '../../../core/shm/layout.ts'
-import { createSkbs, SKB_END } from '../../../core/skb/skb.ts'
+import { computeLayout, fitPools, MAX_ARENA_BYTES } from '../../../core/shm/compute-layout.ts'
+import { SKB_END } from '../../../core/skb/skb.ts'
+import { createSkbs } from '../../../core/skb/skbs.ts'
 
 const withWorkers = (workers: number): ArenaConfig => ({ ...DEFAULT_ARENA, workers })
 const pools = ({ skbs, smallBuffers, largeBuffers, socks }: ArenaConfig) => ({
