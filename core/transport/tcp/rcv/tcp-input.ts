@@ -173,20 +173,31 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     }
     f64[bank + Mib.TcpExtTCPHPHits]++
     countData(sk, skb)
-    // the window update and the acknowledgement before the text: the skb may be gone after it; as predicted it has none
-    if (ack === i32[sk + TP_SND_UNA] && isPredicted(sk, skb) && holdsText(sk)) {
-      if (((seq - i32[sk + TP_SND_WL1]) | 0) > 0) i32[sk + TP_SND_WL1] = seq
-    } else if (tcpAck(sk, skb, opts, seq, ack, len) < 0) {
-      drop(skb, Drop.TCP_TOO_OLD_ACK)
-      return
+    const isFirst = isPredicted(sk, skb) && holdsText(sk)
+    if (isFirst && ack !== i32[sk + TP_SND_UNA]) {
+      // what its acknowledgement makes us send acknowledges the text, though the skb may go into another by that
+      skbs.get(skb)
+      queueText(sk, skb, headerLen)
+      tcpAck(sk, skb, opts, seq, ack, len)
+      consume(skb)
+    } else {
+      if (isFirst) {
+        if (((seq - i32[sk + TP_SND_WL1]) | 0) > 0) i32[sk + TP_SND_WL1] = seq
+      } else if (tcpAck(sk, skb, opts, seq, ack, len) < 0) {
+        drop(skb, Drop.TCP_TOO_OLD_ACK)
+        return
+      }
+      queueText(sk, skb, headerLen)
     }
+    dataReady(sk)
+    dataSndCheck(sk)
+    ackSndCheck(sk)
+  }
+  const queueText = (sk: number, skb: number, headerLen: number): void => {
     skbs.pull(skb, headerLen)
     measureRcvRtt(sk, skb)
     eventDataRecv(sk, skb)
     queueRcv(sk, skb)
-    dataReady(sk)
-    dataSndCheck(sk)
-    ackSndCheck(sk)
   }
   /** Those that were put together count as what they were. */
   const countData = (sk: number, skb: number): void => {
