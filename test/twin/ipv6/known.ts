@@ -1,7 +1,7 @@
 // Differences from the kernel that stay, each with its reason.
 
 import { dumpFrame } from '../../../core/wire/dump.ts'
-import { IPPROTO_HOPOPTS } from '../../../core/wire/ipproto.ts'
+import { IPPROTO_DSTOPTS, IPPROTO_HOPOPTS, IPPROTO_ROUTING } from '../../../core/wire/ipproto.ts'
 import * as ipv6 from '../../../core/wire/ipv6.ts'
 import type { Case } from '../case.ts'
 import type { Difference, Known } from '../known.ts'
@@ -27,6 +27,17 @@ const isEmptyJumbo = (packet: Uint8Array): boolean =>
   packet.length >= ipv6.HEADER &&
   ipv6.payloadLength(packet, 0) === 0 &&
   packet[ipv6.NEXT_HEADER_FIELD] === IPPROTO_HOPOPTS
+/** Do its extension headers say that they are longer than it is? */
+const runsPast = (packet: Uint8Array): boolean => {
+  let at = ipv6.HEADER
+  let next = packet[ipv6.NEXT_HEADER_FIELD]
+  while (at < packet.length && EXTENSIONS.has(next!)) {
+    next = packet[at]
+    at += 8 * (packet[at + 1]! + 1)
+  }
+  return at > packet.length
+}
+const EXTENSIONS = new Set([IPPROTO_HOPOPTS, IPPROTO_ROUTING, IPPROTO_DSTOPTS])
 const IPPROTO_PIM = 103
 /** Behind the headers of Ethernet and IPv6. */
 const MTU_TOLD = 14 + 40 + 4
@@ -41,14 +52,16 @@ export const KNOWN_IPV6: readonly Known[] = [
   },
   {
     reason:
-      "Linux looks at a route's own MTU behind the device's and behind the hop limit's fall: it tells the device's first, then quotes a packet that is not the one that was sent, and InTooBigErrors does not count it.",
-    isIt: (_, difference) =>
+      "Linux looks at a route's own MTU behind the device's and behind the hop limit's fall: it tells the device's first, then quotes a packet that is not the one that was sent, and InTooBigErrors does not count it; of one whose headers run past its end it says nothing (ip6_find_1stfragopt).",
+    isIt: (steps, difference) =>
       difference.where === 'counters'
         ? [...difference.kernel, ...difference.softnet].every((line) =>
             /^Ip6InTooBigErrors /.test(line)
           ) && total(difference.kernel) < total(difference.softnet)
-        : difference.kernel.every((line) => /too big, mtu/.test(line)) &&
-          differsByRouteMtu(difference),
+        : difference.softnet.every((line) => /too big, mtu/.test(line)) &&
+          (difference.kernel.length === 0
+            ? steps.some((step) => step.do === 'frame' && runsPast(step.frame.subarray(14)))
+            : differsByRouteMtu(difference)),
   },
   {
     reason:
