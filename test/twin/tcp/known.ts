@@ -119,16 +119,22 @@ const hasTextBehindFin = ({ steps, difference }: Run): boolean => {
     segments.some(({ seq, len }) => ends.some((end) => seq <= end + 1 && seq + len > end))
   )
 }
-/** It, or its end, lies between the edges of the two windows, or one's before did that no file could show. */
-const isAtEdge = ({ steps, edges, difference }: Run): boolean => {
+/**
+ * It, or its end, lies between the edges of the two windows, or one's before did that no file could show. An edge that only the
+ * kernel scales is not known to the octet.
+ */
+const isAtEdge = ({ steps, edges, difference, halves }: Run): boolean => {
   const { at, before } = difference!
+  const { scalesUnasked, wscale } = halves[0].flow
+  const unit = scalesUnasked ? 1 << wscale : 0
   const from = IS_HIDDEN.test(before) ? 0 : at
   return steps.slice(from, at + 1).some((step, k) => {
     if (step.do !== 'segment') return false
     const [a, b] = edges[from + k]!
     const { seq, len, flags } = step.segment
     const end = seq + len + (flags.includes('F') ? 1 : 0)
-    return [seq, end].some((one) => one >= Math.min(a, b) && one <= Math.max(a, b)) && a !== b
+    const [low, high] = [Math.min(a, b), Math.max(a, b) + unit]
+    return [seq, end].some((one) => one >= low && one <= high) && low !== high
   })
 }
 
@@ -313,9 +319,22 @@ const isReportedInTwo = (run: Run): boolean => {
     )
   )
 }
+/** Both send the same, the kernel new text before something that it sends again. */
+const isHoleLater = (
+  kernel: readonly string[],
+  softnet: readonly string[],
+  isFresh: (line: string) => boolean
+): boolean => {
+  const again = softnet.filter((line) => !isFresh(line))
+  return (
+    again.length > 1 &&
+    kernel.filter((line) => !isFresh(line)).join() === again.join() &&
+    [...again, ...kernel.filter(isFresh)].join() === softnet.join()
+  )
+}
 /**
- * Recovery begins at once on softnet, and on the kernel a timer later, when new text has gone. What is acknowledged, and what is
- * missing behind it, were sent in one step.
+ * Recovery, or what is sent again of a second hole, begins at once on softnet, and on the kernel a timer later, when new text has
+ * gone. What is acknowledged, and what is missing behind it, were sent in one step.
  */
 const isReorderingTimer = (run: Run): boolean => {
   const step = stepOf(run)
@@ -328,12 +347,14 @@ const isReorderingTimer = (run: Run): boolean => {
   const at = kernel.findIndex(isMissing)
   const fresh = at < 0 ? kernel : kernel.slice(0, at)
   const sent = Math.max(...before.flat().map((line) => textAt(line) ?? 0))
+  const isFresh = (line: string): boolean => (textAt(line) ?? 0) > sent
+  if (isHoleLater(kernel, softnet, isFresh)) return true
   return (
     softnet.findIndex(isMissing) === 0 &&
     stateOfLoss(run.halves[1]) > TCP_CA_DISORDER &&
     !run.halves[0].hadLost &&
     fresh.length > 0 &&
-    fresh.every((line) => (textAt(line) ?? 0) > sent) &&
+    fresh.every(isFresh) &&
     before.some((all) => all.some((line) => line.includes(`:${ack}(`)) && all.some(isMissing))
   )
 }

@@ -254,15 +254,20 @@ const look = (end: End, half: Half): void => {
 
 /** The two may be late by so much: the kernel counts in ticks of four milliseconds, and this thread has more to do. */
 const lateness = (afterMs: number): number => 16 + 0.1 * afterMs
+/** A SYN goes again by a timer of a second at least, whatever has been said since that was set. */
+const SYN_TIMER_MS = 1000
 const isSameTime = (a: Line, b: Line): boolean => {
   if (a.atMs < 0 || b.atMs < 0) return true
-  return Math.abs(a.afterMs - b.afterMs) <= lateness(Math.min(a.afterMs, b.afterMs))
+  const timer = a.text.startsWith('> S') ? SYN_TIMER_MS : 0
+  const most = lateness(Math.max(timer, Math.min(a.afterMs, b.afterMs)))
+  return Math.abs(a.afterMs - b.afterMs) <= most
 }
-/** What the one has sent by the end of a step the other may be about to: for how much longer to wait for it. */
+/** What the one has sent by the end of a step the other, each of whose timers was late, may be about to: for how much longer to wait. */
 const overtime = ({ halves: [kernel, softnet], isLate }: Run): number => {
   const [a, b] = [kernel.lines, softnet.lines]
   if (isLate || a.length === b.length) return 0
-  return lateness((a.length > b.length ? a : b).at(-1)!.afterMs)
+  const { atMs, afterMs } = (a.length > b.length ? a : b).at(-1)!
+  return lateness(Math.max(atMs, afterMs))
 }
 const isPlainAck = (text: string): boolean => /^> (\.|R\.?) \S+\(0\)/.test(text)
 const WINDOW = / win (\d+)/
