@@ -128,10 +128,12 @@ const isAtEdge = ({ steps, edges, difference, halves }: Run): boolean => {
   const { scalesUnasked, wscale } = halves[0].flow
   const unit = scalesUnasked ? 1 << wscale : 0
   const from = IS_HIDDEN.test(before) ? 0 : at
-  return steps.slice(from, at + 1).some((step, k) => {
+  return steps.slice(0, at + 1).some((step, k) => {
     if (step.do !== 'segment') return false
-    const [a, b] = edges[from + k]!
+    const [a, b] = edges[k]!
     const { seq, len, flags } = step.segment
+    // that an RST was answered is only seen when the next such answer is one too many
+    if (k < from && !flags.includes('R')) return false
     const end = seq + len + (flags.includes('F') ? 1 : 0)
     const [low, high] = [Math.min(a, b), Math.max(a, b) + unit]
     return [seq, end].some((one) => one >= low && one <= high) && low !== high
