@@ -38,7 +38,8 @@ const runsPast = (packet: Uint8Array): boolean => {
   return at > packet.length
 }
 const EXTENSIONS = new Set([IPPROTO_HOPOPTS, IPPROTO_ROUTING, IPPROTO_DSTOPTS])
-const IPPROTO_PIM = 103
+/** PIM and UDP-Lite */
+const ONLY_KERNELS = new Set([103, 136])
 /** Behind the headers of Ethernet and IPv6. */
 const MTU_TOLD = 14 + 40 + 4
 const HOPS_OF_QUOTED = 14 + 40 + 8 + 7
@@ -90,8 +91,9 @@ export const KNOWN_IPV6: readonly Known[] = [
     isIt: (steps, { where, kernel, softnet }) =>
       steps.some((step) => step.do === 'frame' && isEmptyJumbo(step.frame.subarray(14))) &&
       (where === 'counters'
-        ? kernel.every((line) => /^Ip6InNoRoutes /.test(line)) &&
-          softnet.every((line) => /^Ip6InHdrErrors /.test(line))
+        ? kernel.every((line) => /^Ip6In(NoRoutes|HdrErrors) /.test(line)) &&
+          softnet.every((line) => /^Ip6InHdrErrors /.test(line)) &&
+          total(kernel) <= total(softnet)
         : softnet.every((line) => /ICMP6, type 4, code 0/.test(line)) &&
           kernel.every((line) => line.startsWith('IP6 '))),
   },
@@ -105,7 +107,8 @@ export const KNOWN_IPV6: readonly Known[] = [
       softnet.every((line) => /ICMP6, unreachable, code 3/.test(line)),
   },
   {
-    reason: 'The kernel has PIM',
-    isIt: (steps) => steps.some((step) => step.do === 'frame' && step.frame[20] === IPPROTO_PIM),
+    reason: 'The kernel has PIM and UDP-Lite',
+    isIt: (steps) =>
+      steps.some((step) => step.do === 'frame' && ONLY_KERNELS.has(step.frame[20] ?? 0)),
   },
 ]
