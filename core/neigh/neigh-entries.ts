@@ -80,13 +80,23 @@ export const createNeighEntries = (deps: NeighEntriesDeps) => {
     }
   }
 
-  /** Ends an entry; what waits for it is given up. */
+  /**
+   * Ends an entry. What waits for it is given up when nobody finds it any more: an error of ICMP's that goes the same way asks
+   * for a new one.
+   */
   const destroy = (row: number): void => {
-    const waited = i32[row + NEIGH_STATE] === NUD_INCOMPLETE
+    const isAwaited = i32[row + NEIGH_STATE] === NUD_INCOMPLETE
+    const dev = i32[row + NEIGH_IFINDEX]
+    const a0 = i32[row + NEIGH_ADDR]
+    const a1 = i32[row + NEIGH_ADDR + 1]
+    const a2 = i32[row + NEIGH_ADDR + 2]
+    const a3 = i32[row + NEIGH_ADDR + 3]
     wheel.cancel(row + NEIGH_TIMER)
-    if (waited) tellWorkers(row, false)
     notify(row, true)
     writer.release(row)
+    if (!isAwaited) return
+    for (let worker = 0; worker < workers; worker++)
+      ipi.send(worker, Ipi.NEIGH_UPDATE, row, dev, a0, a1, a2, a3, 0)
   }
 
   return { tellWorker, tellWorkers, begin, gatherUse, destroy }

@@ -387,6 +387,17 @@ describe('what control sets', () => {
     expect(path.neighRow(2, '10.0.2.9')).not.toBe(0)
     expect(path.isAllReturned()).toBe(true)
   })
+  test('an error of ICMP that goes where what waited was to go asks for the neighbour anew', () => {
+    const path = router()
+    path.receive(udpFrame(toRouter, { saddr: '10.0.3.9', daddr: '10.0.3.9' }, ports), 2)
+    expect(requests(path)).toHaveLength(1)
+    path.first.neighbour!.destroy(path.neighRow(3, '10.0.3.9'))
+    path.settle()
+    expect(requests(path)).toHaveLength(2)
+    answer(path)
+    expect(packets(path).map((f) => icmp.code(f, 34))).toEqual([icmp.ICMP_HOST_UNREACH])
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('a device that speaks a family no longer has no neighbours of it', () => {
     const path = router()
     forward(path)
