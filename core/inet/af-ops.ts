@@ -10,6 +10,7 @@ import type { Arena } from '../shm/arena.ts'
 import { Mib } from '../shm/counters.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import { GSO_TCPV4, GSO_TCPV6 } from '../skb/skb.ts'
+import { SK_TCLASS, SK_TOS } from '../socket/sock.ts'
 import { ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_HOST_UNREACH } from '../wire/icmp.ts'
 import { ICMPV6_DEST_UNREACH, ICMPV6_ECHO_REQUEST, ICMPV6_NOROUTE } from '../wire/icmpv6.ts'
 import { IPPROTO_ICMP, IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
@@ -49,6 +50,8 @@ export type AfInfo = Readonly<{
   hopLimitAt: number
   /** TOS or traffic class of the header at (mem, at). */
   tosOf: (mem: Uint8Array, at: number) => number
+  /** Word of a sock that says what its packets have there. */
+  sockTos: number
   /** What a network header can carry at most. */
   maxPayload: number
   /** Every link takes so much (RFC 791, 8200 section 5), every host so much. */
@@ -139,6 +142,7 @@ export const AF_INET_INFO: AfInfo = {
   headerLen: 20,
   hopLimitAt: 8,
   tosOf: ipv4.tos,
+  sockTos: SK_TOS,
   maxPayload: 65515,
   minMtu: 68,
   defaultMtu: 576,
@@ -170,6 +174,7 @@ export const AF_INET6_INFO: AfInfo = {
   headerLen: 40,
   hopLimitAt: 7,
   tosOf: ipv6.trafficClass,
+  sockTos: SK_TCLASS,
   maxPayload: 65535,
   minMtu: 1280,
   defaultMtu: 1280,

@@ -60,8 +60,8 @@ import {
   SK_NUM,
   SK_PROTOCOL,
   SK_SADDR,
-  SK_TOS,
-  SK_TTL,
+  SK_TCLASS,
+  SK_HOPS,
 } from '../socket/sock.ts'
 import type { DevQueueXmit } from '../dev/dev-queue-xmit.ts'
 import type { EtherOutput } from '../dev/ether-output.ts'
@@ -183,7 +183,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     const error = skDstCheck(sk)
     if (error !== 0) return noRoute(skb, error)
     const row = i32[sk + SK_DST]
-    const hops = i32[sk + SK_TTL]
+    const hops = i32[sk + SK_HOPS]
     const proto = i32[sk + SK_PROTOCOL]
     i32[skb + SKB_DST] = row
     i32[skb + SKB_DEV] = i32[sk + SK_DST_DEV]
@@ -200,7 +200,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
       i32,
       saddr,
       daddr,
-      (i32[sk + SK_TOS] << 20) | label,
+      (i32[sk + SK_TCLASS] << 20) | label,
       hops === 0 ? hopsOf(skb) : hops === NO_HOPS ? 0 : hops
     )
     return ip6LocalOut(skb, IPSKB_DONTFRAG)

@@ -46,6 +46,7 @@ export const SK_SNDBUF = 25
 /** Bytes of packet memory charged for receiving and sending. */
 export const SK_RMEM = 26
 export const SK_WMEM = 27
+/** IP_TOS; a stream's lowest bits are its ECN. */
 export const SK_TOS = 28
 /** Hop limit; 0 is the default's, NO_HOPS none. */
 export const SK_TTL = 29
@@ -129,6 +130,9 @@ export const SK_CMSG = SK_INET + 7
 export const SK_RCVLOWAT = SK_INET + 8
 /** UDP_SEGMENT: octets of each datagram that a call's are cut into, or 0. */
 export const SK_GSO_SIZE = SK_INET + 9
+/** IPV6_TCLASS and IPV6_UNICAST_HOPS, as SK_TOS and SK_TTL are of IPv4: a socket may speak both. */
+export const SK_TCLASS = SK_INET + 10
+export const SK_HOPS = SK_INET + 11
 
 /**
  * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_* (socket-constants.ts): a zeroed

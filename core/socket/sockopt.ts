@@ -80,6 +80,8 @@ import {
   SK_REUSE,
   SK_SNDBUF,
   SK_STATE,
+  SK_HOPS,
+  SK_TCLASS,
   SK_TOS,
   SK_TTL,
   SK_TYPE,
@@ -223,13 +225,16 @@ export const createSockopt = ({
     return null
   }
   /** The ECN bits of a stream are its protocol's. */
-  const tosOf = (sk: number, value: number): number =>
-    i32[sk + SK_TYPE] === SOCK_STREAM ? (value & ~ECN_MASK) | (i32[sk + SK_TOS] & ECN_MASK) : value
+  const tosOf = (sk: number, word: number, value: number): number =>
+    i32[sk + SK_TYPE] === SOCK_STREAM ? (value & ~ECN_MASK) | (i32[sk + word] & ECN_MASK) : value
+  const tosWord = (level: number): number => (level === IPPROTO_IP ? SK_TOS : SK_TCLASS)
+  const hopsWord = (level: number): number => (level === IPPROTO_IP ? SK_TTL : SK_HOPS)
   /** IPv4 takes the low octet of anything, IPv6 -1 for the default (do_ip_setsockopt, do_ipv6_setsockopt). */
   const setTos = (sk: number, level: number, value: number): number => {
     if (level === IPPROTO_IPV6 && (value < -1 || value > 255)) return -EINVAL
     const tos = level === IPPROTO_IPV6 && value === -1 ? 0 : value & 255
-    return setWord(sk, SK_TOS, tosOf(sk, tos))
+    const word = tosWord(level)
+    return setWord(sk, word, tosOf(sk, word, tos))
   }
   const setIp = (sk: number, level: number, name: number, value: number): number | null => {
     // what has its number stays what it is
@@ -241,9 +246,9 @@ export const createSockopt = ({
       return setTos(sk, level, value)
     }
     if (name === (level === IPPROTO_IP ? IP_TTL : IPV6_UNICAST_HOPS)) {
-      if (value === -1) return setWord(sk, SK_TTL, 0)
-      if (value === 0 && level === IPPROTO_IPV6) return setWord(sk, SK_TTL, NO_HOPS)
-      return value < 1 || value > 255 ? -EINVAL : setWord(sk, SK_TTL, value)
+      if (value === -1) return setWord(sk, hopsWord(level), 0)
+      if (value === 0 && level === IPPROTO_IPV6) return setWord(sk, SK_HOPS, NO_HOPS)
+      return value < 1 || value > 255 ? -EINVAL : setWord(sk, hopsWord(level), value)
     }
     return null
   }
@@ -319,10 +324,10 @@ export const createSockopt = ({
       return (i32[sk + SK_REUSE] & V6ONLY) === 0 ? 0 : 1
     if (name === (level === IPPROTO_IP ? IP_FREEBIND : IPV6_FREEBIND))
       return (i32[sk + SK_REUSE] & FREEBIND) === 0 ? 0 : 1
-    if (name === (level === IPPROTO_IP ? IP_TOS : IPV6_TCLASS)) return i32[sk + SK_TOS]
+    if (name === (level === IPPROTO_IP ? IP_TOS : IPV6_TCLASS)) return i32[sk + tosWord(level)]
     if (name === (level === IPPROTO_IP ? IP_TTL : IPV6_UNICAST_HOPS)) {
-      const ttl = i32[sk + SK_TTL]
-      if (ttl === NO_HOPS && level === IPPROTO_IPV6) return 0
+      const ttl = i32[sk + hopsWord(level)]
+      if (ttl === NO_HOPS) return 0
       return ttl > 0 ? ttl : i32[sysctl + Sysctl.ip_default_ttl]
     }
     return null

@@ -48,7 +48,7 @@ import {
   SK_PMTUDISC,
   SK_REUSE,
   SK_SADDR,
-  SK_TOS,
+  SK_HOPS,
   SK_TTL,
   SK_UNICAST_IF,
 } from '../socket/sock.ts'
@@ -104,7 +104,7 @@ export const createDgramFlow = ({
     fl[FL_FAMILY] = familyOf(words, at)
     fl[FL_OIF] = i32[sk + SK_BOUND_DEV]
     fl[FL_MARK] = i32[sk + SK_MARK]
-    fl[FL_TOS] = i32[sk + SK_TOS]
+    fl[FL_TOS] = i32[sk + afOps(fl[FL_FAMILY]).sockTos]
     // what is received by a group's address is not sent from it
     if ((i32[sk + SK_FLAGS] & BOUND_GROUP) === 0) copyAddr(fl, FL_SADDR, i32, sk + SK_SADDR)
     if ((i32[sk + SK_INET_FLAGS] & INET_TRANSPARENT) !== 0) fl[FL_FLAGS] |= FL_F_ANYSRC
@@ -188,8 +188,7 @@ export const createDgramFlow = ({
   const hopsOf = (sk: number): number => {
     if (ipcm[IPCM_HOPS] !== 0) return ipcm[IPCM_HOPS]
     // NO_HOPS is IPv6's alone
-    if (fl[FL_TYPE] !== RTN_MULTICAST)
-      return indexOf() === 0 ? Math.max(0, i32[sk + SK_TTL]) : i32[sk + SK_TTL]
+    if (fl[FL_TYPE] !== RTN_MULTICAST) return i32[sk + (indexOf() === 0 ? SK_TTL : SK_HOPS)]
     return mc.hopsOf(sk, fl[FL_FAMILY] !== AF_INET) || NO_HOPS
   }
 

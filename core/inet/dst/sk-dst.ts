@@ -44,9 +44,9 @@ import {
   SK_PMTU_SERIAL,
   SK_PROTOCOL,
   SK_SADDR,
-  SK_TOS,
 } from '../../socket/sock.ts'
 import { INET_TRANSPARENT } from '../../socket/socket-constants.ts'
+import { afInfo } from '../af-ops.ts'
 import type { Pmtu } from './pmtu.ts'
 
 export type SkDst = ReturnType<typeof createSkDst>
@@ -76,7 +76,7 @@ export const createSkDst = ({ arena, time, routeOutput, pmtuSerial }: SkDstDeps)
     flow[FL_FAMILY] = i32[sk + SK_FAMILY]
     flow[FL_OIF] = i32[sk + SK_BOUND_DEV]
     flow[FL_MARK] = i32[sk + SK_MARK]
-    flow[FL_TOS] = i32[sk + SK_TOS]
+    flow[FL_TOS] = i32[sk + afInfo(i32[sk + SK_FAMILY]).sockTos]
     flow[FL_PROTO] = i32[sk + SK_PROTOCOL]
     flow[FL_SPORT] = i32[sk + SK_NUM]
     flow[FL_DPORT] = i32[sk + SK_DPORT]

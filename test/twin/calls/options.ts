@@ -99,6 +99,43 @@ export const options = (af: number, lo: string): Program[] => {
       ]),
     },
     {
+      name: 'what was set before a stream connects stays',
+      rows: [
+        ['socket', 'l', af, STREAM, 0],
+        ['bind', 'l', lo, 7105],
+        ['listen', 'l', 1],
+        ['socket', 'c', af, STREAM, 0],
+        ['setsockopt', 'c', level, discover, DO],
+        ['setsockopt', 'c', SOL_SOCKET, 18, 7],
+        ['setsockopt', 'c', IP, 1, 0x10],
+        ['connect', 'c', lo, 7105],
+        ['getsockopt', 'c', level, discover],
+        ['getsockopt', 'c', SOL_SOCKET, 18],
+        ['getsockopt', 'c', IP, 1],
+      ],
+    },
+    {
+      name: 'each family has a type of service and hops of its own',
+      rows: [STREAM, DGRAM].flatMap((type): Row[] => [
+        ['socket', `s${type}`, af, type, 0],
+        ...(
+          [
+            [IPV6, 67, 0x28],
+            [IP, 1, 0x10],
+            [IPV6, 16, 9],
+            [IP, 2, 7],
+            [IPV6, 16, 0],
+          ] as const
+        ).flatMap(([level, name, value]): Row[] => [
+          ['setsockopt', `s${type}`, level, name, value],
+          ['getsockopt', `s${type}`, IP, 1],
+          ['getsockopt', `s${type}`, IPV6, 67],
+          ['getsockopt', `s${type}`, IP, 2],
+          ['getsockopt', `s${type}`, IPV6, 16],
+        ]),
+      ]),
+    },
+    {
       name: 'the device of unicast',
       rows: [
         ['socket', 'd', af, DGRAM, 0],

@@ -3,7 +3,7 @@
  * came in says. The reduction itself is tcp-recovery.ts's, what both ends may agree on instead tcp-accecn.ts's. Called by the handshake, tcp-transmit.ts, tcp-ack.ts and
  * rcv/tcp-data-ecn.ts, on the worker. Linux: tcp_ecn_* in net/ipv4/tcp_input.c and tcp_output.c; RFC 3168 section 6.1.
  */
-import { SK_TOS } from '../../../socket/sock.ts'
+import { SK_TCLASS, SK_TOS } from '../../../socket/sock.ts'
 import { TCP_CWR, TCP_ECE, TCP_SYN } from '../../../wire/tcp.ts'
 import {
   ECN_DEMAND_CWR,
@@ -55,6 +55,7 @@ export const ECN_OF_SYNACK = TCP_ECE
 
 export const setEct = (i32: Int32Array, sk: number, ect: number): void => {
   i32[sk + SK_TOS] = (i32[sk + SK_TOS] & ~ECN_MASK) | ect
+  i32[sk + SK_TCLASS] = (i32[sk + SK_TCLASS] & ~ECN_MASK) | ect
 }
 /**
  * Marks a segment that is not a SYN: ECT on text that is sent for the first time, never on acknowledgements, probes and

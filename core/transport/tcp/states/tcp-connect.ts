@@ -24,7 +24,6 @@ import type { Time } from '../../../base/time.ts'
 import { TIME_MS, TIME_US } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
-import { SOCK_WORDS } from '../../../shm/layout.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import {
   SK_BIND_NEXT,
@@ -36,6 +35,7 @@ import {
   SK_ERR_SOFT,
   SK_FAMILY,
   SK_FLAGS,
+  SK_INET,
   SK_INET_FLAGS,
   SK_NUM,
   SK_PROTO,
@@ -465,7 +465,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     cong.release(sk)
     for (let k = 0; k < USER_WORDS.length; k++) kept[k] = i32[sk + USER_WORDS[k]]
     const fastopen = i32[sk + TP_FASTOPEN] & FO_USER
-    i32.fill(0, sk + SK_PROTO, sk + SOCK_WORDS)
+    i32.fill(0, sk + SK_PROTO, sk + SK_INET)
     for (let k = 0; k < USER_WORDS.length; k++) i32[sk + USER_WORDS[k]] = kept[k]
     i32[sk + TP_FASTOPEN] = fastopen
     i32[sk + SK_ERR] = 0

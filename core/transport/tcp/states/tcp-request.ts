@@ -42,6 +42,8 @@ import {
   SK_SADDR,
   SK_SHUTDOWN,
   SK_SNDBUF,
+  SK_HOPS,
+  SK_TCLASS,
   SK_TOS,
   SK_TTL,
   SK_TYPE,
@@ -142,12 +144,14 @@ const INHERITED = [
   SK_RCVBUF,
   SK_SNDBUF,
   SK_TOS,
+  SK_TCLASS,
   TP_WINDOW_CLAMP,
 ]
 /** What the connection inherits that it becomes: what was set meanwhile as well (inet_csk_clone_lock). */
 const INHERITED_LATE = [
   SK_SHUTDOWN,
   SK_TTL,
+  SK_HOPS,
   SK_CMSG,
   SK_INET_FLAGS,
   SK_PMTUDISC,
@@ -171,6 +175,8 @@ const INHERITED_LATE = [
   TP_RTO_MIN,
   TP_RTO_MAX,
 ]
+/** But where the SYN's are reflected. */
+const TOS_WORDS = [SK_TOS, SK_TCLASS] as const
 const INHERITED_FLAGS =
   SOCK_KEEPOPEN |
   SOCK_LINGER |
@@ -216,7 +222,8 @@ export const createTcpRequest = (deps: TcpRequestDeps) => {
   /** Before a SYN-ACK goes again, and when the request becomes a connection. */
   const inheritNow = (listener: number, child: number): void => {
     inheritLate(listener, child)
-    if (i32[sysctl + Sysctl.tcp_reflect_tos] === 0) i32[child + SK_TOS] = i32[listener + SK_TOS]
+    if (i32[sysctl + Sysctl.tcp_reflect_tos] === 0)
+      for (const word of TOS_WORDS) i32[child + word] = i32[listener + word]
     i32[child + TP_ADVMSS] = mss.advertisedMss(child)
   }
   const setAddresses = (sk: number, fl: Flowi): void => {
@@ -280,8 +287,10 @@ export const createTcpRequest = (deps: TcpRequestDeps) => {
   }
   /** All but ECN, which is this connection's own. */
   const reflectTos = (req: number, skb: number): void => {
-    const tos = deps.afOps(i32[req + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK])
-    i32[req + SK_TOS] = (tos & ~ECN_MASK) | (i32[req + SK_TOS] & ECN_MASK)
+    const { sockTos, tosOf } = deps.afOps(i32[req + SK_FAMILY])
+    const tos = tosOf(u8, i32[skb + SKB_NETWORK])
+    const word = req + sockTos
+    i32[word] = (tos & ~ECN_MASK) | (i32[word] & ECN_MASK)
   }
   /** `seq` is the peer's initial sequence number, `isn` ours. */
   const setSequences = (req: number, skb: number, seq: number, isn: number): void => {
