@@ -182,6 +182,17 @@ const isAckAtOnce = (run: Run): boolean => {
     (a !== b || isAfterHole || ackOf(acks) - run.halves[0].acked > size)
   )
 }
+/** Text of a segment's size and a FIN were acknowledged, by one of the two in the tick after, which leaves the mode that a FIN enters. */
+const isAckInTick = (run: Run): boolean => {
+  const step = stepOf(run)
+  return (
+    step.do === 'call' &&
+    step.args[0] === 'TCP_QUICKACK' &&
+    run.steps.some(
+      (one) => one.do === 'segment' && one.segment.flags.includes('F') && one.segment.len > 0
+    )
+  )
+}
 
 /** Only softnet reports text that has come twice. */
 const isReportForgotten = (run: Run): boolean => {
@@ -412,7 +423,7 @@ export const KNOWN_TCP: readonly Known[] = [
   {
     reason:
       'RFC 9293 3.8.6.3: text of more than a segment is acknowledged at once while the window is as large as before, and what comes next when it has grown, unless what let it grow was out of order (__tcp_ack_snd_check, tcp_grow_window, tcp_dec_quickack_mode); windows go by memory, which is each one’s own',
-    isIt: isAckAtOnce,
+    isIt: (run) => isAckAtOnce(run) || isAckInTick(run),
   },
   {
     reason:
