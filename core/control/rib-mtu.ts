@@ -3,21 +3,20 @@
  */
 import { AF_INET6 } from '../base/family.ts'
 import type { FibWriter } from '../inet/fib/fib-writer.ts'
-import { NH_MTU, NH_NEXT } from '../inet/fib/nexthop-constants.ts'
+import { NH_MTU, NH_NEXT, NH_PLEN, NH_TABLE } from '../inet/fib/nexthop-constants.ts'
 import type { Arena } from '../shm/arena.ts'
 import { RTAX_LOCK, RTAX_MTU } from '../shm/dst-metrics.ts'
 import type { RibCommit } from './rib-commit.ts'
 import type { RibRead } from './rib-read.ts'
-import type { RibRoute } from './rib-route.ts'
+import { NOWHERE, type RibRoute } from './rib-route.ts'
 
 type RibMtuDeps = {
   arena: Arena
-  net: number
-  fib: Pick<FibWriter, 'tableIds' | 'walk'>
+  fib: Pick<FibWriter, 'rowsInUse' | 'addressesBy'>
 } & Pick<RibCommit, 'change'> &
   Pick<RibRead, 'routesFrom'>
 
-export const createRibMtu = ({ arena, net, fib, change, routesFrom }: RibMtuDeps) => {
+export const createRibMtu = ({ arena, fib, change, routesFrom }: RibMtuDeps) => {
   const { i32 } = arena
 
   /**
@@ -33,12 +32,21 @@ export const createRibMtu = ({ arena, net, fib, change, routesFrom }: RibMtuDeps
       (metrics[RTAX_MTU] >= mtu || metrics[RTAX_MTU] === before)
     const rebound = (route: RibRoute): RibRoute =>
       isBound(route) ? { ...route, metrics: route.metrics!.with(RTAX_MTU, mtu) } : route
-    for (const table of fib.tableIds(net, AF_INET6))
-      for (const { words, plen, row } of fib.walk(net, AF_INET6, table)) {
-        if (!saysMtu(row)) continue
-        const prefix = { family: AF_INET6, table, words, plen }
+    // rows are shared by all prefixes that say the same, so there are few
+    for (const { of, row } of [...fib.rowsInUse()]) {
+      if (of !== AF_INET6 || !saysMtu(row)) continue
+      const place = {
+        family: of,
+        table: i32[row + NH_TABLE],
+        words: NOWHERE,
+        plen: i32[row + NH_PLEN],
+      }
+      if (!routesFrom(place, row).some(isBound)) continue
+      for (const words of fib.addressesBy(of, row)) {
+        const prefix = { ...place, words }
         change(prefix, routesFrom(prefix, row).map(rebound), [], [])
       }
+    }
   }
   const saysMtu = (first: number): boolean => {
     for (let row = first; row !== 0; row = i32[row + NH_NEXT])

@@ -50,7 +50,7 @@ export const createRib = (deps: RibDeps) => {
   const { routesAt, change } = commit
   const { devicesChanged } = createRibDevices({ arena, fib, nexthops, ...commit, ...read, ...rows })
   const { flush } = createRibFlush({ net, fib, ...commit, ...read })
-  const { mtuChanged } = createRibMtu({ arena, net, fib, ...commit, ...read })
+  const { mtuChanged } = createRibMtu({ arena, fib, ...commit, ...read })
   const dumps = createRibDump({ arena, net, fib, ...read })
   const objects = createRibObjects({ ...deps, flush, ...dumps, ...read, ...rows })
 

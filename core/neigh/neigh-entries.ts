@@ -41,22 +41,19 @@ export const createNeighEntries = (deps: NeighEntriesDeps) => {
   // when the entry was made
   const created = new Int32Array(rows)
 
-  const tellWorker = (worker: number, row: number, isValid: boolean): void => {
-    ipi.send(
-      worker,
-      Ipi.NEIGH_UPDATE,
-      row,
-      i32[row + NEIGH_IFINDEX],
-      i32[row + NEIGH_ADDR],
-      i32[row + NEIGH_ADDR + 1],
-      i32[row + NEIGH_ADDR + 2],
-      i32[row + NEIGH_ADDR + 3],
-      isValid ? 1 : 0
-    )
+  /** Workers first to last - 1: worker 0, who tells, acts at once, and the row may be another's by then. */
+  const tell = (first: number, last: number, row: number, dev: number, isValid: boolean): void => {
+    const a0 = i32[row + NEIGH_ADDR]
+    const a1 = i32[row + NEIGH_ADDR + 1]
+    const a2 = i32[row + NEIGH_ADDR + 2]
+    const a3 = i32[row + NEIGH_ADDR + 3]
+    for (let worker = first; worker < last; worker++)
+      ipi.send(worker, Ipi.NEIGH_UPDATE, row, dev, a0, a1, a2, a3, isValid ? 1 : 0)
   }
-  const tellWorkers = (row: number, isValid: boolean): void => {
-    for (let worker = 0; worker < workers; worker++) tellWorker(worker, row, isValid)
-  }
+  const tellWorker = (worker: number, row: number, isValid: boolean): void =>
+    tell(worker, worker + 1, row, i32[row + NEIGH_IFINDEX], isValid)
+  const tellWorkers = (row: number, isValid: boolean): void =>
+    tell(0, workers, row, i32[row + NEIGH_IFINDEX], isValid)
 
   /** It is what it is since it was last updated: what was noted of its row before does not count. */
   const begin = (row: number): void => {
@@ -87,16 +84,11 @@ export const createNeighEntries = (deps: NeighEntriesDeps) => {
   const destroy = (row: number): void => {
     const isAwaited = i32[row + NEIGH_STATE] === NUD_INCOMPLETE
     const dev = i32[row + NEIGH_IFINDEX]
-    const a0 = i32[row + NEIGH_ADDR]
-    const a1 = i32[row + NEIGH_ADDR + 1]
-    const a2 = i32[row + NEIGH_ADDR + 2]
-    const a3 = i32[row + NEIGH_ADDR + 3]
     wheel.cancel(row + NEIGH_TIMER)
     notify(row, true)
     writer.release(row)
-    if (!isAwaited) return
-    for (let worker = 0; worker < workers; worker++)
-      ipi.send(worker, Ipi.NEIGH_UPDATE, row, dev, a0, a1, a2, a3, 0)
+    // a free row has its address until it is another's
+    if (isAwaited) tell(0, workers, row, dev, false)
   }
 
   return { tellWorker, tellWorkers, begin, gatherUse, destroy }

@@ -11,6 +11,7 @@ import { createRawOutput } from '../transport/raw/raw-output.ts'
 import { createRawSock } from '../transport/raw/raw-sock.ts'
 import { IPPROTO_ICMP, IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
 import { createDgramErr } from '../transport/dgram-err.ts'
+import { createKeepError } from '../transport/keep-error.ts'
 import { createDgramFlow } from '../transport/dgram-flow.ts'
 import type { Inet } from './inet.ts'
 import type { Machine } from './machine.ts'
@@ -23,6 +24,7 @@ export const createRaw = (machine: Machine, inet: Inet, layer: SocketLayer): voi
   const { icmpError, mayHear, tooLong } = createDgramErr({
     ...machine,
     ...inet,
+    ...createKeepError({ ...machine, ...inet, ...layer }),
     ...layer,
     sockEvents,
   })

@@ -5,7 +5,7 @@
 import { DEV_FEATURES, DEV_GSO_MAX, deviceRow, NETIF_F_TSO } from '../netdev/netdev.ts'
 import { SOCK_STREAM } from '../socket/sock.ts'
 import { CONGESTION_CONTROLS } from '../transport/tcp/rec/tcp-cong-controls.ts'
-import { createDgramErr } from '../transport/dgram-err.ts'
+import { createKeepError } from '../transport/keep-error.ts'
 import { createTcpErr, createTcpProto } from '../transport/tcp/sock/tcp-proto.ts'
 import { createTcp as createTcpLayer, type TcpDeps } from '../transport/tcp/tcp.ts'
 import { IPPROTO_TCP } from '../wire/ipproto.ts'
@@ -34,7 +34,7 @@ export const createTcp = (
 ) => {
   const { slab, owned, sockets, errqueue, cmsg } = layer
   const { sockEvents } = sockets
-  const { isRecvErr, keepError } = createDgramErr({ ...machine, ...inet, errqueue, sockEvents })
+  const { isRecvErr, keepError } = createKeepError({ ...machine, ...inet, errqueue })
   const tcp = createTcpLayer({
     ...machine,
     ...inet,

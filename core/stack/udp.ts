@@ -12,6 +12,7 @@ import {
 } from '../base/flowi.ts'
 import { SOCK_DGRAM } from '../socket/sock.ts'
 import { createDgramErr } from '../transport/dgram-err.ts'
+import { createKeepError } from '../transport/keep-error.ts'
 import { createDgramFlow } from '../transport/dgram-flow.ts'
 import { createPorts } from '../transport/ports.ts'
 import { createUdpHash } from '../transport/udp/udp-hash.ts'
@@ -28,7 +29,14 @@ export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: Socke
   const { arena, random } = machine
   const { sockets, owned, mc, datagram, filter, errqueue } = layer
   const { sockEvents } = sockets
-  const { icmpError, tooLong } = createDgramErr({ ...machine, ...inet, errqueue, sockEvents })
+  const keepError = createKeepError({ ...machine, ...inet, errqueue })
+  const { icmpError, tooLong } = createDgramErr({
+    ...machine,
+    ...inet,
+    ...keepError,
+    errqueue,
+    sockEvents,
+  })
   const dgramFlow = createDgramFlow({ ...inet, arena, mc, tooLong, ipcm: layer.ipcm.words })
   const ports = createPorts(arena)
   const table = createUdpHash(arena, ports, random(), mc.allows)

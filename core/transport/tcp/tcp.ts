@@ -113,7 +113,7 @@ import type { Steer } from '../../steering/steer.ts'
 import type { AddrType } from '../../inet/addr/addr-type.ts'
 import type { Cmsg } from '../../socket/cmsg.ts'
 import type { ErrQueue } from '../../socket/errqueue.ts'
-import type { DgramErr } from '../dgram-err.ts'
+import type { KeepError } from '../keep-error.ts'
 import type { Events } from '../../socket/events.ts'
 import { l3mdevOf } from '../../netdev/netdev.ts'
 
@@ -146,7 +146,7 @@ export type TcpDeps = {
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<IpLocalOut, 'sockConfirm'> &
   Pick<AddrType, 'addrType'> &
-  Pick<DgramErr, 'isRecvErr' | 'keepError'> &
+  KeepError &
   Pick<Events, 'sockEvents'>
 
 export type Tcp = ReturnType<typeof createTcp>

@@ -18,6 +18,63 @@ const [IPV6_MTU_DISCOVER, IPV6_MTU, IPV6_RECVERR] = [23, 24, 25]
 const [IPV6_DONTFRAG, IPV6_UNICAST_IF] = [62, 76]
 const swapped = (ifindex: number): number => ifindex << 24
 
+/** Options of streams, by their numbers in Linux's headers, and what they are given. */
+const STREAMS: readonly (readonly [level: number, name: number, value: number])[] = [
+  ...(
+    [
+      [2, 1],
+      [8, 8192],
+      [7, 8192],
+      [9, 1],
+      [10, 1],
+      [18, 7],
+      [36, 5],
+      [60, 1],
+    ] as const
+  ).map(([name, value]) => [SOL_SOCKET, name, value] as const),
+  ...(
+    [
+      [1, 0x10],
+      [2, 7],
+      [10, 2],
+      [11, 1],
+      [15, 1],
+      [24, 1],
+      [33, 3],
+      [34, 0],
+      [49, 0],
+      [IP_LOCAL_PORT_RANGE, 30000 + (32000 << 16)],
+    ] as const
+  ).map(([name, value]) => [IP, name, value] as const),
+  ...(
+    [
+      [16, 9],
+      [18, 3],
+      [19, 0],
+      [23, 2],
+      [25, 1],
+      [29, 0],
+      [62, 1],
+      [67, 0x28],
+      [78, 1],
+    ] as const
+  ).map(([name, value]) => [IPV6, name, value] as const),
+  ...(
+    [
+      [1, 1],
+      [2, 600],
+      [4, 100],
+      [5, 30],
+      [6, 4],
+      [7, 3],
+      [8, 20],
+      [9, 3],
+      [18, 5000],
+      [25, 4096],
+      [36, 1],
+    ] as const
+  ).map(([name, value]) => [TCP, name, value] as const),
+]
 export const options = (af: number, lo: string): Program[] => {
   const is4 = af === INET
   const level = is4 ? IP : IPV6
@@ -99,19 +156,19 @@ export const options = (af: number, lo: string): Program[] => {
       ]),
     },
     {
-      name: 'what was set before a stream connects stays',
+      name: 'what was set before a stream connects stays, and what it connects to has what its listener had',
       rows: [
         ['socket', 'l', af, STREAM, 0],
+        ...STREAMS.map(([at, name, value]): Row => ['setsockopt', 'l', at, name, value]),
         ['bind', 'l', lo, 7105],
         ['listen', 'l', 1],
         ['socket', 'c', af, STREAM, 0],
-        ['setsockopt', 'c', level, discover, DO],
-        ['setsockopt', 'c', SOL_SOCKET, 18, 7],
-        ['setsockopt', 'c', IP, 1, 0x10],
+        ...STREAMS.map(([at, name, value]): Row => ['setsockopt', 'c', at, name, value]),
         ['connect', 'c', lo, 7105],
-        ['getsockopt', 'c', level, discover],
-        ['getsockopt', 'c', SOL_SOCKET, 18],
-        ['getsockopt', 'c', IP, 1],
+        ['accept', 'l', 's'],
+        ...['l', 'c', 's'].flatMap((file) =>
+          STREAMS.map(([at, name]): Row => ['getsockopt', file, at, name])
+        ),
       ],
     },
     {

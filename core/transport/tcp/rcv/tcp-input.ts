@@ -173,15 +173,15 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     }
     f64[bank + Mib.TcpExtTCPHPHits]++
     countData(sk, skb)
-    const isFirst = isPredicted(sk, skb) && holdsText(sk)
-    if (isFirst && ack !== i32[sk + TP_SND_UNA]) {
+    const isForeseen = isPredicted(sk, skb) && holdsText(sk)
+    if (isForeseen && ack !== i32[sk + TP_SND_UNA]) {
       // what its acknowledgement makes us send acknowledges the text, though the skb may go into another by that
       skbs.get(skb)
       queueText(sk, skb, headerLen)
       tcpAck(sk, skb, opts, seq, ack, len)
       consume(skb)
     } else {
-      if (isFirst) {
+      if (isForeseen) {
         if (((seq - i32[sk + TP_SND_WL1]) | 0) > 0) i32[sk + TP_SND_WL1] = seq
       } else if (tcpAck(sk, skb, opts, seq, ack, len) < 0) {
         drop(skb, Drop.TCP_TOO_OLD_ACK)

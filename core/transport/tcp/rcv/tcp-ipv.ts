@@ -66,7 +66,7 @@ import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpListen } from '../states/tcp-listen.ts'
 import type { TcpListenQueues } from '../states/tcp-listen-queues.ts'
 import type { Events } from '../../../socket/events.ts'
-import type { DgramErr } from '../../dgram-err.ts'
+import type { KeepError } from '../../keep-error.ts'
 import type { TcpCheckReq } from '../states/tcp-check-req.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
@@ -119,7 +119,7 @@ type TcpIpvDeps = {
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<OwnedFlows, 'passOn'> &
   Pick<Pmtu, 'updatePmtu'> &
-  Pick<DgramErr, 'isRecvErr' | 'keepError'> &
+  KeepError &
   Pick<Events, 'sockEvents'>
 
 export const createTcpIpv = (deps: TcpIpvDeps) => {
