@@ -4,7 +4,7 @@
  */
 import { AF_INET } from '../base/family.ts'
 import { RT_SCOPE_HOST, RT_SCOPE_LINK, RTNH_F_ONLINK } from '../inet/fib/nexthop-constants.ts'
-import type { Hop, ObjectHop } from './rib-route.ts'
+import type { Hop, ObjectHop } from './rib/rib-route.ts'
 
 export type NexthopMember = { id: number; weight: number }
 /** Of a resilient group: its buckets (nexthop-buckets.ts), and after how long they may be, and are, given to others. */

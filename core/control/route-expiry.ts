@@ -3,8 +3,8 @@
  * what its router is worth (RFC 4191), beside the routes themselves, of which most have none of that. Control thread.
  * Linux: fib6_set_expires(), fib6_age() (net/ipv6/ip6_fib.c).
  */
-import type { Rib } from './rib.ts'
-import type { RibRoute } from './rib-route.ts'
+import type { Rib } from './rib/rib.ts'
+import type { RibRoute } from './rib/rib-route.ts'
 
 type RouteExpiryDeps = {
   remove: Rib['remove']

@@ -12,8 +12,8 @@ import type { Outcome } from './answers.ts'
 import { changed, refuse } from './answers.ts'
 import { NLM_F_EXCL } from './nlm-flags.ts'
 import type { MessageOf, NewRule, RuleFilter } from './rtnetlink.ts'
-import type { Rib } from './rib.ts'
-import { sameWords } from './rib-route.ts'
+import type { Rib } from './rib/rib.ts'
+import { sameWords } from './rib/rib-route.ts'
 
 const ECN_BITS = 3
 

@@ -22,8 +22,8 @@ import { vrfTableMoved } from './l3mdev.ts'
 import type { Links } from './links/links.ts'
 import type { Publisher } from './publish.ts'
 import { createNexthopStore } from './nexthop-store.ts'
-import { createRib } from './rib.ts'
-import type { RibEvents } from './rib-commit.ts'
+import { createRib } from './rib/rib.ts'
+import type { RibEvents } from './rib/rib-commit.ts'
 import { createRouteExpiry } from './route-expiry.ts'
 
 /** The group by which neighbours ask for an address (RFC 4291 section 2.7.1); IPv4 has none. */

@@ -1,7 +1,7 @@
 // The tables of a host under test (path-host.ts), written as control writes them but in one turn: devices, addresses,
 // routes, sysctls, and neighbours by the calls that control makes to CPU 0.
 
-import { withHops } from '../../core/control/rib-route.ts'
+import { withHops } from '../../core/control/rib/rib-route.ts'
 import { AF_INET6, familyOf } from '../../core/base/family.ts'
 import { NLM_F_CREATE, NLM_F_REPLACE } from '../../core/control/nlm-flags.ts'
 import { createPneighs } from '../../core/control/pneighs.ts'

@@ -25,7 +25,7 @@ import type { Mac } from '../../wire/text.ts'
 import type { Refused } from '../answers.ts'
 import { refuse } from '../answers.ts'
 import { Conf6, confRow, takeOwnMtu6 } from '../../shm/devconf.ts'
-import type { Rib } from '../rib.ts'
+import type { Rib } from '../rib/rib.ts'
 import type { LinkChange } from '../rtnetlink.ts'
 import type { Follow } from './follow.ts'
 import { writeMac, writeNetem } from './link-row.ts'
@@ -40,7 +40,7 @@ export type ChangeDeps = {
   announceDown: (ifindex: number) => void
   /** control.ts: worker 0 tells the neighbours, where that is asked for. */
   announceUp: (ifindex: number) => void
-  /** control/rib.ts */
+  /** control/rib/rib.ts */
   mtuChanged: Rib['mtuChanged']
   /** control.ts: tells watchers. */
   onEvent: (event: 'new' | 'del', ifindex: number) => void

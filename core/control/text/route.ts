@@ -33,7 +33,7 @@ import {
   parsePrefix,
 } from '../../wire/text.ts'
 import type { SeenRoute } from '../route-expiry.ts'
-import type { Hop, RibRoute, RouteMatch } from '../rib-route.ts'
+import type { Hop, RibRoute, RouteMatch } from '../rib/rib-route.ts'
 import type * as numbers from '../rtnetlink.ts'
 import type {
   FamilyName,

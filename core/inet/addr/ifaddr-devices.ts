@@ -4,7 +4,7 @@
  */
 import { AF_INET, AF_INET6 } from '../../base/family.ts'
 import { RTN_ANYCAST, RTN_LOCAL } from '../../base/flowi.ts'
-import type { RibRoute } from '../../control/rib-route.ts'
+import type { RibRoute } from '../../control/rib/rib-route.ts'
 import {
   ARPHRD_ETHER,
   DEV_TYPE,

@@ -11,8 +11,8 @@ import {
   RTN_MULTICAST,
   RTN_UNICAST,
 } from '../../base/flowi.ts'
-import type { Rib } from '../../control/rib.ts'
-import type { RibRoute } from '../../control/rib-route.ts'
+import type { Rib } from '../../control/rib/rib.ts'
+import type { RibRoute } from '../../control/rib/rib-route.ts'
 import type { RouteExpiry } from '../../control/route-expiry.ts'
 import { DEV_FLAGS, deviceRow, IFF_LOOPBACK, IFF_UP, l3TableOf } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'

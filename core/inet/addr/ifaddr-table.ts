@@ -4,8 +4,8 @@
  */
 import { AF_INET6 } from '../../base/family.ts'
 import { Errno } from '../../base/errno.ts'
-import type { Rib } from '../../control/rib.ts'
-import type { RibRoute } from '../../control/rib-route.ts'
+import type { Rib } from '../../control/rib/rib.ts'
+import type { RibRoute } from '../../control/rib/rib-route.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { CONF_ALL, Conf4, Conf6, confRow } from '../../shm/devconf.ts'
 import type { Words } from '../../wire/text.ts'

@@ -3,7 +3,7 @@
  * (-table), whether they are tried first and what came of it (-trials, -verdicts), those that change (-temporary), and what happens
  * as devices go up and down (-devices). Control thread only; source.ts reads the rows on the path.
  */
-import type { Rib } from '../../control/rib.ts'
+import type { Rib } from '../../control/rib/rib.ts'
 import { createIfaddrDevices } from './ifaddr-devices.ts'
 import {
   createHeldAddrs,

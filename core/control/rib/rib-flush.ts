@@ -2,8 +2,8 @@
  * Deletes the routes of all tables that something holds of. Those that share a row are asked about once. Control thread only.
  * Linux: fib_flush(), fib6_clean_all().
  */
-import { AF_INET, AF_INET6 } from '../base/family.ts'
-import type { FibWriter } from '../inet/fib/fib-writer.ts'
+import { AF_INET, AF_INET6 } from '../../base/family.ts'
+import type { FibWriter } from '../../inet/fib/fib-writer.ts'
 import type { RibCommit } from './rib-commit.ts'
 import type { RibRead } from './rib-read.ts'
 import type { Prefix, RibRoute } from './rib-route.ts'

@@ -2,7 +2,7 @@
  * The routes that rows stand for (inet/fib/nexthop.ts): a prefix has one after the other, a route of several next hops as many rows, and one
  * by a nexthop object a row of its own before the object's. Control thread only. Linux: fib_dump_info(), rt6_fill_node().
  */
-import { AF_INET } from '../base/family.ts'
+import { AF_INET } from '../../base/family.ts'
 import {
   NH_BY_ID,
   NH_DEV,
@@ -20,10 +20,10 @@ import {
   NH_TYPE,
   NH_UPPER_BOUND,
   NH_WEIGHT,
-} from '../inet/fib/nexthop-constants.ts'
-import type { Arena } from '../shm/arena.ts'
-import { metricsOf } from '../shm/dst-metrics.ts'
-import type { Words } from '../wire/text.ts'
+} from '../../inet/fib/nexthop-constants.ts'
+import type { Arena } from '../../shm/arena.ts'
+import { metricsOf } from '../../shm/dst-metrics.ts'
+import type { Words } from '../../wire/text.ts'
 import { type Hop, type Prefix, type RibRoute, withHops } from './rib-route.ts'
 
 export type RibRead = ReturnType<typeof createRibRead>

@@ -2,16 +2,16 @@
  * Routes as they are asked for: the one that leads to an address, and all of a table. Control thread only.
  * Linux: fib_check_nh(), inet_dump_fib(), inet6_dump_fib().
  */
-import { networkWords } from '../inet/fib/addr-prefix.ts'
-import type { FibWriter } from '../inet/fib/fib-writer.ts'
+import { networkWords } from '../../inet/fib/addr-prefix.ts'
+import type { FibWriter } from '../../inet/fib/fib-writer.ts'
 import {
   NH_PLEN,
   RT_TABLE_DEFAULT,
   RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
-} from '../inet/fib/nexthop-constants.ts'
-import type { Arena } from '../shm/arena.ts'
-import type { Words } from '../wire/text.ts'
+} from '../../inet/fib/nexthop-constants.ts'
+import type { Arena } from '../../shm/arena.ts'
+import type { Words } from '../../wire/text.ts'
 import type { RibRead } from './rib-read.ts'
 import type { RibRoute } from './rib-route.ts'
 

@@ -1,24 +1,24 @@
-import { AF_INET6 } from '../../../core/base/family.ts'
+import { AF_INET6 } from '../../../../core/base/family.ts'
 import { expect, test } from 'bun:test'
 import {
   NLM_F_APPEND,
   NLM_F_CREATE,
   NLM_F_EXCL,
   NLM_F_REPLACE,
-} from '../../../core/control/nlm-flags.ts'
-import { createNexthopStore } from '../../../core/control/nexthop-store.ts'
-import type { RibRoute } from '../../../core/control/rib-route.ts'
-import { createRib } from '../../../core/control/rib.ts'
-import { createFibReader } from '../../../core/inet/fib/fib.ts'
-import { fibRoot } from '../../../core/inet/fib/fib-tables.ts'
-import { maskWords } from '../../../core/inet/fib/addr-prefix.ts'
-import { createFibWriter } from '../../../core/inet/fib/fib-writer.ts'
-import { createNexthops } from '../../../core/inet/fib/nexthop.ts'
-import { NH_DEV, NH_METRIC, NH_NEXT } from '../../../core/inet/fib/nexthop-constants.ts'
-import { INIT_NET } from '../../../core/netdev/netdev.ts'
-import { createArena } from '../../../core/shm/arena.ts'
-import { FIB_SHORT_WORDS, SMALL_ARENA } from '../../../core/shm/layout.ts'
-import type { Words } from '../../../core/wire/text.ts'
+} from '../../../../core/control/nlm-flags.ts'
+import { createNexthopStore } from '../../../../core/control/nexthop-store.ts'
+import type { RibRoute } from '../../../../core/control/rib/rib-route.ts'
+import { createRib } from '../../../../core/control/rib/rib.ts'
+import { createFibReader } from '../../../../core/inet/fib/fib.ts'
+import { fibRoot } from '../../../../core/inet/fib/fib-tables.ts'
+import { maskWords } from '../../../../core/inet/fib/addr-prefix.ts'
+import { createFibWriter } from '../../../../core/inet/fib/fib-writer.ts'
+import { createNexthops } from '../../../../core/inet/fib/nexthop.ts'
+import { NH_DEV, NH_METRIC, NH_NEXT } from '../../../../core/inet/fib/nexthop-constants.ts'
+import { INIT_NET } from '../../../../core/netdev/netdev.ts'
+import { createArena } from '../../../../core/shm/arena.ts'
+import { FIB_SHORT_WORDS, SMALL_ARENA } from '../../../../core/shm/layout.ts'
+import type { Words } from '../../../../core/wire/text.ts'
 
 const route = (words: Words, plen: number, metric: number, dev: number): RibRoute => ({
   family: AF_INET6,

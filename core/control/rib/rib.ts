@@ -5,14 +5,14 @@
  * the same (inet/fib/nexthop.ts): a RibRoute is made of these when somebody asks (rib-read.ts), and its rows of it (rib-rows.ts). Here a route
  * is added or removed. Refusals are the kernel's. Control thread only. Linux: fib_table_insert/delete (fib_trie.c), fib_add_rt2node (ip6_fib.c).
  */
-import { Errno } from '../base/errno.ts'
-import { AF_INET } from '../base/family.ts'
-import type { FibWriter } from '../inet/fib/fib-writer.ts'
-import type { Nexthops } from '../inet/fib/nexthop.ts'
-import type { Arena } from '../shm/arena.ts'
-import type { Metrics } from '../shm/dst-metrics.ts'
-import type { NexthopStore } from './nexthop-store.ts'
-import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './nlm-flags.ts'
+import { Errno } from '../../base/errno.ts'
+import { AF_INET } from '../../base/family.ts'
+import type { FibWriter } from '../../inet/fib/fib-writer.ts'
+import type { Nexthops } from '../../inet/fib/nexthop.ts'
+import type { Arena } from '../../shm/arena.ts'
+import type { Metrics } from '../../shm/dst-metrics.ts'
+import type { NexthopStore } from '../nexthop-store.ts'
+import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../nlm-flags.ts'
 import { createRibCommit, type RibEvents } from './rib-commit.ts'
 import { createRibDevices } from './rib-devices.ts'
 import { createRibDump } from './rib-dump.ts'

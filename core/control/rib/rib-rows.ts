@@ -2,8 +2,8 @@
  * The rows of routes, in a chain as the workers go by them: of each route one, or one for each of its next hops, and all that say the same
  * share one (inet/fib/nexthop.ts). Control thread only. Linux: fib_create_info(), ip6_route_info_create().
  */
-import { RTN_BLACKHOLE, RTN_UNICAST } from '../base/flowi.ts'
-import type { Nexthops } from '../inet/fib/nexthop.ts'
+import { RTN_BLACKHOLE, RTN_UNICAST } from '../../base/flowi.ts'
+import type { Nexthops } from '../../inet/fib/nexthop.ts'
 import {
   NH_BUCKET_COUNT,
   NH_BUCKETS,
@@ -26,11 +26,11 @@ import {
   NH_TYPE,
   NH_UPPER_BOUND,
   NH_WEIGHT,
-} from '../inet/fib/nexthop-constants.ts'
-import type { Arena } from '../shm/arena.ts'
-import { metricsContent, NH_METRICS, RTAX_MTU } from '../shm/dst-metrics.ts'
-import { G_MULTIPATH_SEED, NEXTHOP_WORDS } from '../shm/layout.ts'
-import type { NexthopStore } from './nexthop-store.ts'
+} from '../../inet/fib/nexthop-constants.ts'
+import type { Arena } from '../../shm/arena.ts'
+import { metricsContent, NH_METRICS, RTAX_MTU } from '../../shm/dst-metrics.ts'
+import { G_MULTIPATH_SEED, NEXTHOP_WORDS } from '../../shm/layout.ts'
+import type { NexthopStore } from '../nexthop-store.ts'
 import { type RibRoute, type Way, waysOf, waysOfObject } from './rib-route.ts'
 
 export type RibRows = ReturnType<typeof createRibRows>

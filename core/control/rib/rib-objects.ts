@@ -2,9 +2,9 @@
  * Routes by nexthop objects: what an object says is for all of them, so their rows are turned over to others when it says something else,
  * and go with it. control/nexthops.ts calls this. Control thread only. Linux: net/ipv4/nexthop.c (nh_rt_cache_flush, __remove_nexthop_fib).
  */
-import { AF_INET, AF_INET6 } from '../base/family.ts'
-import type { FibWriter } from '../inet/fib/fib-writer.ts'
-import type { Nexthops } from '../inet/fib/nexthop.ts'
+import { AF_INET, AF_INET6 } from '../../base/family.ts'
+import type { FibWriter } from '../../inet/fib/fib-writer.ts'
+import type { Nexthops } from '../../inet/fib/nexthop.ts'
 import {
   NH_FAMILY,
   NH_HOPS_LEFT,
@@ -13,8 +13,8 @@ import {
   NH_PLEN,
   NH_SCOPE,
   NH_TABLE,
-} from '../inet/fib/nexthop-constants.ts'
-import type { Arena } from '../shm/arena.ts'
+} from '../../inet/fib/nexthop-constants.ts'
+import type { Arena } from '../../shm/arena.ts'
 import type { RibEvents } from './rib-commit.ts'
 import type { RibDump } from './rib-dump.ts'
 import type { RibFlush } from './rib-flush.ts'

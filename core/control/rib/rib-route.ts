@@ -3,13 +3,13 @@
  * route of IPv6 with several is, in Linux, as many routes (siblings); here it is one in both families. Control thread.
  * Linux: struct fib_nh, fib_rebalance() (net/ipv4/fib_semantics.c), rt6_qualify_for_ecmp() (include/net/ip6_route.h).
  */
-import { AF_INET } from '../base/family.ts'
-import { RTN_UNICAST } from '../base/flowi.ts'
-import { isUsable, upperBounds } from '../inet/fib/multipath.ts'
-import { RTPROT_RA } from '../inet/fib/nexthop-constants.ts'
-import type { Arena } from '../shm/arena.ts'
-import type { Metrics } from '../shm/dst-metrics.ts'
-import type { Words } from '../wire/text.ts'
+import { AF_INET } from '../../base/family.ts'
+import { RTN_UNICAST } from '../../base/flowi.ts'
+import { isUsable, upperBounds } from '../../inet/fib/multipath.ts'
+import { RTPROT_RA } from '../../inet/fib/nexthop-constants.ts'
+import type { Arena } from '../../shm/arena.ts'
+import type { Metrics } from '../../shm/dst-metrics.ts'
+import type { Words } from '../../wire/text.ts'
 
 /** `gateway` null: on link. */
 export type Hop = {

@@ -2,7 +2,7 @@
  * Which routes of a prefix are the same, by the family's rules, and which one a message is about. Control thread only.
  * Linux: fib_table_insert(), fib_nh_match(), rt6_duplicate_nexthop(), ip6_route_del().
  */
-import { AF_INET } from '../base/family.ts'
+import { AF_INET } from '../../base/family.ts'
 import type { Hop, RibRoute, RouteMatch } from './rib-route.ts'
 import { sameGateway, sameHops, sameWords } from './rib-route.ts'
 

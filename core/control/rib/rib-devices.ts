@@ -3,11 +3,11 @@
  * its devices that is up, or with the first that is there no more. Control thread only.
  * Linux: fib_sync_down_dev, fib_sync_up, fib6_ifdown, fib6_ifup.
  */
-import type { FibWriter } from '../inet/fib/fib-writer.ts'
-import { isThere, isUp } from '../inet/fib/multipath.ts'
-import type { Nexthops } from '../inet/fib/nexthop.ts'
-import { NH_HOPS_LEFT, NH_PLEN, NH_TABLE } from '../inet/fib/nexthop-constants.ts'
-import type { Arena } from '../shm/arena.ts'
+import type { FibWriter } from '../../inet/fib/fib-writer.ts'
+import { isThere, isUp } from '../../inet/fib/multipath.ts'
+import type { Nexthops } from '../../inet/fib/nexthop.ts'
+import { NH_HOPS_LEFT, NH_PLEN, NH_TABLE } from '../../inet/fib/nexthop-constants.ts'
+import type { Arena } from '../../shm/arena.ts'
 import type { RibCommit } from './rib-commit.ts'
 import type { RibRead } from './rib-read.ts'
 import { NOWHERE, type Prefix, type RibRoute } from './rib-route.ts'
