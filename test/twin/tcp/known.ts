@@ -7,9 +7,21 @@ import {
   isOldStamp,
   isOldText,
   isReportForgotten,
+  withoutOldStamp,
 } from './known/receive.ts'
-import { isCountedTwice, isReorderingTimer, isReportedInTwo } from './known/recovery.ts'
-import { isCutForReports, isLimitedTransmit, isPace } from './known/sending.ts'
+import {
+  isCountedTwice,
+  isReorderingTimer,
+  isReportAgain,
+  isReportedInTwo,
+} from './known/recovery.ts'
+import {
+  isCutAnew,
+  isCutForReports,
+  isIdleOfOne,
+  isLimitedTransmit,
+  isPace,
+} from './known/sending.ts'
 import {
   isBoundInTimeWait,
   isErrorForgotten,
@@ -21,6 +33,7 @@ import {
   isAckAtOnce,
   isAckInTick,
   isAtEdge,
+  isDuplicateOfOne,
   isRoomOfHole,
   isWindowTakenBack,
 } from './known/windows.ts'
@@ -29,10 +42,21 @@ import type { Run } from './play.ts'
 export type Known = {
   reason: string
   isIt: (run: Run) => boolean
+  /** The run as it would be if it were not for this, where it is part of the difference; what is left has a reason of its own. */
+  without?: (run: Run) => Run | null
 }
-/** The reason of a difference that is known, or null. */
-export const isKnown = (known: readonly Known[], run: Run): string | null =>
-  known.find(({ isIt }) => isIt(run))?.reason ?? null
+/** The reason of a difference that is known, or two where it has two, or null. */
+export const isKnown = (known: readonly Known[], run: Run): string | null => {
+  const reasonOf = (one: Run): string | null => known.find(({ isIt }) => isIt(one))?.reason ?? null
+  const alone = reasonOf(run)
+  if (alone !== null) return alone
+  for (const { reason, without } of known) {
+    const rest = without?.(run) ?? null
+    const other = rest === null ? null : reasonOf(rest)
+    if (other !== null) return `${reason}; besides, ${other}`
+  }
+  return null
+}
 
 export const KNOWN_TCP: readonly Known[] = [
   {
@@ -49,6 +73,7 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'RFC 5961 5: what its ACK field shows to be old is dropped, with its text and its time stamp; where the kernel predicts the header it takes both before it looks at the ACK (tcp_rcv_established)',
     isIt: (run) => isOldStamp(run) || isOldText(run),
+    without: withoutOldStamp,
   },
   {
     reason:
@@ -82,8 +107,13 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
-      'a super-frame of which part is reported is cut in two by the kernel, and into segments where large buffers are dear; a super-frame that goes again has PSH at its end (tcp_match_skb_to_sack, __tcp_transmit_skb)',
-    isIt: isCutForReports,
+      'RFC 5681 4.1: who was silent for an RTO begins anew; where it was a timer that sent something last, and silence was about that long, the one had been silent for so long and the other had not (tcp_slow_start_after_idle_check)',
+    isIt: isIdleOfOne,
+  },
+  {
+    reason:
+      'a super-frame of which part is reported is cut in two by the kernel, and into segments where large buffers are dear; what is reported the kernel puts together (tcp_match_skb_to_sack, tcp_shift_skb_data). What goes again is cut by that, and has PSH at the end of a super-frame (__tcp_transmit_skb)',
+    isIt: (run) => isCutForReports(run) || isCutAnew(run),
   },
   {
     reason:
@@ -102,6 +132,11 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
+      'RFC 6675 4 (Update): what blocks report is reported; what was taken back, as its peer had reneged, and is reported again the kernel has put together by then, and knows no more where its segments ended (tcp_shift_skb_data, tcp_match_skb_to_sack)',
+    isIt: isReportAgain,
+  },
+  {
+    reason:
       'what is sent by one call has one time, and the kernel’s have each their own: where the last round trip is that of an earlier one, what is missing has still microseconds to come, which are a timer (tcp_rack_advance, tcp_rack_detect_loss)',
     isIt: isReorderingTimer,
   },
@@ -113,7 +148,7 @@ export const KNOWN_TCP: readonly Known[] = [
   {
     reason:
       'RFC 9293 3.10.7.4: the window is that of the segment which lies furthest; where the kernel predicts text it is that text’s, though others have been ahead (tcp_update_wl)',
-    isIt: isWindowTakenBack,
+    isIt: (run) => isWindowTakenBack(run) || isDuplicateOfOne(run),
   },
   {
     reason:

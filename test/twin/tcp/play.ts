@@ -38,10 +38,14 @@ export type Half = {
   sentAt: number
   /** What each file shows after the last step. */
   shown: Map<number, Shown>
-  /** End.pace of each connection. */
+  /** End.pace and End.rto of each connection. */
   paces: Map<number, number>
-  /** What it had acknowledged before the step, and whether a connection had lost something by then. */
+  rtos: Map<number, number>
+  /** How long ago it had sent something when the step began. */
+  idleMs: number
+  /** What it had acknowledged before the step, and sent, and whether a connection had lost something by then. */
   acked: number
+  hadSent: number
   hadLost: boolean
 }
 /** Where the two went apart: the step, what the case showed before it, and what only one of them did. */
@@ -75,8 +79,13 @@ export type Run = {
   answers: string[][]
   /** How far their windows reached before each step. */
   edges: (readonly [kernel: number, softnet: number])[]
-  /** Could more go at once from one than from the other, as round trips took other times: before the last step, and after it? */
+  /**
+   * Could more go at once from one than from the other, as round trips took other times: before the last step, as long as text has
+   * waited that was cut by that, and after it?
+   */
   otherPaces: [before: boolean, after: boolean]
+  /** Text waits after the last step. */
+  isWaiting: boolean
 }
 
 const makeHalf = (family: 'ipv4' | 'ipv6', id: number, isn: number): Half => ({
@@ -88,7 +97,10 @@ const makeHalf = (family: 'ipv4' | 'ipv6', id: number, isn: number): Half => ({
   sentAt: 0,
   shown: new Map(),
   paces: new Map(),
+  rtos: new Map(),
+  idleMs: 0,
   acked: 0,
+  hadSent: 0,
   hadLost: false,
 })
 export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: Next): Run => ({
@@ -110,6 +122,7 @@ export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: 
   answers: [],
   edges: [],
   otherPaces: [false, false],
+  isWaiting: false,
 })
 /** The steps of a case that is played again. */
 export const given = (steps: readonly Step[]): Next => {
@@ -131,6 +144,10 @@ export const TCP_CA_DISORDER = 1
 /** The ca_state of its connection. */
 export const stateOfLoss = ({ shown }: Half): number =>
   Math.max(0, ...[...shown.values()].map(({ info }) => info[CA_STATE] ?? 0))
+
+const NOTSENT = infoAt('notsent_bytes')
+const hasUnsent = ({ shown }: Half): boolean =>
+  [...shown.values()].some(({ info }) => (info[NOTSENT] ?? 0) > 0)
 
 // ---- a step on one host
 
@@ -249,7 +266,10 @@ const look = (end: End, half: Half): void => {
     const bits = end.poll(file)
     const hasInfo = state !== 0 && state !== CLOSE && state !== LISTEN
     const info = hasInfo ? [...end.info(file)] : []
-    if (hasInfo) half.paces.set(slot, end.pace(file))
+    if (hasInfo) {
+      half.paces.set(slot, end.pace(file))
+      half.rtos.set(slot, end.rto(file))
+    }
     // before there is a segment of the peer's, its size is a guess at nothing
     if (state === SYN_SENT || state === SYN_RECV) info[RCV_MSS] = 0
     const was = half.shown.get(slot)
@@ -264,7 +284,7 @@ const look = (end: End, half: Half): void => {
 // ---- both
 
 /** The two may be late by so much: the kernel counts in ticks of four milliseconds, and this thread has more to do, or does not run. */
-const lateness = (afterMs: number, gapMs: number): number => 16 + gapMs + 0.1 * afterMs
+export const lateness = (afterMs: number, gapMs: number): number => 16 + gapMs + 0.1 * afterMs
 /** A SYN goes again by a timer of a second at least, whatever has been said since that was set. */
 const SYN_TIMER_MS = 1000
 /** A timer is set by what the host sends, or by what is done to it after that. */
@@ -408,10 +428,11 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
     [...shown].map(([slot, one]) => `${slot} ${shownText(one)}`).join(', ')
   /** Ends the step that the run is at; true while both agree. */
   const finishStep = (run: Run): boolean => {
-    const { before } = run
     for (const [side, end] of pair.entries()) look(end, run.halves[side]!)
-    run.otherPaces = [run.otherPaces[1], isOtherPace(run)]
-    run.difference = compare(run, before)
+    const [before, after] = run.otherPaces
+    run.otherPaces = [after || (before && run.isWaiting), isOtherPace(run)]
+    run.isWaiting = hasUnsent(run.halves[0])
+    run.difference = compare(run, run.before)
     run.answers.push(run.halves[0].lines.map(({ text }) => text))
     run.before = stateOf(run.halves[0])
     return run.difference === null
@@ -454,7 +475,9 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
       for (const [side, host] of pair.entries()) {
         const half = run.halves[side]!
         half.lines = []
+        half.idleMs = run.stepStart - half.sentAt
         half.acked = half.flow.acked
+        half.hadSent = half.flow.sent
         half.hadLost = stateOfLoss(half) > TCP_CA_DISORDER
         doStep(host, half, run, step)
       }

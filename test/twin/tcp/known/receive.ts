@@ -1,4 +1,19 @@
 // Reasons of what is received: old acknowledgements, stamps, reports, the urgent pointer, text behind a FIN.
+
+import type { Run } from '../play.ts'
+import { encodeStep, type Segment } from '../script.ts'
+import {
+  ackOf,
+  isOfHole,
+  isOnly,
+  isSameBut,
+  isSegment,
+  OPTIONS,
+  stepOf,
+  WINDOW,
+  without,
+} from './lines.ts'
+
 /** Plain segments whose acknowledgement is older than one before them, of the steps so far. */
 const oldSegments = ({ steps, halves: [kernel] }: Run): { at: number; segment: Segment }[] => {
   let highest = 1
@@ -11,34 +26,30 @@ const oldSegments = ({ steps, halves: [kernel] }: Run): { at: number; segment: S
   })
 }
 
-import type { Run } from '../play.ts'
-import { encodeStep, type Segment } from '../script.ts'
-import {
-  ackOf,
-  IS_HIDDEN,
-  isOfHole,
-  isOnly,
-  isSameBut,
-  isSegment,
-  OPTIONS,
-  stepOf,
-  WINDOW,
-  without,
-} from './lines.ts'
-
 const ECHO = / ts ecr \d+/g
 
+/** The stamp of a segment whose acknowledgement is old. */
+const isStampOfOld = (run: Run, stamp: string | undefined): boolean =>
+  oldSegments(run).some(({ segment: { options } }) =>
+    options.some((option) => option.startsWith(`ts ${stamp} `))
+  )
+const echoOf = (line: string | undefined): string | undefined =>
+  / ts ecr (\d+)/.exec(line ?? '')?.[1]
 /** The kernel echoes the stamp of a segment whose acknowledgement is old. */
 export const isOldStamp = (run: Run): boolean => {
   const { kernel, softnet } = run.difference!
-  const echo = / ts ecr (\d+)/.exec(kernel.join())?.[1]
   const bare = (lines: readonly string[]): string => without([without(lines, ECHO)], WINDOW)
-  return (
-    bare(kernel) === bare(softnet) &&
-    oldSegments(run).some(({ segment: { options } }) =>
-      options.some((option) => option.startsWith(`ts ${echo} `))
-    )
-  )
+  return bare(kernel) === bare(softnet) && isStampOfOld(run, echoOf(kernel.join()))
+}
+/** The run as it would be if the kernel had echoed what softnet has, instead of the stamp of a segment whose acknowledgement is old. */
+export const withoutOldStamp = (run: Run): Run | null => {
+  const { kernel, softnet } = run.difference!
+  const stamp = echoOf(softnet.find((line) => echoOf(line) !== undefined))
+  const isOld = (line: string): boolean =>
+    echoOf(line) !== undefined && echoOf(line) !== stamp && isStampOfOld(run, echoOf(line))
+  if (stamp === undefined || !kernel.some(isOld)) return null
+  const mended = kernel.map((line) => (isOld(line) ? line.replace(ECHO, ` ts ecr ${stamp}`) : line))
+  return { ...run, difference: { ...run.difference!, kernel: mended } }
 }
 
 /** How much has been received, as files show it. */

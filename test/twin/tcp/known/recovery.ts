@@ -1,9 +1,10 @@
 // Reasons of what is reported, thought lost, and sent again.
-const SACKED = INFO.findIndex(([name]) => name === 'sacked')
 
 import { INFO } from '../end.ts'
 import { type Half, type Run, stateOfLoss, TCP_CA_DISORDER } from '../play.ts'
-import { blocksOf, isOnly, stepOf, textAt } from './lines.ts'
+import { acknowledgedOf, blocksOf, isOnly, stepOf, textAt } from './lines.ts'
+
+const SACKED = INFO.findIndex(([name]) => name === 'sacked')
 
 const sackedOf = ({ shown }: Half): number =>
   Math.max(0, ...[...shown.values()].map(({ info }) => info[SACKED] ?? 0))
@@ -21,6 +22,22 @@ export const isReportedInTwo = (run: Run): boolean => {
           from < old.from && to > old.from && to <= old.to && !kernel.flow.starts.has(old.from)
       )
     )
+  )
+}
+
+/**
+ * Only softnet has more reported: all that blocks say above the acknowledgement lies within blocks of before, in part of one. Those
+ * were taken back since, or it would be reported still.
+ */
+export const isReportAgain = (run: Run): boolean => {
+  const [kernel, softnet] = run.halves
+  const una = acknowledgedOf(run)
+  const old = run.steps.slice(0, run.difference!.at).flatMap(blocksOf)
+  const blocks = blocksOf(stepOf(run)).filter(({ from, to }) => to > from && from > una)
+  return (
+    sackedOf(softnet) > sackedOf(kernel) &&
+    blocks.every(({ from, to }) => old.some((one) => one.from <= from && to <= one.to)) &&
+    blocks.some(({ from, to }) => !old.some((one) => one.from === from && one.to === to))
   )
 }
 

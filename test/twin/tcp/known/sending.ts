@@ -1,27 +1,65 @@
 // Reasons of how much goes at once, and how it is cut.
-const SACK = /, nop, nop, sack [^\]]*/
 
-import { isSameText, type Run, stateOfLoss, TCP_CA_DISORDER } from '../play.ts'
-import { bareOfPush, IS_HIDDEN, stepOf, textAt } from './lines.ts'
+import { INFO } from '../end.ts'
+import { isSameText, lateness, type Run, stateOfLoss, TCP_CA_DISORDER } from '../play.ts'
+import {
+  bareOfPush,
+  blocksOf,
+  IS_HIDDEN,
+  isSameFiles,
+  sentLines,
+  stepOf,
+  type Stretch,
+  stretchesOf,
+  type Text,
+  textAt,
+} from './lines.ts'
+
+const SND_MSS = INFO.findIndex(([name]) => name === 'snd_mss')
+/** The size of the kernel's segments. */
+const segmentOf = (run: Run): number =>
+  Math.max(0, ...[...run.halves[0].shown.values()].map(({ info }) => info[SND_MSS] ?? 0))
+const lenOf = ({ from, to }: Text): number => to - from
 
 /**
- * More can, or could, go at once from one. What both have sent is the same but for PSH at the ends of super-frames; what only one
- * has sent is text that goes for the first time, at once: nobody's timer has sent it.
+ * More can, or could, go at once from one. What both have sent is the same but for PSH at the ends of super-frames, and for how
+ * writes of less than a segment were put together (tcp_grow_skb); what only one has sent is text that goes for the first time, at
+ * once: nobody's timer has sent it.
  */
 export const isPace = (run: Run): boolean => {
   if (!run.otherPaces.includes(true) || stepOf(run).do === 'wait') return false
-  const [kernel, softnet] = [run.difference!.kernel, run.difference!.softnet].map((lines) =>
-    lines.filter((line) => line.startsWith('> '))
-  ) as [string[], string[]]
-  const isKernelMore = kernel.length > softnet.length
-  const [more, less] = isKernelMore ? [kernel, softnet] : [softnet, kernel]
-  // what is reported by SACK goes in each segment of a super-frame
-  const bare = (line: string): string => bareOfPush(line).replace(SACK, '')
-  const { sent } = run.halves[isKernelMore ? 1 : 0].flow
+  const [kernel, softnet] = sentLines(run)
+  const size = segmentOf(run)
+  const isOf = ({ kernel, softnet }: Stretch): boolean => {
+    const sent = Math.max(run.halves[0].hadSent, run.halves[1].hadSent)
+    const end = Math.min(kernel.at(-1)?.to ?? 0, softnet.at(-1)?.to ?? 0)
+    return [...kernel, ...softnet].every(
+      (text) => text.from >= sent && (text.from >= end || lenOf(text) < size)
+    )
+  }
+  return kernel.join() !== softnet.join() && (stretchesOf(run)?.every(isOf) ?? false)
+}
+/**
+ * What goes again is cut otherwise: by the kernel into segments of today's size, as it has put together what was reported (or left
+ * together what was not), by softnet where it was cut when it went first.
+ */
+export const isCutAnew = (run: Run): boolean => {
+  const [kernel] = run.halves
+  const size = segmentOf(run)
+  const before = run.answers.slice(0, run.difference!.at).flat()
+  const starts = new Set(before.map(textAt))
+  const isOf = (stretch: Stretch): boolean =>
+    stretch.kernel.length > 0 &&
+    [...stretch.kernel, ...stretch.softnet].every(({ to }) => to <= kernel.hadSent) &&
+    stretch.kernel.slice(0, -1).every((text) => lenOf(text) === size) &&
+    stretch.softnet.every(({ from }) => starts.has(from))
+  const stretches = stretchesOf(run)
   return (
-    kernel.join() !== softnet.join() &&
-    less.every((line, k) => isSameText(run, bare(line), bare(more[k]!))) &&
-    more.slice(less.length).every((line) => (textAt(line) ?? -1) >= sent)
+    run.steps.slice(0, run.difference!.at + 1).some((step) => blocksOf(step).length > 0) &&
+    stretches !== null &&
+    stretches.length > 0 &&
+    stretches.every(isOf) &&
+    isSameFiles(run, / (unacked|sacked|lost|retrans|total_retrans|delivered) \d+/g)
   )
 }
 
@@ -57,5 +95,25 @@ export const isLimitedTransmit = (run: Run): boolean => {
     softnet.flow.sent > kernel.flow.sent &&
     less.length === both.length &&
     less.every((line, k) => isSameText(run, bareOfPush(line), bareOfPush(both[k]!)))
+  )
+}
+
+/**
+ * Only one has begun anew with the initial window, after silence of about its RTO: what it sent last a timer has sent, and that was
+ * late. What both have sent is the same but for text that only one has room for.
+ */
+export const isIdleOfOne = (run: Run): boolean => {
+  const step = stepOf(run)
+  if (step.do !== 'call' || step.name !== 'send') return false
+  const isNear = run.halves.some(({ idleMs, rtos }) =>
+    [...rtos.values()].some((rto) => Math.abs(idleMs - rto) <= lateness(rto, run.gapMs))
+  )
+  const isMore = ({ kernel, softnet }: Stretch): boolean =>
+    kernel.length === 0 || softnet.length === 0
+  return (
+    isNear &&
+    / snd_cwnd \d/.test([...run.difference!.kernel, ...run.difference!.softnet].join()) &&
+    isSameFiles(run, / (snd_cwnd|unacked|notsent_bytes) \d+/g) &&
+    (stretchesOf(run)?.every(isMore) ?? false)
   )
 }

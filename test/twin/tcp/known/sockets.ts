@@ -1,4 +1,9 @@
 // Reasons of what files show, and of what answers without one.
+
+import type { Run } from '../play.ts'
+import { encodeStep, type Step } from '../script.ts'
+import { isOnly, stepOf } from './lines.ts'
+
 /** bind of what was a connection, which is in TIME-WAIT. */
 export const isBoundInTimeWait = (run: Run): boolean => {
   const { kernel, softnet } = run.difference!
@@ -8,10 +13,6 @@ export const isBoundInTimeWait = (run: Run): boolean => {
     softnet.join() === 'EINVAL'
   )
 }
-
-import type { Run } from '../play.ts'
-import { encodeStep, type Step } from '../script.ts'
-import { isOnly, stepOf } from './lines.ts'
 
 /** The error that an attempt failed with is reported, and is there still, alone or with what else changes. */
 export const isErrorLeft = (run: Run): boolean => {

@@ -1,4 +1,22 @@
 // Reasons of windows, which go by memory, and of what goes by windows.
+
+import { INFO } from '../end.ts'
+import { isSameText, type Run } from '../play.ts'
+import type { Segment } from '../script.ts'
+import {
+  ackOf,
+  acknowledgedOf,
+  bareOfPush,
+  IS_HIDDEN,
+  isOfHole,
+  isSameFiles,
+  sentLines,
+  stepOf,
+  textAt,
+  WINDOW,
+  without,
+} from './lines.ts'
+
 /**
  * It, or its end, lies between the edges of the two windows, or one's before did that no file could show. An edge that only the
  * kernel scales is not known to the octet.
@@ -19,11 +37,6 @@ export const isAtEdge = ({ steps, edges, difference, halves }: Run): boolean => 
     return [seq, end].some((one) => one >= low && one <= high) && low !== high
   })
 }
-
-import { INFO } from '../end.ts'
-import { isSameText, type Run } from '../play.ts'
-import type { Segment } from '../script.ts'
-import { ackOf, bareOfPush, IS_HIDDEN, isOfHole, stepOf, textAt, WINDOW, without } from './lines.ts'
 
 const windowOf = (line: string): number => Number(/ win (\d+)/.exec(line)?.[1] ?? 0)
 
@@ -80,17 +93,19 @@ export const isAckInTick = (run: Run): boolean => {
   )
 }
 
+/** The segments so far. */
+const segmentsOf = ({ steps, difference }: Run): Segment[] =>
+  steps
+    .slice(0, difference!.at + 1)
+    .flatMap((step) => (step.do === 'segment' ? [step.segment] : []))
 /** They know another window: a segment was ahead of text, and one after that is no further ahead. More may go from one at once. */
 export const isWindowTakenBack = (run: Run): boolean => {
-  const segments = run.steps
-    .slice(0, run.difference!.at + 1)
-    .flatMap((step) => (step.do === 'segment' ? [step.segment] : []))
+  const segments = segmentsOf(run)
   const isBack = segments.some(({ seq, len, win }, at) => {
     const ahead = segments.slice(0, at).map((one) => one.seq)
     return len > 0 && ahead.some((far) => far > seq && isLater(segments.slice(at + 1), far, win))
   })
-  const lines = (all: readonly string[]): string[] => all.filter((line) => line.startsWith('> '))
-  const [a, b] = [lines(run.difference!.kernel), lines(run.difference!.softnet)]
+  const [a, b] = sentLines(run)
   const [more, less] = a.length > b.length ? [a, b] : [b, a]
   return (
     isBack &&
@@ -102,3 +117,27 @@ export const isWindowTakenBack = (run: Run): boolean => {
 
 const isLater = (segments: readonly Segment[], far: number, win: number): boolean =>
   segments.some((one) => one.seq <= far && one.win !== win)
+
+/**
+ * Only softnet counts an acknowledgement as a duplicate: it lies behind text that was behind another segment, and not behind that,
+ * so it brings the kernel a window.
+ */
+export const isDuplicateOfOne = (run: Run): boolean => {
+  const step = stepOf(run)
+  if (step.do !== 'segment' || step.segment.len > 0 || step.segment.flags !== '.') return false
+  const { seq, ack } = step.segment
+  const before = segmentsOf(run).slice(0, -1)
+  const { kernel, softnet } = run.difference!
+  return (
+    ack === acknowledgedOf(run) &&
+    before.some(
+      (text, at) =>
+        text.len > 0 &&
+        text.seq < seq &&
+        before.slice(0, at).some((far) => far.seq > text.seq && far.seq >= seq)
+    ) &&
+    kernel.length <= softnet.length &&
+    sentLines(run).every((lines) => lines.length === 0) &&
+    isSameFiles(run, / (ca_state|sacked|delivered|reordering) \d+/g)
+  )
+}
