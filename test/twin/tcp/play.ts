@@ -26,7 +26,7 @@ type Shown = { state: number; bits: number; info: readonly number[] }
  * When it was sent, since the step began, `afterMs` since the host sent something of its own last, and `sinceMs` since something
  * was done to it, which waiting is not; -1 is not sent.
  */
-type Line = { text: string; atMs: number; afterMs: number; sinceMs: number }
+export type Line = { text: string; atMs: number; afterMs: number; sinceMs: number }
 const NO_TIME = { atMs: -1, afterMs: -1, sinceMs: -1 }
 export type Half = {
   flow: Flow
@@ -288,7 +288,7 @@ export const lateness = (afterMs: number, gapMs: number): number => 16 + gapMs +
 /** A SYN goes again by a timer of a second at least, whatever has been said since that was set. */
 const SYN_TIMER_MS = 1000
 /** A timer is set by what the host sends, or by what is done to it after that. */
-const isSameTime = (gapMs: number, a: Line, b: Line): boolean => {
+export const isSameTime = (gapMs: number, a: Line, b: Line): boolean => {
   if (a.atMs < 0 || b.atMs < 0) return true
   const timer = a.text.startsWith('> S') ? SYN_TIMER_MS : 0
   const isNear = (one: number, other: number): boolean =>

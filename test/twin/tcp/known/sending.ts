@@ -85,8 +85,10 @@ export const isLimitedTransmit = (run: Run): boolean => {
   const [less, more] = [lines(run.difference!.kernel), lines(run.difference!.softnet)]
   const both = more.filter((line) => (textAt(line) ?? -1) < kernel.flow.sent)
   const { before, ...files } = run.difference!
-  // one Recovery may have ended, where another begins
-  const isAnew = [files.kernel, files.softnet].every((all) => / snd_ssthresh \d/.test(all.join()))
+  // what was before, a timeout or a recovery, may have ended, where a recovery begins
+  const isAnew = [files.kernel, files.softnet].every((all) =>
+    / (ca_state|snd_ssthresh) \d/.test(all.join())
+  )
   return (
     // Recovery may follow at once, and of what is closed nothing is shown
     (IS_HIDDEN.test(before) ||
