@@ -13,6 +13,7 @@ import {
   type Flow,
   icmpFrame,
   makeFlow,
+  noteStamps,
   peerOf,
   segmentFrame,
 } from './wire.ts'
@@ -472,6 +473,7 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
       run.timedFrom = Math.min(run.doneAt, ...run.halves.map(({ sentAt }) => sentAt || run.doneAt))
       run.isLate = false
       run.edges.push([run.halves[0].flow.edge, run.halves[1].flow.edge])
+      noteStamps(run.halves.map(({ flow }) => flow))
       for (const [side, host] of pair.entries()) {
         const half = run.halves[side]!
         half.lines = []
