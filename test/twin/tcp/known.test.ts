@@ -58,6 +58,76 @@ describe('a window that is taken back', () => {
   })
 })
 
+describe('a window that one does not take', () => {
+  const steps =
+    '0 send 10000; < . 1001 ack 1 win 1; < . 1 len 100 ack 1 win 1; < P. 101 len 1 ack 1'
+  const acknowledged = text(1, 1).replace('ack 1', 'ack 102')
+  const sends = (first: string): Run => {
+    const run = differing({ steps, sent: [text(0, 1)], kernel: [first], softnet: [acknowledged] })
+    run.halves[0].flow.sent = 289
+    return run
+  }
+  test('lets the other send text, with which its acknowledgement goes', () => {
+    expect(reasonOf(sends(text(1, 289)))).toContain('tcp_update_wl')
+  })
+  test('and nothing but text', () => {
+    expect(reasonOf(sends(text(0, 0)))).toBeNull()
+  })
+})
+
+describe('a segment between the edges of the two windows', () => {
+  const at = (seq: number, kernel: string[], softnet: string[] = []): Run => {
+    const steps = `< . 11 len 1 ack 1 win 1; < . ${seq} len 100 ack 1; 0 send 1000`
+    const run = differing({ steps, sent: [text(0, 1)], kernel, softnet })
+    run.edges = run.edges.map(() => [42369, 42340])
+    run.halves[0].flow.sent = 1001
+    return run
+  }
+  const sends = [text(1, 537), text(537, 1001, 'P')]
+  test('has a window that one of them has not taken', () => {
+    expect(reasonOf(at(42367, sends))).toContain('windows go by memory')
+    expect(reasonOf(at(42367, ['> F. 1:1(0) ack 2 win 42368']))).toContain('windows go by memory')
+  })
+  test('not where it lies in both, or something else is sent', () => {
+    expect(reasonOf(at(42100, sends))).toBeNull()
+    expect(reasonOf(at(42367, ['> . 1:1(0) ack 2 win 42368']))).toBeNull()
+    expect(reasonOf(at(42367, sends, ['> R. 1:1(0) ack 2 win 0']))).toBeNull()
+  })
+})
+
+describe('an old acknowledgement', () => {
+  const sentBy = (step: string, kernel: string[]): Run =>
+    differing({ steps: `< . 1 ack 101; ${step}`, sent: [text(1, 9101)], kernel, softnet: [] })
+  test('lets the kernel send what waits', () => {
+    const lines = [text(9101, 10321), text(10321, 11541, 'P'), 'file 1 unacked 10']
+    expect(reasonOf(sentBy('< . 1 ack 0', lines))).toContain('sends what waits after')
+    expect(reasonOf(sentBy('< . 1 ack 102', lines))).toBeNull()
+    expect(reasonOf(sentBy('< . 1 ack 0', [...lines, 'file 1 snd_cwnd 11']))).toBeNull()
+  })
+  test('lets it send nothing again', () => {
+    expect(reasonOf(sentBy('< . 1 ack 0', [text(7881, 9101)]))).toBeNull()
+  })
+})
+
+describe('text behind a hole that comes twice', () => {
+  const reports = (line: string, sack: string): string =>
+    line.replace(' tos', ` [nop, nop, sack ${sack}] tos`)
+  const run = (steps: string, sack = '2921 2922 1461 2931'): Run => {
+    const [kernel, softnet] = ['1461 2931', sack].map((one) => [reports(text(2, 2), one)])
+    return differing({ steps, kernel: kernel!, softnet: softnet! })
+  }
+  const first = '< . 1461 len 1460 ack 1'
+  test('is not seen by the kernel where it goes on from a segment, and another has brought it', () => {
+    const steps = `${first}; < . 1462 len 1460 ack 1; < . 2921 len 10 ack 1`
+    expect(reasonOf(run(steps))).toContain('tcp_ooo_try_coalesce')
+    expect(reasonOf(run(steps, '2921 2922 3000 3010'))).toBeNull()
+  })
+  test('is reported else', () => {
+    const steps = [`${first}; < . 2920 len 11 ack 1`, `${first}; < . 2921 len 10 ack 1`]
+    for (const one of steps) expect(reasonOf(run(one))).toBeNull()
+  })
+})
+
 describe('pace', () => {
   const grown = (sizes: readonly number[], push = ''): string[] => {
     let at = 101

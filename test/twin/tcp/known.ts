@@ -7,6 +7,8 @@ import {
   isOldStamp,
   isOldText,
   isReportForgotten,
+  isReportMissed,
+  isSentByOld,
   withoutOldStamp,
 } from './known/receive.ts'
 import {
@@ -35,6 +37,7 @@ import {
   isAtEdge,
   isDuplicateOfOne,
   isRoomOfHole,
+  isWindowAtEdge,
   isWindowTakenBack,
 } from './known/windows.ts'
 import type { Run } from './play.ts'
@@ -71,8 +74,13 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
-      'RFC 5961 5: what its ACK field shows to be old is dropped, with its text and its time stamp; where the kernel predicts the header it takes both before it looks at the ACK (tcp_rcv_established)',
-    isIt: (run) => isOldStamp(run) || isOldText(run),
+      'RFC 2883 4: what has come twice is reported; what goes on where text behind a hole has ended the kernel puts to that, and does not see that more of it had come with another (tcp_data_queue_ofo, tcp_ooo_try_coalesce)',
+    isIt: isReportMissed,
+  },
+  {
+    reason:
+      'RFC 5961 5: what its ACK field shows to be old is dropped, with its text and its time stamp; where the kernel predicts the header it takes both before it looks at the ACK, and sends what waits after (tcp_rcv_established)',
+    isIt: (run) => isOldStamp(run) || isOldText(run) || isSentByOld(run),
     without: withoutOldStamp,
   },
   {
@@ -97,8 +105,8 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
-      'windows go by memory, which is each one’s own: the segment lies in the one’s and not in the other’s, or what is behind a hole takes more room of the one’s',
-    isIt: (run) => isAtEdge(run) || isRoomOfHole(run),
+      'windows go by memory, which is each one’s own: the segment lies in the one’s and not in the other’s, and so may its window, or what is behind a hole takes more room of the one’s',
+    isIt: (run) => isAtEdge(run) || isWindowAtEdge(run) || isRoomOfHole(run),
   },
   {
     reason:
