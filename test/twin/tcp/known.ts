@@ -22,6 +22,7 @@ import {
   isCutForReports,
   isIdleOfOne,
   isLimitedTransmit,
+  withoutLimitedTransmit,
   isPace,
 } from './known/sending.ts'
 import {
@@ -37,7 +38,9 @@ import {
   isAtEdge,
   isDuplicateOfOne,
   isRoomOfHole,
+  isScaledSyn,
   isWindowAtEdge,
+  isWindowNotCounted,
   isWindowTakenBack,
 } from './known/windows.ts'
 import type { Run } from './play.ts'
@@ -132,6 +135,7 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'RFC 3042 2: each of the first duplicate acknowledgements lets a new segment go; the kernel holds it back where it thinks the next acknowledgement near, though what is missing will hardly be acknowledged (tcp_tso_should_defer)',
     isIt: isLimitedTransmit,
+    without: withoutLimitedTransmit,
   },
   {
     reason:
@@ -157,6 +161,16 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'RFC 9293 3.10.7.4: the window is that of the segment which lies furthest; where the kernel predicts text it is that text’s, though others have been ahead (tcp_update_wl)',
     isIt: (run) => isWindowTakenBack(run) || isDuplicateOfOne(run),
+  },
+  {
+    reason:
+      'RFC 7323 2.2: the window of a segment with SYN is not scaled; the kernel scales that of the SYN-ACK of crossed SYNs (tcp_rcv_state_process)',
+    isIt: isScaledSyn,
+  },
+  {
+    reason:
+      'RFC 9293 3.8.6.2.1: Max(SND.WND) is the largest window so far; the kernel leaves out that of what ends a handshake of crossed SYNs, unless it is newer than the SYN (tcp_rcv_state_process)',
+    isIt: isWindowNotCounted,
   },
   {
     reason:

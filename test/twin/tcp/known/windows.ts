@@ -9,6 +9,7 @@ import {
   bareOfPush,
   IS_HIDDEN,
   isOfHole,
+  isSameBut,
   isSameFiles,
   sentLines,
   stepOf,
@@ -125,6 +126,43 @@ const isMoreOfOne = (run: Run): boolean => {
     more.length > same.length &&
     same.every((line, k) => isSameText(run, bareOfPush(line), bareOfPush(more[k]!))) &&
     more.slice(same.length).every((line) => textAt(line) !== null || line.startsWith('> F'))
+  )
+}
+
+/** The segments that end a handshake whose SYNs have crossed: the peer's SYN, and the first with ACK after it. */
+const crossedOf = (run: Run): [syn: Segment, last: Segment] | null => {
+  const connect = run.steps.findIndex((step) => step.do === 'call' && step.name === 'connect')
+  if (connect < 0) return null
+  const segments = run.steps
+    .slice(connect, run.difference!.at + 1)
+    .flatMap((step) => (step.do === 'segment' ? [step.segment] : []))
+  const at = segments.findIndex(({ flags }) => /^S[^.]*$/.test(flags))
+  const last = segments.slice(at + 1).find(({ flags }) => flags.includes('.'))
+  return at < 0 || last === undefined ? null : [segments[at]!, last]
+}
+/** The kernel scales the window of the SYN-ACK that answers a crossed SYN, and sends more. */
+export const isScaledSyn = (run: Run): boolean => {
+  const [syn, last] = crossedOf(run) ?? []
+  return (
+    syn !== undefined &&
+    last!.flags.includes('S') &&
+    syn.options.some((option) => /^wscale [1-9]/.test(option)) &&
+    run.halves[0].flow.sent > run.halves[1].flow.sent &&
+    isMoreOfOne(run)
+  )
+}
+/**
+ * What ended a handshake of crossed SYNs was no newer than the peer's SYN: the kernel does not count its window among those by
+ * whose largest it bounds segments, and what it believes to have come twice.
+ */
+export const isWindowNotCounted = (run: Run): boolean => {
+  const [syn, last] = crossedOf(run) ?? []
+  return (
+    syn !== undefined &&
+    last!.seq <= syn.seq &&
+    last!.win > syn.win &&
+    isSameBut(run, /^file /) &&
+    isSameFiles(run, / (snd_mss|delivered) \d+/g)
   )
 }
 
