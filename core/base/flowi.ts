@@ -49,6 +49,8 @@ export const FL_F_FORWARD = 1
 export const FL_F_ANYSRC = 2
 /** Of a packet received by lo: it goes another way than it was sent by, and its sender is looked at as by any device (skb_valid_dst). */
 export const FL_F_NO_DST = 4
+/** The socket is bound to FL_OIF: it is not only the way that is preferred. */
+export const FL_F_BOUND = 8
 
 export type Flowi = Int32Array
 export const createFlowi = (): Flowi => new Int32Array(FLOWI_WORDS)
@@ -62,3 +64,9 @@ export const RTN_BLACKHOLE = 6
 export const RTN_PROHIBIT = 8
 /** Its table has no answer: the next rule is asked. */
 export const RTN_THROW = 9
+
+/** What a socket sends goes by the device that it is bound to: 0 is none. */
+export const bindFlow = (fl: Flowi, dev: number): void => {
+  fl[FL_OIF] = dev
+  if (dev !== 0) fl[FL_FLAGS] |= FL_F_BOUND
+}

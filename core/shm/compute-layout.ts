@@ -20,6 +20,7 @@ import {
   FIB_ROOT_WORDS,
   FIB_RULE_WORDS,
   FIB_TABLE_WORDS,
+  fibPrefixWords,
   FLOW_WORDS,
   FRAG_FAMILIES,
   HELD_WORDS,
@@ -121,6 +122,8 @@ const regionWords = (config: ArenaConfig) => {
     fibTables: config.fibTables * FIB_TABLE_WORDS,
     fibRoots: config.fibTables * FIB_ROOT_WORDS,
     fibNodes: config.fibNodes * FIB_NODE_WORDS,
+    /** [family] all prefixes. */
+    fibPrefixes: 2 * fibPrefixWords(config),
     fibRules: config.fibRules * FIB_RULE_WORDS,
     neighbours: neighbours * NEIGH_WORDS,
     pneighs: PNEIGHS * PNEIGH_WORDS,

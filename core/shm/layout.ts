@@ -18,6 +18,7 @@
  * | ifaddrs, nexthops, nhBuckets | control, published by generation   | all                           |
  * | nhBucketUse            | worker w (then control) writes its column | control                      |
  * | fibTables, Roots, Nodes, Rules | control, published by generation | all                           |
+ * | fibPrefixes                    | control, under FP_SEQ            | all                           |
  * | redirects, pmtus of w  | worker w                                 | worker w, control             |
  * | fragMemory of w        | worker w                                 | workers                       |
  * | sockFlows              | the worker that owns the flow            | threads that steer            |
@@ -61,6 +62,7 @@
  * | proxied neighbour      | PN_*             | core/neigh/pneigh-constants.ts                          |
  * | nexthop                | NH_*             | core/inet/fib/nexthop-constants.ts                      |
  * | routing table          | FT_*             | core/inet/fib/fib-tables.ts                             |
+ * | prefix                 | FP_*             | core/inet/fib/fib-prefix-hash.ts                        |
  * | policy rule            | FR_*             | core/inet/fib/fib-rule-constants.ts                     |
  * | address                | IFA_*            | core/inet/addr/ifaddr-constants.ts                      |
  * | membership, group, source | MCM_*, MCG_*, MCS_* | core/inet/mc/mc-constants.ts                      |
@@ -250,6 +252,18 @@ export const FIB_SHORT_WORDS = 256
 export const FIB_ROOT_WORDS = FIB_SHORT_WORDS + 65536
 /** Row of the map of tables (inet/fib/fib-tables.ts). */
 export const FIB_TABLE_WORDS = 4
+/**
+ * The prefixes of a family (inet/fib/fib-prefix-hash.ts): words in front, how many of each length a table has, and rows. A prefix that
+ * fits into less than a page of the tries takes no more: so many there can be for each page.
+ */
+export const FIB_PREFIX_HEAD = 32
+export const FIB_PREFIX_LENGTHS = 129
+export const FIB_PREFIX_WORDS = 8
+export const FIB_PREFIXES_A_PAGE = 16
+export const fibPrefixWords = ({ fibTables, fibNodes }: ArenaConfig): number =>
+  FIB_PREFIX_HEAD +
+  fibTables * FIB_PREFIX_LENGTHS +
+  (fibNodes * FIB_PREFIXES_A_PAGE + 2) * FIB_PREFIX_WORDS
 export const FIB_RULE_WORDS = 32
 export const NEIGH_WORDS = 32
 /** Addresses that we answer for on behalf of others, with row 0, which is none. */

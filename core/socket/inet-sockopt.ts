@@ -5,7 +5,7 @@
  */
 import { AF_INET, AF_INET6, copyAddr, familyOf } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
-import { createFlowi, FL_DADDR, FL_FAMILY, FL_MARK, FL_MTU, FL_OIF } from '../base/flowi.ts'
+import { bindFlow, createFlowi, FL_DADDR, FL_FAMILY, FL_MARK, FL_MTU } from '../base/flowi.ts'
 import type { Pmtu } from '../inet/dst/pmtu.ts'
 import { DEV_IFINDEX, deviceRow, l3mdevOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -193,7 +193,7 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
     if (state === TCP_CLOSE || state === TCP_LISTEN) return -ENOTCONN
     fl.fill(0)
     fl[FL_FAMILY] = familyOf(i32, sk + SK_DADDR)
-    fl[FL_OIF] = i32[sk + SK_BOUND_DEV]
+    bindFlow(fl, i32[sk + SK_BOUND_DEV])
     fl[FL_MARK] = i32[sk + SK_MARK]
     copyAddr(fl, FL_DADDR, i32, sk + SK_DADDR)
     return routeOutput(fl) === 0 ? fl[FL_MTU] : -ENOTCONN

@@ -5,9 +5,11 @@
  * is not in the copy: path MTUs it has learned, halves of datagrams, how often it has told a host of an error. A packet
  * for a socket ends before it: sockets stay the workers'. On the control thread, in one turn. Open vSwitch: ofproto/trace.
  */
+import { AF_INET, AF_INET6 } from '../base/family.ts'
 import type { CapturedFrame } from '../control/captures.ts'
 import { createCaptures } from '../control/captures.ts'
 import { CAPTURE_TRACE } from '../dev/capture-constants.ts'
+import { fibPrefixesInUse } from '../inet/fib/fib-prefix-hash.ts'
 import type { PathKind } from '../dev/kinds/link-kind.ts'
 import { NETDEV_TX_OK } from '../netdev/netdev.ts'
 import { NF_ACCEPT, NF_INET_LOCAL_IN, NF_STOLEN } from '../netfilter/nf-constants.ts'
@@ -87,11 +89,15 @@ const copyChanged = (from: Int32Array, to: Int32Array, start: number, end: numbe
  * Everything in front of the rings: globals and tables. Captures and the end of the daemon are the others' business. What the
  * run before has left behind them is what a stack that starts again finds: rings and free stacks are made anew.
  */
-const copyTables = ({ i32, layout }: Arena, buffer: ArrayBufferLike): Arena => {
+const copyTables = (arena: Arena, buffer: ArrayBufferLike): Arena => {
+  const { i32, layout } = arena
   const dry = createArena(poolsOf(layout.config), buffer)
-  const { config, fibNodes } = layout
-  copyChanged(i32, dry.i32, 0, fibNodes + i32[G_FIB_PAGES] * FIB_NODE_WORDS)
-  copyChanged(i32, dry.i32, fibNodes + config.fibNodes * FIB_NODE_WORDS, layout.backlogRings)
+  copyChanged(i32, dry.i32, 0, layout.fibNodes + i32[G_FIB_PAGES] * FIB_NODE_WORDS)
+  for (const family of [AF_INET, AF_INET6]) {
+    const { head, end } = fibPrefixesInUse(arena, family)
+    copyChanged(i32, dry.i32, head, end)
+  }
+  copyChanged(i32, dry.i32, layout.fibRules, layout.backlogRings)
   for (const word of [G_CAPTURES, G_CAPTURE_DROPS, G_TRACES, G_SHUTDOWN]) dry.i32[word] = 0
   return dry
 }

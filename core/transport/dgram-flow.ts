@@ -5,6 +5,7 @@
 import { AF_INET, copyAddr, familyOf, isAnyAddr, isGroupAddr, V4_MAPPED } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import {
+  bindFlow,
   createFlowi,
   DF_ALWAYS,
   DF_NEVER,
@@ -102,7 +103,7 @@ export const createDgramFlow = ({
   const fillFlow = (sk: number, words: Int32Array, at: number): void => {
     fl.fill(0)
     fl[FL_FAMILY] = familyOf(words, at)
-    fl[FL_OIF] = i32[sk + SK_BOUND_DEV]
+    bindFlow(fl, i32[sk + SK_BOUND_DEV])
     fl[FL_MARK] = i32[sk + SK_MARK]
     fl[FL_TOS] = i32[sk + afOps(fl[FL_FAMILY]).sockTos]
     // what is received by a group's address is not sent from it

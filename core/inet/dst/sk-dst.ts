@@ -5,6 +5,7 @@
  */
 import { copyAddr } from '../../base/family.ts'
 import {
+  bindFlow,
   createFlowi,
   FL_DADDR,
   FL_DEV,
@@ -17,7 +18,6 @@ import {
   FL_MTU,
   FL_MTU_EXPIRES,
   FL_MTU_LOCKED,
-  FL_OIF,
   FL_PROTO,
   FL_SADDR,
   FL_SPORT,
@@ -74,7 +74,7 @@ export const createSkDst = ({ arena, time, routeOutput, pmtuSerial }: SkDstDeps)
   const skDstLookup = (sk: number): number => {
     flow.fill(0)
     flow[FL_FAMILY] = i32[sk + SK_FAMILY]
-    flow[FL_OIF] = i32[sk + SK_BOUND_DEV]
+    bindFlow(flow, i32[sk + SK_BOUND_DEV])
     flow[FL_MARK] = i32[sk + SK_MARK]
     flow[FL_TOS] = i32[sk + afInfo(i32[sk + SK_FAMILY]).sockTos]
     flow[FL_PROTO] = i32[sk + SK_PROTOCOL]

@@ -1,194 +1,121 @@
 /**
- * All prefixes of one family's tables, on control: which row each leads to, which of a table have the same length, in the order of
- * their arrival, and so what lies under a prefix that goes. Rows of words in one array, found by linear hashing (Litwin,
- * 1980), which grows by one bucket at a time: no change waits for a table to be made anew, and memory follows the
- * number of prefixes (what has not been written yet takes none, where `allocate` is as workers/daemon.ts has it).
+ * All prefixes of one family's tables, on control: which row each leads to (in fib-prefix-hash.ts, which finds them), which of a table
+ * have the same length, in the order of their arrival, and which lead to the same row; and so what lies under a prefix that goes.
  */
+import type { Arena } from '../../shm/arena.ts'
+import { FIB_PREFIX_LENGTHS, FIB_PREFIX_WORDS } from '../../shm/layout.ts'
 import type { Words } from '../../wire/text.ts'
+import {
+  createFibPrefixBuckets,
+  createFibPrefixHash,
+  FP_CHAIN,
+  FP_KEY,
+  FP_META,
+  FP_ROW,
+  FP_USED,
+  fibPrefixPlaces,
+} from './fib-prefix-hash.ts'
 
-// Words of an entry; its number is where it begins, by its size. Entry 0 is none.
-/** The next one of the same hash, or of those that are free. */
-const CHAIN = 0
-/** The table's number and the prefix length. */
-const META = 1
-const ROW = 2
+// Words of an entry that control alone has.
 /** Of the same table and length. */
-const BEFORE = 3
-const AFTER = 4
+const BEFORE = 0
+const AFTER = 1
 /** Of those that lead to the same row. */
-const ROW_BEFORE = 5
-const ROW_AFTER = 6
-const KEY = 7
+const ROW_BEFORE = 2
+const ROW_AFTER = 3
+const LINK_WORDS = 4
 
 /** Bytes that are zero. */
 export type Allocate = (bytes: number) => ArrayBuffer
 export type FibPrefixes = ReturnType<typeof createFibPrefixes>
 
-const LENGTHS = 129
-
 /** Where a walk over a table is: the next entry that it comes to. */
 type FibCursor = { at: number; plen: number; table: number }
 
-/** `keyWords` last words of an address tell one from another. */
-export const createFibPrefixes = (
-  keyWords: 1 | 4,
-  capacity: number,
-  tables: number,
-  allocate: Allocate
-) => {
-  const size = KEY + keyWords
-  const from = 4 - keyWords
-  const rows = new Int32Array(allocate((capacity + 1) * size * 4))
-  let used = 0
+export const createFibPrefixes = (arena: Arena, family: number, allocate: Allocate) => {
+  const { i32, layout } = arena
+  const { head, counts, capacity } = fibPrefixPlaces(arena, family)
+  const { find, at, rowOf, has } = createFibPrefixHash(arena, family)
+  const { link, unlink } = createFibPrefixBuckets(arena, family)
+  const { fibTables } = layout.config
+  /** By entry. */
+  const links = new Int32Array(allocate((capacity + 1) * LINK_WORDS * 4))
   let free = 0
-  const heads = new Int32Array(allocate((capacity + 2) * 4))
-  /** Buckets in use; `half` is the power of two that is at most that many. */
-  let buckets = 1
-  let half = 1
   let count = 0
-  const firsts = new Int32Array(tables * LENGTHS)
-  const lasts = new Int32Array(tables * LENGTHS)
-  const counts = new Int32Array(tables * LENGTHS)
-  const sizes = new Int32Array(tables)
+  const firsts = new Int32Array(fibTables * FIB_PREFIX_LENGTHS)
+  const lasts = new Int32Array(fibTables * FIB_PREFIX_LENGTHS)
+  const sizes = new Int32Array(fibTables)
   const cursors = new Set<FibCursor>()
   /** By row, the first entry that leads to it. */
   const firstOf = new Map<number, number>()
 
-  const mix = (hash: number, word: number): number => {
-    const h = Math.imul(hash ^ word, 0x9e3779b1)
-    return h ^ (h >>> 15)
+  const listOf = (table: number, plen: number): number => table * FIB_PREFIX_LENGTHS + plen
+  const tableOf = (entry: number): number => i32[at(entry) + FP_META] >>> 8
+  const plenOf = (entry: number): number => i32[at(entry) + FP_META] & 255
+  /** An entry that is not in use, or 0. */
+  const take = (): number => {
+    const entry = free
+    if (entry !== 0) free = i32[at(entry) + FP_CHAIN]
+    return entry !== 0 || i32[head + FP_USED] === capacity ? entry : ++i32[head + FP_USED]
   }
-  const bucketOf = (hash: number): number => {
-    const at = hash & (half * 2 - 1)
-    return at < buckets ? at : hash & (half - 1)
-  }
-  const hashOf = (words: Words, meta: number): number => {
-    let hash = meta
-    for (let k = from; k < 4; k++) hash = mix(hash, words[k])
-    return hash
-  }
-  const hashAt = (at: number): number => {
-    let hash = rows[at + META]
-    for (let k = 0; k < keyWords; k++) hash = mix(hash, rows[at + KEY + k])
-    return hash
-  }
-  const isKey = (at: number, words: Words): boolean => {
-    for (let k = 0; k < keyWords; k++) if (rows[at + KEY + k] !== words[from + k]) return false
-    return true
-  }
-
-  /** The prefix of a table, masked; or 0. */
-  const find = (table: number, words: Words, plen: number): number => {
-    const meta = (table << 8) | plen
-    let entry = heads[bucketOf(hashOf(words, meta))]
-    while (entry !== 0) {
-      const at = entry * size
-      if (rows[at + META] === meta && isKey(at, words)) return entry
-      entry = rows[at + CHAIN]
-    }
-    return 0
-  }
-  const link = (entry: number): void => {
-    const bucket = bucketOf(hashAt(entry * size))
-    rows[entry * size + CHAIN] = heads[bucket]
-    heads[bucket] = entry
-  }
-  const linkAll = (first: number): void => {
-    let entry = first
-    while (entry !== 0) {
-      const next = rows[entry * size + CHAIN]
-      link(entry)
-      entry = next
-    }
-  }
-  /** One bucket more: what is in the one that it comes from is divided between the two. */
-  const grow = (): void => {
-    if (buckets === half * 2) half *= 2
-    const old = buckets - half
-    buckets++
-    const chain = heads[old]
-    heads[old] = 0
-    linkAll(chain)
-  }
-  const shrink = (): void => {
-    const chain = heads[buckets - 1]
-    heads[buckets - 1] = 0
-    buckets--
-    if (buckets < half) half /= 2
-    linkAll(chain)
-  }
-
   /** An entry for a prefix that has none; 0 when there is no room. */
   const add = (table: number, words: Words, plen: number, row: number): number => {
-    let entry = free
-    if (entry !== 0) free = rows[entry * size + CHAIN]
-    else if (used < capacity) entry = ++used
-    else return 0
-    const at = entry * size
-    rows[at + META] = (table << 8) | plen
+    const entry = take()
+    if (entry === 0) return 0
+    i32[at(entry) + FP_META] = (table << 8) | plen
+    i32.set(words, at(entry) + FP_KEY)
     joinRow(entry, row)
-    for (let k = 0; k < keyWords; k++) rows[at + KEY + k] = words[from + k]
-    const list = table * LENGTHS + plen
-    const last = lasts[list]
-    rows[at + BEFORE] = last
-    rows[at + AFTER] = 0
-    if (last === 0) firsts[list] = entry
-    else rows[last * size + AFTER] = entry
-    lasts[list] = entry
-    counts[list]++
+    enlist(entry, listOf(table, plen))
+    i32[counts + listOf(table, plen)]++
     sizes[table]++
-    count++
-    if (count > buckets) grow()
-    link(entry)
+    link(entry, ++count)
     return entry
   }
+  const enlist = (entry: number, list: number): void => {
+    const last = lasts[list]
+    links[entry * LINK_WORDS + BEFORE] = last
+    links[entry * LINK_WORDS + AFTER] = 0
+    if (last === 0) firsts[list] = entry
+    else links[last * LINK_WORDS + AFTER] = entry
+    lasts[list] = entry
+  }
   const unlist = (entry: number, list: number): void => {
-    const before = rows[entry * size + BEFORE]
-    const after = rows[entry * size + AFTER]
+    const before = links[entry * LINK_WORDS + BEFORE]
+    const after = links[entry * LINK_WORDS + AFTER]
     if (before === 0) firsts[list] = after
-    else rows[before * size + AFTER] = after
+    else links[before * LINK_WORDS + AFTER] = after
     if (after === 0) lasts[list] = before
-    else rows[after * size + BEFORE] = before
+    else links[after * LINK_WORDS + BEFORE] = before
     for (const cursor of cursors) if (cursor.at === entry) cursor.at = after
   }
   const joinRow = (entry: number, row: number): void => {
     const after = firstOf.get(row) ?? 0
-    rows[entry * size + ROW] = row
-    rows[entry * size + ROW_BEFORE] = 0
-    rows[entry * size + ROW_AFTER] = after
-    if (after !== 0) rows[after * size + ROW_BEFORE] = entry
+    i32[at(entry) + FP_ROW] = row
+    links[entry * LINK_WORDS + ROW_BEFORE] = 0
+    links[entry * LINK_WORDS + ROW_AFTER] = after
+    if (after !== 0) links[after * LINK_WORDS + ROW_BEFORE] = entry
     firstOf.set(row, entry)
   }
   const leaveRow = (entry: number): void => {
-    const at = entry * size
-    const [before, after] = [rows[at + ROW_BEFORE], rows[at + ROW_AFTER]]
-    if (after !== 0) rows[after * size + ROW_BEFORE] = before
-    if (before !== 0) rows[before * size + ROW_AFTER] = after
-    else if (after !== 0) firstOf.set(rows[at + ROW], after)
-    else firstOf.delete(rows[at + ROW])
+    const before = links[entry * LINK_WORDS + ROW_BEFORE]
+    const after = links[entry * LINK_WORDS + ROW_AFTER]
+    if (after !== 0) links[after * LINK_WORDS + ROW_BEFORE] = before
+    if (before !== 0) links[before * LINK_WORDS + ROW_AFTER] = after
+    else if (after !== 0) firstOf.set(rowOf(entry), after)
+    else firstOf.delete(rowOf(entry))
   }
   const remove = (entry: number): void => {
-    const at = entry * size
+    const table = tableOf(entry)
+    const list = listOf(table, plenOf(entry))
     leaveRow(entry)
-    const bucket = bucketOf(hashAt(at))
-    if (heads[bucket] === entry) heads[bucket] = rows[at + CHAIN]
-    else {
-      let before = heads[bucket]
-      while (rows[before * size + CHAIN] !== entry) before = rows[before * size + CHAIN]
-      rows[before * size + CHAIN] = rows[at + CHAIN]
-    }
-    const table = rows[at + META] >>> 8
-    const list = table * LENGTHS + (rows[at + META] & 255)
+    unlink(entry, --count)
     unlist(entry, list)
-    counts[list]--
+    i32[counts + list]--
     sizes[table]--
-    count--
-    rows[at + CHAIN] = free
+    i32[at(entry) + FP_CHAIN] = free
     free = entry
-    if (count < buckets - 1 && buckets > 1) shrink()
   }
 
-  const rowOf = (entry: number): number => rows[entry * size + ROW]
   const setRow = (entry: number, row: number): void => {
     if (rowOf(entry) === row) return
     leaveRow(entry)
@@ -198,33 +125,32 @@ export const createFibPrefixes = (
   const rowsInUse = (): Iterable<number> => firstOf.keys()
   const isInUse = (row: number): boolean => firstOf.has(row)
   function* entriesOf(row: number): Generator<number> {
-    for (let entry = firstOf.get(row) ?? 0; entry !== 0; entry = rows[entry * size + ROW_AFTER])
+    for (
+      let entry = firstOf.get(row) ?? 0;
+      entry !== 0;
+      entry = links[entry * LINK_WORDS + ROW_AFTER]
+    )
       yield entry
   }
-  const tableOf = (entry: number): number => rows[entry * size + META] >>> 8
-  const plenOf = (entry: number): number => rows[entry * size + META] & 255
   /** An IPv4 address as it is everywhere: mapped. */
   const wordsOf = (entry: number): Words => {
-    const at = entry * size + KEY
-    return keyWords === 1
-      ? [0, 0, 0xffff, rows[at]]
-      : [rows[at], rows[at + 1], rows[at + 2], rows[at + 3]]
+    const key = at(entry) + FP_KEY
+    return [i32[key], i32[key + 1], i32[key + 2], i32[key + 3]]
   }
-  const has = (table: number, plen: number): boolean => counts[table * LENGTHS + plen] > 0
   const sizeOf = (table: number): number => sizes[table]
 
   /** Walks a table, the shortest prefixes first; it goes on where it was, whatever has come or gone meanwhile. */
   const open = (table: number): FibCursor => {
-    const cursor = { at: firsts[table * LENGTHS], plen: 0, table }
+    const cursor = { at: firsts[listOf(table, 0)], plen: 0, table }
     cursors.add(cursor)
     return cursor
   }
   /** The entry that is next, or 0 at the end. */
   const next = (cursor: FibCursor): number => {
-    while (cursor.at === 0 && cursor.plen < LENGTHS - 1)
-      cursor.at = firsts[cursor.table * LENGTHS + ++cursor.plen]
+    while (cursor.at === 0 && cursor.plen < FIB_PREFIX_LENGTHS - 1)
+      cursor.at = firsts[listOf(cursor.table, ++cursor.plen)]
     const entry = cursor.at
-    if (entry !== 0) cursor.at = rows[entry * size + AFTER]
+    if (entry !== 0) cursor.at = links[entry * LINK_WORDS + AFTER]
     return entry
   }
   const close = (cursor: FibCursor): void => {
@@ -251,6 +177,6 @@ export const createFibPrefixes = (
     close,
     room,
     count: (): number => count,
-    bytes: (): number => (used * size + buckets) * 4,
+    bytes: (): number => i32[head + FP_USED] * (FIB_PREFIX_WORDS + LINK_WORDS) * 4,
   }
 }

@@ -6,6 +6,7 @@
  * Linux: fib_table_insert, fib_table_delete.
  */
 import { Errno } from '../../base/errno.ts'
+import { AF_INET, AF_INET6 } from '../../base/family.ts'
 import type { Publisher } from '../../control/publish.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { FIB_ROOT_WORDS, FIB_SHORT_WORDS, G_GENERATION } from '../../shm/layout.ts'
@@ -33,8 +34,6 @@ type FibWriterDeps = {
   Pick<Publisher, 'retire' | 'reclaim'>
 export type FibWriter = ReturnType<typeof createFibWriter>
 
-/** A prefix that fits into less than a page takes no more: prefixes that there can be for each page. */
-const PREFIXES_A_PAGE = 16
 /** Pages that one change takes at most: a node for each octet of a word, and a page for buckets of each size. */
 const MOST_PAGES = 6
 
@@ -44,12 +43,11 @@ export const createFibWriter = (deps: FibWriterDeps) => {
   const { allocate = (bytes) => new ArrayBuffer(bytes) } = deps
   const { i32, layout } = arena
   const { fibRoots } = layout
-  const { fibTables, fibNodes: pages } = layout.config
   const pool = createFibPool(arena, retire)
   const map = createFibTables(arena, retire, onTable)
   const prefixesOf = byFamily(
-    createFibPrefixes(1, pages * PREFIXES_A_PAGE, fibTables, allocate),
-    createFibPrefixes(4, pages * PREFIXES_A_PAGE, fibTables, allocate)
+    createFibPrefixes(arena, AF_INET, allocate),
+    createFibPrefixes(arena, AF_INET6, allocate)
   )
   const shown = createFibShown({ prefixesOf, firstUsable, isAsked })
   const key = createFibKey()

@@ -10,12 +10,13 @@
  */
 import { AF_INET, AF_INET6 } from '../../base/family.ts'
 import type { Flowi } from '../../base/flowi.ts'
-import { FL_DADDR, FL_OIF, RTN_BROADCAST, RTN_LOCAL, RTN_THROW } from '../../base/flowi.ts'
+import { FL_DADDR, RTN_THROW } from '../../base/flowi.ts'
 import { DEV_VRF_ROOT4, DEV_VRF_ROOT6 } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { FIB_SHORT_WORDS } from '../../shm/layout.ts'
 import { Errno } from '../../base/errno.ts'
 import { byFamily } from '../af-ops.ts'
+import { createFibBound } from './fib-bound.ts'
 import {
   FB_COUNT,
   FB_COVER,
@@ -27,15 +28,7 @@ import {
 import { fibRoot } from './fib-tables.ts'
 import { FR_HEAD_FIRST } from './fib-rule-constants.ts'
 import { createFibRuleWalk, ruleHead } from './fib-rules.ts'
-import { isIgnored } from './linkdown.ts'
-import {
-  NH_DEV,
-  NH_NEXT,
-  NH_TYPE,
-  RT_TABLE_DEFAULT,
-  RT_TABLE_LOCAL,
-  RT_TABLE_MAIN,
-} from './nexthop-constants.ts'
+import { NH_TYPE, RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN } from './nexthop-constants.ts'
 
 export type FibReader = ReturnType<typeof createFibReader>
 /** Roots of one table's tries. */
@@ -129,22 +122,8 @@ export const createFibReader = (arena: Arena, net: number) => {
     rowFor: (root, fl) => lookup6(root, fl, FL_DADDR),
     needsSource: true,
   })
-  /** First of a prefix's routes that leaves by the device, or 0; a route behind the first may be one that nobody is to go by. */
-  const viaDevice = (row: number, oif: number, family: number): number => {
-    let by = row
-    while (by !== 0 && i32[by + NH_DEV] !== oif) by = i32[by + NH_NEXT]
-    const isOut = by !== 0 && i32[by + NH_TYPE] !== RTN_LOCAL && isIgnored(arena, oif, family)
-    return isOut ? 0 : by
-  }
-  /** What a table has by a device: of the routes that it finds, else of its default ones; or what it refuses. */
-  const boundRow = (row: number, byDefault: number, oif: number, family: number): number =>
-    row !== 0 && i32[row + NH_TYPE] > RTN_BROADCAST
-      ? row
-      : viaDevice(row, oif, family) || viaDevice(byDefault, oif, family)
-  const bound4 = (root: number, fl: Flowi): number =>
-    boundRow(lookup4(root, fl[FL_DADDR + 3]), lookup4(root, 0), fl[FL_OIF], AF_INET)
-  const bound6 = (root: number, fl: Flowi): number =>
-    boundRow(lookup6(root, fl, FL_DADDR), lookup6(root, ANY, 0), fl[FL_OIF], AF_INET6)
+  const bound4 = createFibBound(arena, AF_INET, (root, fl) => lookup4(root, fl[FL_DADDR + 3]))
+  const bound6 = createFibBound(arena, AF_INET6, (root, fl) => lookup6(root, fl, FL_DADDR))
   const walkBound4 = createFibRuleWalk({
     arena,
     vrfRoot: DEV_VRF_ROOT4,
@@ -186,7 +165,6 @@ export const createFibReader = (arena: Arena, net: number) => {
   }
 
   /** As fibLookup, of the routes by the device FL_OIF alone. */
-  const ordered = [local, main, byDefault]
   const fibLookupBound4 = (fl: Flowi): number => {
     const first = i32[first4]
     if (first !== 0) return walkBound4(first, fl)
@@ -199,9 +177,9 @@ export const createFibReader = (arena: Arena, net: number) => {
   const fibLookupBound6 = (fl: Flowi): number => {
     const first = i32[first6]
     if (first !== 0) return walkBound6(first, fl)
-    const row = bound6(main6, fl)
-    return isAnswer(row) ? row : -Errno.ENETUNREACH
+    return bound6(local6, fl) || bound6(main6, fl) || -Errno.ENETUNREACH
   }
+  const ordered = [local, main, byDefault]
 
   return {
     local,
@@ -216,6 +194,3 @@ export const createFibReader = (arena: Arena, net: number) => {
     fibLookupBound6,
   }
 }
-
-/** The address 0, for lookups of the default route. */
-const ANY = new Int32Array(4)

@@ -3,13 +3,14 @@
  * forwarding tries, the device and the address rows. Made by route.ts. Linux: ip_route_output_key_hash_rcu() (net/ipv4/route.c),
  * ip6_route_output_flags() and ip6_dst_lookup_tail() (net/ipv6).
  */
-import { copyAddr, isAnyAddr, isV4Mapped } from '../../base/family.ts'
+import { copyAddr, isAnyAddr, isSameAddr, isV4Mapped, needsZone } from '../../base/family.ts'
 import { Errno } from '../../base/errno.ts'
 import type { Flowi } from '../../base/flowi.ts'
 import {
   FL_DADDR,
   FL_FAMILY,
   FL_F_ANYSRC,
+  FL_F_BOUND,
   FL_FLAGS,
   FL_L3MDEV,
   FL_OIF,
@@ -37,6 +38,7 @@ import {
   NH_BY_ID,
   NH_DEV,
   NH_GATEWAY,
+  NH_METRIC,
   NH_NEXT,
   NH_PREFSRC,
   NH_SCOPE,
@@ -53,6 +55,7 @@ import type { RouteResult } from './route-result.ts'
 
 const V4_PREFIX = 0xffff
 const INADDR_LOOPBACK = 0x7f000001
+const LOOPBACK6 = Int32Array.of(0, 0, 0, 1)
 
 /** What the families do differently. */
 type RouteFamily = {
@@ -76,10 +79,10 @@ type RouteFamily = {
   rowOfSource: (fl: Flowi, l3mdev: number) => number
   /** Why a source that is not ours will not do. */
   sourceError: (fl: Flowi) => number
-  /** What leaves by a device that no route leads by: as if on link, or not at all, for the -errno. */
-  unroutedRow: (oif: number, error: number) => number
-  /** With a device asked for, even an address of ours counts only there, and what a route refuses is taken to be on its link. */
-  bindsAll: boolean
+  /** What leaves by a device that no route leads by: as if on link, or not at all, for the -errno or the row that refuses. */
+  unroutedRow: (oif: number, row: number) => number
+  /** Is the device that was asked for the only way, and not the one that is preferred? */
+  isBound: (fl: Flowi) => boolean
   loopback: Int32Array
 }
 
@@ -107,8 +110,8 @@ export const createRouteOutput = (deps: RouteOutputDeps) => {
   /** With a device asked for: a route by it, else what the family makes of that. */
   const boundRow = (fl: Flowi, ops: RouteFamily): number => {
     const row = ops.fibLookupBound(fl)
-    if (row >= 0 && i32[row + NH_TYPE] <= RTN_BROADCAST) return row
-    return ops.unroutedRow(fl[FL_OIF], row < 0 ? row : -Errno.ENETUNREACH)
+    if (row >= 0 && i32[row + NH_TYPE] <= RTN_MULTICAST) return row
+    return ops.unroutedRow(fl[FL_OIF], row)
   }
   /** Fills FL_SADDR when the sender left it open; false when no address will do. */
   const chooseSource = (fl: Flowi, row: number, dev: number): boolean => {
@@ -205,29 +208,40 @@ export const createRouteOutput = (deps: RouteOutputDeps) => {
     const kind = ops.kindOf(fl)
     if (kind === RTN_MULTICAST || kind === RTN_BROADCAST) return toMany(fl, oif, kind)
 
-    let row = oif !== 0 && ops.bindsAll ? boundRow(fl, ops) : ops.fibLookup(fl)
-    let type = row < 0 ? RTN_UNICAST : i32[row + NH_TYPE]
+    const isBound = oif !== 0 && ops.isBound(fl)
+    let row = isBound ? boundRow(fl, ops) : ops.fibLookup(fl)
+    if (row < 0) return row
+    let type = i32[row + NH_TYPE]
     if (type === RTN_LOCAL) return toLocal(fl, row)
     if (type === RTN_ANYCAST && ops.hasAnycast) return toAnycast(fl, row)
     if (type === RTN_ANYCAST || type === RTN_MULTICAST) type = RTN_UNICAST
-    if (oif !== 0 && type <= RTN_BROADCAST && !ops.bindsAll) {
-      row = boundRow(fl, ops)
-      type = row < 0 ? RTN_UNICAST : i32[row + NH_TYPE]
-    }
-    if (row < 0) return row
     if (type > RTN_BROADCAST) return refusal(type)
-    if (oif === 0) row = ops.selectOutput(row, fl)
+    if (!isBound) row = ops.selectOutput(row, fl)
     const dev = i32[row + NH_DEV]
     if (!chooseSource(fl, row, dev)) return -Errno.EADDRNOTAVAIL
     // a loopback address never goes out (RFC 1122 3.2.1.3 g)
     if (ops.isLoopbackSource(fl, dev) && (flagsOf(dev) & IFF_LOOPBACK) === 0) return -Errno.EINVAL
     return found(fl, row, type, dev)
   }
+  /** Of a bound socket, and of what has no address of its own yet or is for this link (ip6_route_output_flags: RT6_LOOKUP_F_IFACE). */
+  const isBound6 = (fl: Flowi): boolean =>
+    (fl[FL_FLAGS] & FL_F_BOUND) !== 0 ||
+    isZero(fl, FL_SADDR) ||
+    needsZone(fl, FL_DADDR) ||
+    isSameAddr(fl, FL_DADDR, LOOPBACK6, 0)
+  /** Of equal routes first one by the device that was asked for (rt6_score_route). */
+  const selectOutput6 = (row: number, fl: Flowi): number => {
+    const metric = i32[row + NH_METRIC]
+    let by = fl[FL_OIF] === 0 ? 0 : row
+    while (by !== 0 && i32[by + NH_DEV] !== fl[FL_OIF])
+      by = i32[by + NH_METRIC] === metric ? i32[by + NH_NEXT] : 0
+    return by !== 0 && i32[by + NH_METRIC] === metric ? by : selectPath6(row, fl)
+  }
   /**
    * What goes by a nexthop object is from an address by its first next hop's device, whichever it leaves by
    * (ip6_route_get_saddr, nexthop_fib6_nh).
    */
-  const selectOutput6 = (row: number, fl: Flowi): number => {
+  const selectPath6 = (row: number, fl: Flowi): number => {
     const hop = selectPath(row, fl)
     const isOpen = isZero(fl, FL_SADDR) && isAnyAddr(i32, row + NH_PREFSRC)
     if (i32[row + NH_UPPER_BOUND] === NH_BY_ID && isOpen)
@@ -260,7 +274,7 @@ export const createRouteOutput = (deps: RouteOutputDeps) => {
           ? -Errno.EINVAL
           : -Errno.ENETUNREACH,
       unroutedRow: (oif) => onlinkRow(arena, oif),
-      bindsAll: true,
+      isBound: () => true,
       loopback: Int32Array.of(0, 0, V4_PREFIX, INADDR_LOOPBACK),
     },
     {
@@ -276,9 +290,9 @@ export const createRouteOutput = (deps: RouteOutputDeps) => {
       selectOutput: selectOutput6,
       rowOfSource: (fl, l3mdev) => local6(l3mdev, fl, FL_SADDR),
       sourceError: () => -Errno.EINVAL,
-      unroutedRow: (_oif, error) => error,
-      bindsAll: false,
-      loopback: Int32Array.of(0, 0, 0, 1),
+      unroutedRow: (_oif, row) => row,
+      isBound: isBound6,
+      loopback: LOOPBACK6,
     }
   )
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { createMcGroups } from '../../../../core/inet/mc/mc-groups.ts'
 import { Errno } from '../../../../core/base/errno.ts'
 import {
+  bindFlow,
   createFlowi,
   FL_DADDR,
   FL_DEV,
@@ -84,7 +85,7 @@ const network = async () => {
   }
   const sysctl = (name: string, value: number) =>
     made.control.request({ type: 'SYSCTL_SET', name: `net.ipv4.${name}`, value })
-  return { ...made, input, output, fl, sysctl }
+  return { ...made, input, output, fl, index, sysctl }
 }
 
 describe('a received packet', () => {
@@ -284,6 +285,50 @@ describe('a packet made here', () => {
     })
     await ip.link('lan', { up: false })
     expect(output('8.8.8.8', { oif: 'lan' })).toBe(-Errno.ENETUNREACH)
+  })
+  test('bound to a device goes by a shorter prefix where the longer ones lead elsewhere', async () => {
+    const { output, ip } = await network()
+    await ip.route('add', '10.5.0.0/16 via 192.0.2.9')
+    await ip.route('add', '10.5.1.0/24 via 10.0.0.9')
+    await ip.route('add', '10.5.1.128/25 via 10.0.0.8')
+    await ip.route('add', 'prohibit 10.6.0.0/16')
+    await ip.route('add', '2001:db8:5::/48 via 2001:db8::9')
+    await ip.route('add', '2001:db8:5:1::/64 via fd00::9')
+    await ip.route('add', 'prohibit 2001:db8:6::/48')
+    for (const dst of ['10.5.1.1', '10.5.1.200']) {
+      expect(output(dst, { oif: 'wan' })).toMatchObject({ dev: 'wan', via: '192.0.2.9' })
+      expect(output(dst)).toMatchObject({ dev: 'lan' })
+    }
+    // what IPv4 refuses is taken to be on the link, what IPv6 refuses is by no device that sends
+    expect(output('10.6.1.1', { oif: 'wan' })).toEqual({
+      type: RTN_UNICAST,
+      dev: 'wan',
+      src: '192.0.2.2',
+    })
+    expect(output('2001:db8:5:1::1', { oif: 'wan' })).toMatchObject({ via: '2001:db8::9' })
+    expect(output('2001:db8:6::1', { oif: 'wan' })).toMatchObject({ via: '2001:db8::1' })
+    expect(output('2001:db8:6::1', { oif: 'lan' })).toBe(-Errno.ENETUNREACH)
+    expect(output('2001:db8:6::1')).toBe(-Errno.EACCES)
+    // an address of ours counts there alone where it is
+    expect(output('fd00::1', { oif: 'lan' })).toMatchObject({ type: RTN_LOCAL })
+    expect(output('fd00::1', { oif: 'wan' })).toMatchObject({ dev: 'wan', via: '2001:db8::1' })
+  })
+
+  test('of IPv6, with a source and not bound, prefers a device, and goes by another where that is the way', async () => {
+    const { output, ip, fl, index, router } = await network()
+    await ip.route('add', '2001:db8:5::/48 via fd00::9')
+    await ip.route('append', '2001:db8:5::/48 via 2001:db8::9')
+    await ip.route('add', '2001:db8:6::/48 via fd00::9')
+    await ip.route('add', 'prohibit 2001:db8:7::/48')
+    const src = '2001:db8::2'
+    expect(output('2001:db8:5::1', { src, oif: 'wan' })).toMatchObject({ via: '2001:db8::9' })
+    expect(output('2001:db8:5::1', { src, oif: 'lan' })).toMatchObject({ via: 'fd00::9' })
+    expect(output('2001:db8:6::1', { src, oif: 'wan' })).toMatchObject({ via: 'fd00::9' })
+    expect(output('2001:db8:7::1', { src, oif: 'wan' })).toBe(-Errno.EACCES)
+    // a socket that is bound goes nowhere else
+    bindFlow(fl, index.wan!)
+    fl.set(parseAddr('2001:db8:6::1')!.words, FL_DADDR)
+    expect([router.routeOutput(fl), fl[FL_DEV]]).toEqual([0, index.wan!])
   })
   test('of IPv6, bound to a device, is refused for what the rules say', async () => {
     const { output, control, ip } = await network()
