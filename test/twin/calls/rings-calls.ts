@@ -19,7 +19,7 @@ import {
 
 const [INET6, STREAM, RAW, PACKET] = [10, 1, 3, 17]
 const SETTLE_MS = 2
-const STREAMS = ['listen', 'accept', 'socketpair']
+const STREAMS = ['listen', 'accept', 'socketpair', 'getcmsg']
 
 /** Is there nothing in a program but sockets of datagrams of IP? Streams have calls of Node's. */
 export const isOfDatagrams = ({ rows }: Program): boolean =>
@@ -127,6 +127,7 @@ export const createRingsCalls = async (): Promise<Side> => {
       on(name, (file) => file.setOption(level, option, value)),
     getsockopt: (name, level, option) => on(name, (file) => file.getOption(level, option)),
     close,
+    getcmsg: none,
     listen: none,
     accept: none,
     socketpair: none,
