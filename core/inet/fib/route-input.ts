@@ -39,8 +39,14 @@ import {
 import { byFamily } from '../af-ops.ts'
 import type { FibReader } from './fib.ts'
 import { MC_ROLE_NONE } from '../mc/mfc-constants.ts'
-import { onlinkRow } from './nexthop.ts'
-import { NH_DEV, NH_HOPS_LEFT, NH_METRIC, NH_NEXT, NH_TYPE } from './nexthop-constants.ts'
+import {
+  NH_DEV,
+  NH_HOPS_LEFT,
+  NH_METRIC,
+  NH_NEXT,
+  NH_TYPE,
+  onlinkRow,
+} from './nexthop-constants.ts'
 import type { L3Tables } from '../l3mdev.ts'
 import type { McTable } from '../mc/mc-table.ts'
 import type { Arena } from '../../shm/arena.ts'

@@ -3,10 +3,10 @@
  * all. Devices change that, and the prefixes of a row are all seen alike. The writer (fib-writer.ts) asks, and puts into the tries what
  * has changed. Control thread. Linux: fib_lookup_good_nhc(), which asks at each lookup.
  */
-import { AF_INET, AF_INET6 } from '../../base/family.ts'
-import { byFamily } from '../af-ops.ts'
+import { AF_INET, AF_INET6 } from '../../../base/family.ts'
+import { byFamily } from '../../af-ops.ts'
 import type { FibPrefixes } from './fib-prefixes.ts'
-import type { Linkdown } from './linkdown.ts'
+import type { Linkdown } from '../linkdown.ts'
 
 export type FibShown = ReturnType<typeof createFibShown>
 type FibShownDeps = { prefixesOf: (family: number) => FibPrefixes } & Linkdown

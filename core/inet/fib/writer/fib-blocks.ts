@@ -4,9 +4,9 @@
  * each node how many prefixes are in it. A published bucket is never changed but by single stores: what needs more makes a new one.
  * fib-insert.ts and fib-remove.ts call this, on the control thread. Linux: struct key_vector, tnode_new(), inflate().
  */
-import type { Arena } from '../../shm/arena.ts'
-import { FIB_NODE_WORDS, FIB_ROOT_WORDS } from '../../shm/layout.ts'
-import { FB_COUNT, FB_COVER, FB_FIRST, FIB_BUCKET, FIB_LARGE_BUCKET } from './fib-constants.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { FIB_NODE_WORDS, FIB_ROOT_WORDS } from '../../../shm/layout.ts'
+import { FB_COUNT, FB_COVER, FB_FIRST, FIB_BUCKET, FIB_LARGE_BUCKET } from '../fib-constants.ts'
 import type { FibPool } from './fib-pool.ts'
 import type { Allocate } from './fib-prefixes.ts'
 

@@ -5,15 +5,15 @@
  * or not at all. What nobody is to go by now (fib-shown.ts) is kept, and not in the tries. Tables come with their first prefix and go with their last (fib-tables.ts).
  * Linux: fib_table_insert, fib_table_delete.
  */
-import { Errno } from '../../base/errno.ts'
-import { AF_INET, AF_INET6 } from '../../base/family.ts'
-import type { Publisher } from '../../control/publish.ts'
-import type { Arena } from '../../shm/arena.ts'
-import { FIB_ROOT_WORDS, FIB_SHORT_WORDS, G_GENERATION } from '../../shm/layout.ts'
-import type { Words } from '../../wire/text.ts'
-import { byFamily } from '../af-ops.ts'
+import { Errno } from '../../../base/errno.ts'
+import { AF_INET, AF_INET6 } from '../../../base/family.ts'
+import type { Publisher } from '../../../control/publish.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { FIB_ROOT_WORDS, FIB_SHORT_WORDS, G_GENERATION } from '../../../shm/layout.ts'
+import type { Words } from '../../../wire/text.ts'
+import { byFamily } from '../../af-ops.ts'
 import { createFibBlocks } from './fib-blocks.ts'
-import { FIB_SHORT_BITS } from './fib-constants.ts'
+import { FIB_SHORT_BITS } from '../fib-constants.ts'
 import { createFibInsert } from './fib-insert.ts'
 import { createFibKey } from './fib-key.ts'
 import { createFibPool } from './fib-pool.ts'
@@ -21,8 +21,8 @@ import { type Allocate, createFibPrefixes } from './fib-prefixes.ts'
 import { type Cover, createFibRemove } from './fib-remove.ts'
 import { createFibShown } from './fib-shown.ts'
 import { createFibTable, longestPrefix } from './fib-table.ts'
-import { createFibTables, fibRoot, type OnTable } from './fib-tables.ts'
-import type { Linkdown } from './linkdown.ts'
+import { createFibTables, fibRoot, type OnTable } from '../fib-tables.ts'
+import type { Linkdown } from '../linkdown.ts'
 
 type FibWriterDeps = {
   arena: Arena

@@ -3,10 +3,10 @@
  * change once they are named: two routes that say the same share one, and one that says something else gets
  * another; those by a nexthop object aside, which go where it says. Alternatives of a prefix are a chain by NH_NEXT, so chains are shared as well; metrics are rows of their own.
  */
-import { NH_METRICS } from '../../shm/dst-metrics.ts'
-import { RTN_UNICAST } from '../../base/flowi.ts'
-import type { Arena } from '../../shm/arena.ts'
-import { NEXTHOP_WORDS } from '../../shm/layout.ts'
+import { NH_METRICS } from '../../../shm/dst-metrics.ts'
+import { RTN_UNICAST } from '../../../base/flowi.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { NEXTHOP_WORDS } from '../../../shm/layout.ts'
 import {
   NH_BY_ID,
   NH_DEV,
@@ -17,9 +17,10 @@ import {
   NH_SCOPE,
   NH_TYPE,
   NH_UPPER_BOUND,
+  onlinkRow,
   RT_SCOPE_LINK,
-} from './nexthop-constants.ts'
-import type { Publisher } from '../../control/publish.ts'
+} from '../nexthop-constants.ts'
+import type { Publisher } from '../../../control/publish.ts'
 
 type NexthopDeps = {
   arena: Arena
@@ -28,10 +29,6 @@ export type Nexthops = ReturnType<typeof createNexthops>
 
 /** Words that name other rows. */
 const NAMED = [NH_NEXT, NH_METRICS]
-
-/** Row of the device for destinations that no route leads to (see nexthop-constants.ts). */
-export const onlinkRow = (arena: Arena, ifindex: number): number =>
-  arena.layout.nexthops + ifindex * NEXTHOP_WORDS
 
 export const createNexthops = ({ arena, retire, reclaim }: NexthopDeps) => {
   const { i32, layout } = arena

@@ -2,9 +2,9 @@
  * All prefixes of one family's tables, on control: which row each leads to (in fib-prefix-hash.ts, which finds them), which of a table
  * have the same length, in the order of their arrival, and which lead to the same row; and so what lies under a prefix that goes.
  */
-import type { Arena } from '../../shm/arena.ts'
-import { FIB_PREFIX_LENGTHS, FIB_PREFIX_WORDS } from '../../shm/layout.ts'
-import type { Words } from '../../wire/text.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { FIB_PREFIX_LENGTHS, FIB_PREFIX_WORDS } from '../../../shm/layout.ts'
+import type { Words } from '../../../wire/text.ts'
 import {
   createFibPrefixBuckets,
   createFibPrefixHash,
@@ -14,7 +14,7 @@ import {
   FP_ROW,
   FP_USED,
   fibPrefixPlaces,
-} from './fib-prefix-hash.ts'
+} from '../fib-prefix-hash.ts'
 
 // Words of an entry that control alone has.
 /** Of the same table and length. */

@@ -2,8 +2,8 @@
  * The prefix that is being put in, or taken out: what all steps of one change have in common. The writer (fib-writer.ts) names it, and the
  * tries follow its bits (fib-insert.ts, fib-remove.ts). Control thread.
  */
-import type { Words } from '../../wire/text.ts'
-import { byFamily } from '../af-ops.ts'
+import type { Words } from '../../../wire/text.ts'
+import { byFamily } from '../../af-ops.ts'
 import { networkWords } from './addr-prefix.ts'
 
 export type FibKey = ReturnType<typeof createFibKey>

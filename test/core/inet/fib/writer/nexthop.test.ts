@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'bun:test'
-import { createNexthops, onlinkRow } from '../../../../core/inet/fib/nexthop.ts'
+import { createNexthops } from '../../../../../core/inet/fib/writer/nexthop.ts'
 import {
   NH_DEV,
   NH_GENERATION,
   NH_METRIC,
   NH_NEXT,
-} from '../../../../core/inet/fib/nexthop-constants.ts'
-import { createArena } from '../../../../core/shm/arena.ts'
-import { NEXTHOP_WORDS, SMALL_ARENA } from '../../../../core/shm/layout.ts'
+  onlinkRow,
+} from '../../../../../core/inet/fib/nexthop-constants.ts'
+import { createArena } from '../../../../../core/shm/arena.ts'
+import { NEXTHOP_WORDS, SMALL_ARENA } from '../../../../../core/shm/layout.ts'
 
 const make = (nexthops = 16) => {
   const arena = createArena({ ...SMALL_ARENA, nexthops })

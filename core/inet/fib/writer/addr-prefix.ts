@@ -2,8 +2,8 @@
  * The prefixes of addresses, which are four words each; an IPv4 one is the last of them. Control thread. Linux: ipv6_addr_prefix(),
  * inet_make_mask().
  */
-import type { Words } from '../../wire/text.ts'
-import { byFamily } from '../af-ops.ts'
+import type { Words } from '../../../wire/text.ts'
+import { byFamily } from '../../af-ops.ts'
 
 /** The words with all bits after the first `bits` cleared. */
 export const maskWords = (words: Words, bits: number): Words => {

@@ -3,10 +3,10 @@
  * bucket, and a bucket that has become empty a word. The writer (fib-writer.ts) has named the prefix in `key`. Control thread.
  * Linux: fib_remove_alias(), halve(), collapse().
  */
-import type { Arena } from '../../shm/arena.ts'
-import { FIB_NODE_WORDS } from '../../shm/layout.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { FIB_NODE_WORDS } from '../../../shm/layout.ts'
 import { byRank, type FibBlocks, type Listed } from './fib-blocks.ts'
-import { FB_COUNT, FB_COVER, FB_FIRST, FIB_SHORT_BITS } from './fib-constants.ts'
+import { FB_COUNT, FB_COVER, FB_FIRST, FIB_SHORT_BITS } from '../fib-constants.ts'
 import type { FibKey } from './fib-key.ts'
 import type { FibPool } from './fib-pool.ts'
 

@@ -2,9 +2,9 @@
  * A prefix comes into a trie, or has another row. The words that it covers, and nothing longer does, say its row from then on. The writer
  * (fib-writer.ts) has made sure of pages, and named the prefix in `key`. Control thread. Linux: fib_insert_node(), fib_insert_alias().
  */
-import type { Arena } from '../../shm/arena.ts'
+import type { Arena } from '../../../shm/arena.ts'
 import { byRank, type FibBlocks, holds, type Listed } from './fib-blocks.ts'
-import { FB_COUNT, FB_COVER, FB_FIRST } from './fib-constants.ts'
+import { FB_COUNT, FB_COVER, FB_FIRST } from '../fib-constants.ts'
 import type { FibKey } from './fib-key.ts'
 import type { FibPool } from './fib-pool.ts'
 

@@ -2,17 +2,17 @@
  * What the forwarding tables have, as control reads it: a prefix's row, the longest prefix of an address, all prefixes of a table, and
  * what all of it takes. Linux: fib_table_lookup(), fib_table_dump(), /proc/net/fib_triestat.
  */
-import { AF_INET, AF_INET6 } from '../../base/family.ts'
-import type { Arena } from '../../shm/arena.ts'
-import { FIB_ROOT_WORDS } from '../../shm/layout.ts'
-import type { Words } from '../../wire/text.ts'
-import { afInfo, byFamily } from '../af-ops.ts'
+import { AF_INET, AF_INET6 } from '../../../base/family.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { FIB_ROOT_WORDS } from '../../../shm/layout.ts'
+import type { Words } from '../../../wire/text.ts'
+import { afInfo, byFamily } from '../../af-ops.ts'
 import { networkWords } from './addr-prefix.ts'
-import { createFibLookup } from './fib.ts'
+import { createFibLookup } from '../fib.ts'
 import type { FibPool } from './fib-pool.ts'
 import type { FibPrefixes } from './fib-prefixes.ts'
 import type { FibShown } from './fib-shown.ts'
-import { type FibTables, fibRoot } from './fib-tables.ts'
+import { type FibTables, fibRoot } from '../fib-tables.ts'
 
 type FibPrefix = { words: Words; plen: number; row: number }
 type FibTableDeps = {

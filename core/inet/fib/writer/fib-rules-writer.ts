@@ -4,25 +4,25 @@
  * again after a grace period. Rules follow the tables and the devices that they name as those come and go.
  * Linux: fib_newrule, fib_delrule, attach_rules (net/core/fib_rules.c).
  */
-import { AF_INET, AF_INET6 } from '../../base/family.ts'
-import { Errno } from '../../base/errno.ts'
-import type { Links } from '../../control/links/links.ts'
-import type { Publisher } from '../../control/publish.ts'
-import type { Arena } from '../../shm/arena.ts'
-import { FIB_RULE_WORDS, G_GENERATION } from '../../shm/layout.ts'
-import type { Words } from '../../wire/text.ts'
-import { byFamily } from '../af-ops.ts'
-import * as fr from './fib-rule-constants.ts'
-import type { FibRule, PortRange, RuleNetwork } from './fib-rule.ts'
-import { ruleHead } from './fib-rules.ts'
-import { fibRoot, type OnTable } from './fib-tables.ts'
+import { AF_INET, AF_INET6 } from '../../../base/family.ts'
+import { Errno } from '../../../base/errno.ts'
+import type { Links } from '../../../control/links/links.ts'
+import type { Publisher } from '../../../control/publish.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { FIB_RULE_WORDS, G_GENERATION } from '../../../shm/layout.ts'
+import type { Words } from '../../../wire/text.ts'
+import { byFamily } from '../../af-ops.ts'
+import * as fr from '../fib-rule-constants.ts'
+import type { FibRule, PortRange, RuleNetwork } from '../fib-rule.ts'
+import { ruleHead } from '../fib-rules.ts'
+import { fibRoot, type OnTable } from '../fib-tables.ts'
 import { maskWords } from './addr-prefix.ts'
 import {
   RT_TABLE_DEFAULT,
   RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
   RTPROT_KERNEL,
-} from './nexthop-constants.ts'
+} from '../nexthop-constants.ts'
 
 type Entry = { readonly rule: FibRule; readonly row: number }
 /** The rules of one net's family, in order. */
