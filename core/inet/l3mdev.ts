@@ -5,9 +5,9 @@
 import { DEV_VRF_ROOT4, DEV_VRF_ROOT6 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
-import type { FibReader } from './fib/fib.ts'
+import type { FibLookup, FibTable } from './fib/fib.ts'
 
-type Lookups = Pick<FibReader, 'local' | 'main' | 'lookup4' | 'lookup6'>
+type Lookups = FibLookup & { local: FibTable; main: FibTable }
 
 export type L3Tables = ReturnType<typeof createL3Tables>
 

@@ -16,6 +16,7 @@ import type { Arena } from '../../shm/arena.ts'
 import { FIB_SHORT_WORDS } from '../../shm/layout.ts'
 import { Errno } from '../../base/errno.ts'
 import { byFamily } from '../af-ops.ts'
+import { createL3Tables } from '../l3mdev.ts'
 import { createFibBound } from './fib-bound.ts'
 import {
   FB_COUNT,
@@ -31,8 +32,9 @@ import { createFibRuleWalk, ruleHead } from './fib-rules.ts'
 import { NH_TYPE, RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN } from './nexthop-constants.ts'
 
 export type FibReader = ReturnType<typeof createFibReader>
+export type FibLookup = ReturnType<typeof createFibLookup>
 /** Roots of one table's tries. */
-type FibTable = { readonly v4: number; readonly v6: number }
+export type FibTable = { readonly v4: number; readonly v6: number }
 
 /** Lookups in the trie of a root: the row of the longest prefix that covers an address, or 0. */
 export const createFibLookup = ({ i32, layout }: Arena) => {
@@ -192,5 +194,6 @@ export const createFibReader = (arena: Arena, net: number) => {
     fibLookup6,
     fibLookupBound4,
     fibLookupBound6,
+    ...createL3Tables(arena, { local, main, lookup4, lookup6 }),
   }
 }
