@@ -4,8 +4,6 @@
  * say the same. A row's name is its word index. Rows 1..devices-1 of the region are the on-link rows of the
  * devices of that ifindex, there from boot, for packets bound to a device that no route leads to.
  */
-import type { Arena } from '../../shm/arena.ts'
-import { NEXTHOP_WORDS } from '../../shm/layout.ts'
 
 /** Odd while the row is live. */
 export const NH_GENERATION = 0
@@ -75,7 +73,3 @@ export const RTPROT_RA = 9
 
 /** lo is the first device, as in Linux: what is for this host goes through it. */
 export const LOOPBACK_IFINDEX = 1
-
-/** Row of the device for destinations that no route leads to. */
-export const onlinkRow = (arena: Arena, ifindex: number): number =>
-  arena.layout.nexthops + ifindex * NEXTHOP_WORDS

@@ -45,8 +45,8 @@ import {
   NH_UPPER_BOUND,
   RT_SCOPE_LINK,
   RT_SCOPE_UNIVERSE,
-  onlinkRow,
 } from './nexthop-constants.ts'
+import { onlinkRow } from './onlink-row.ts'
 import type { SourceSelection } from '../addr/source.ts'
 import type { L3Tables } from '../l3mdev.ts'
 import type { Arena } from '../../shm/arena.ts'

@@ -17,9 +17,9 @@ import {
   NH_SCOPE,
   NH_TYPE,
   NH_UPPER_BOUND,
-  onlinkRow,
   RT_SCOPE_LINK,
 } from '../nexthop-constants.ts'
+import { onlinkRow } from '../onlink-row.ts'
 import type { Publisher } from '../../../control/publish.ts'
 
 type NexthopDeps = {

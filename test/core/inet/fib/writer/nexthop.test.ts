@@ -5,8 +5,8 @@ import {
   NH_GENERATION,
   NH_METRIC,
   NH_NEXT,
-  onlinkRow,
 } from '../../../../../core/inet/fib/nexthop-constants.ts'
+import { onlinkRow } from '../../../../../core/inet/fib/onlink-row.ts'
 import { createArena } from '../../../../../core/shm/arena.ts'
 import { NEXTHOP_WORDS, SMALL_ARENA } from '../../../../../core/shm/layout.ts'
 
