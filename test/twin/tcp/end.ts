@@ -30,6 +30,8 @@ export type End = {
   info: (file: number) => readonly number[]
   /** paceOf its TCP_INFO, after info was asked for. */
   pace: (file: number) => number
+  /** tcpi_rto in milliseconds, after info was asked for. */
+  rto: (file: number) => number
   close: () => void
 }
 

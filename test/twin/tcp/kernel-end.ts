@@ -202,6 +202,7 @@ export const createKernelEnd = ({ family, sysctls }: World): End => {
       )
     },
     pace: () => paceOf(info.view.getUint32(104, true), info.view.getUint32(148, true)),
+    rto: () => info.view.getUint32(8, true) / 1000,
     close: () => {
       libc.close(tap)
       libc.close(namespace)

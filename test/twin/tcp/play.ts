@@ -13,6 +13,7 @@ import {
   type Flow,
   icmpFrame,
   makeFlow,
+  noteStamps,
   peerOf,
   segmentFrame,
 } from './wire.ts'
@@ -22,8 +23,12 @@ export type Next = (view: Half) => Step | null
 
 /** tcpi_state, 0 of datagrams; what poll says; TCP_INFO of a connection. */
 type Shown = { state: number; bits: number; info: readonly number[] }
-/** When it was sent, since the step began, and `afterMs` since the host sent something of its own last; -1 is not sent. */
-type Line = { text: string; atMs: number; afterMs: number }
+/**
+ * When it was sent, since the step began, `afterMs` since the host sent something of its own last, and `sinceMs` since something
+ * was done to it, which waiting is not; -1 is not sent.
+ */
+export type Line = { text: string; atMs: number; afterMs: number; sinceMs: number }
+const NO_TIME = { atMs: -1, afterMs: -1, sinceMs: -1 }
 export type Half = {
   flow: Flow
   files: Map<number, number>
@@ -34,10 +39,14 @@ export type Half = {
   sentAt: number
   /** What each file shows after the last step. */
   shown: Map<number, Shown>
-  /** End.pace of each connection. */
+  /** End.pace and End.rto of each connection. */
   paces: Map<number, number>
-  /** What it had acknowledged before the step, and whether a connection had lost something by then. */
+  rtos: Map<number, number>
+  /** How long ago it had sent something when the step began. */
+  idleMs: number
+  /** What it had acknowledged before the step, and sent, and whether a connection had lost something by then. */
   acked: number
+  hadSent: number
   hadLost: boolean
 }
 /** Where the two went apart: the step, what the case showed before it, and what only one of them did. */
@@ -58,6 +67,11 @@ export type Run = {
   before: string
   stepStart: number
   resumeAt: number
+  /** When the last step began that was no wait. */
+  doneAt: number
+  /** What timers of the last step count from at the earliest, and for how long this thread has once not looked since. */
+  timedFrom: number
+  gapMs: number
   /** The step has gone on for longer than it says (overtime). */
   isLate: boolean
   isDone: boolean
@@ -66,8 +80,13 @@ export type Run = {
   answers: string[][]
   /** How far their windows reached before each step. */
   edges: (readonly [kernel: number, softnet: number])[]
-  /** Could more go at once from one than from the other, as round trips took other times: before the last step, and after it? */
+  /**
+   * Could more go at once from one than from the other, as round trips took other times: before the last step, as long as text has
+   * waited that was cut by that, and after it?
+   */
   otherPaces: [before: boolean, after: boolean]
+  /** Text waits after the last step. */
+  isWaiting: boolean
 }
 
 const makeHalf = (family: 'ipv4' | 'ipv6', id: number, isn: number): Half => ({
@@ -79,7 +98,10 @@ const makeHalf = (family: 'ipv4' | 'ipv6', id: number, isn: number): Half => ({
   sentAt: 0,
   shown: new Map(),
   paces: new Map(),
+  rtos: new Map(),
+  idleMs: 0,
   acked: 0,
+  hadSent: 0,
   hadLost: false,
 })
 export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: Next): Run => ({
@@ -92,12 +114,16 @@ export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: 
   halves: [makeHalf(family, id, isn), makeHalf(family, id, isn)],
   stepStart: 0,
   resumeAt: 0,
+  doneAt: 0,
+  timedFrom: 0,
+  gapMs: 0,
   isLate: false,
   isDone: false,
   difference: null,
   answers: [],
   edges: [],
   otherPaces: [false, false],
+  isWaiting: false,
 })
 /** The steps of a case that is played again. */
 export const given = (steps: readonly Step[]): Next => {
@@ -119,6 +145,10 @@ export const TCP_CA_DISORDER = 1
 /** The ca_state of its connection. */
 export const stateOfLoss = ({ shown }: Half): number =>
   Math.max(0, ...[...shown.values()].map(({ info }) => info[CA_STATE] ?? 0))
+
+const NOTSENT = infoAt('notsent_bytes')
+const hasUnsent = ({ shown }: Half): boolean =>
+  [...shown.values()].some(({ info }) => (info[NOTSENT] ?? 0) > 0)
 
 // ---- a step on one host
 
@@ -209,7 +239,7 @@ const doCall = (end: End, half: Half, run: Run, step: Step & { do: 'call' }): st
 const doStep = (end: End, half: Half, run: Run, step: Step): void => {
   switch (step.do) {
     case 'call':
-      half.lines.push({ text: doCall(end, half, run, step), atMs: 0, afterMs: -1 })
+      half.lines.push({ text: doCall(end, half, run, step), ...NO_TIME, atMs: 0 })
       return
     case 'segment':
       return end.receive(segmentFrame(half.flow, step.segment))
@@ -237,37 +267,42 @@ const look = (end: End, half: Half): void => {
     const bits = end.poll(file)
     const hasInfo = state !== 0 && state !== CLOSE && state !== LISTEN
     const info = hasInfo ? [...end.info(file)] : []
-    if (hasInfo) half.paces.set(slot, end.pace(file))
+    if (hasInfo) {
+      half.paces.set(slot, end.pace(file))
+      half.rtos.set(slot, end.rto(file))
+    }
     // before there is a segment of the peer's, its size is a guess at nothing
     if (state === SYN_SENT || state === SYN_RECV) info[RCV_MSS] = 0
     const was = half.shown.get(slot)
     half.shown.set(slot, { state, bits, info })
     if (was?.state !== state || was.bits !== bits)
-      half.lines.push({ text: `file ${slot} ${shownText({ state, bits })}`, atMs: -1, afterMs: -1 })
+      half.lines.push({ text: `file ${slot} ${shownText({ state, bits })}`, ...NO_TIME })
     const text = infoText(was?.info ?? [], info)
-    if (hasInfo && text !== '')
-      half.lines.push({ text: `file ${slot} ${text}`, atMs: -1, afterMs: -1 })
+    if (hasInfo && text !== '') half.lines.push({ text: `file ${slot} ${text}`, ...NO_TIME })
   }
 }
 
 // ---- both
 
-/** The two may be late by so much: the kernel counts in ticks of four milliseconds, and this thread has more to do. */
-const lateness = (afterMs: number): number => 16 + 0.1 * afterMs
+/** The two may be late by so much: the kernel counts in ticks of four milliseconds, and this thread has more to do, or does not run. */
+export const lateness = (afterMs: number, gapMs: number): number => 16 + gapMs + 0.1 * afterMs
 /** A SYN goes again by a timer of a second at least, whatever has been said since that was set. */
 const SYN_TIMER_MS = 1000
-const isSameTime = (a: Line, b: Line): boolean => {
+/** A timer is set by what the host sends, or by what is done to it after that. */
+export const isSameTime = (gapMs: number, a: Line, b: Line): boolean => {
   if (a.atMs < 0 || b.atMs < 0) return true
   const timer = a.text.startsWith('> S') ? SYN_TIMER_MS : 0
-  const most = lateness(Math.max(timer, Math.min(a.afterMs, b.afterMs)))
-  return Math.abs(a.afterMs - b.afterMs) <= most
+  const isNear = (one: number, other: number): boolean =>
+    Math.abs(one - other) <= lateness(Math.max(timer, Math.min(one, other)), gapMs)
+  const isDoneLater = a.sinceMs <= a.afterMs && b.sinceMs <= b.afterMs
+  return isNear(a.afterMs, b.afterMs) || (isDoneLater && isNear(a.sinceMs, b.sinceMs))
 }
 /** What the one has sent by the end of a step the other, each of whose timers was late, may be about to: for how much longer to wait. */
-const overtime = ({ halves: [kernel, softnet], isLate }: Run): number => {
+const overtime = ({ halves: [kernel, softnet], isLate, gapMs }: Run): number => {
   const [a, b] = [kernel.lines, softnet.lines]
   if (isLate || a.length === b.length) return 0
   const { atMs, afterMs } = (a.length > b.length ? a : b).at(-1)!
-  return lateness(Math.max(atMs, afterMs))
+  return lateness(Math.max(atMs, afterMs), gapMs)
 }
 const isPlainAck = (text: string): boolean => /^> (\.|R\.?) \S+\(0\)/.test(text)
 const WINDOW = / win (\d+)/
@@ -328,7 +363,8 @@ const compare = (run: Run, before: string): Difference | null => {
         isSameText(run, text, softnet[k]!.text) || isOfferedAgain(run, text, softnet[k]!.text)
     )
   const isTimed = run.isLate || run.steps.at(-1)!.do === 'wait'
-  if (isSame && (!isTimed || kernel.every((line, k) => isSameTime(line, softnet[k]!)))) return null
+  if (isSame && (!isTimed || kernel.every((line, k) => isSameTime(run.gapMs, line, softnet[k]!))))
+    return null
   const show = (lines: readonly Line[]): string[] =>
     lines.map(({ text, atMs }) =>
       isSame && atMs > 0 ? `${text} after ${Math.round(atMs)} ms` : text
@@ -347,14 +383,31 @@ const restAfter = (step: Step, { shown }: Half): number => {
   return flags.includes('F') || (isUnderWay && flags.includes('.')) ? TICKS_MS : 0
 }
 
+/** Between two looks at what was sent. */
+const USUAL_GAP_MS = 4
+
 export type Pair = readonly [kernel: End, softnet: End]
 type Clock = () => number
 
 /** Runs that go on together. */
 export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) => {
   const runs = new Map<number, Run>()
+  let lookedAt = clock()
+  const gaps: { end: number; ms: number }[] = []
 
+  const noteGap = (): void => {
+    const ms = clock() - lookedAt
+    lookedAt += ms
+    if (ms > USUAL_GAP_MS) gaps.push({ end: lookedAt, ms })
+  }
+  const longestGap = (since: number): number => {
+    let most = 0
+    for (let k = gaps.length - 1; k >= 0 && gaps[k]!.end >= since; k--)
+      most = Math.max(most, gaps[k]!.ms)
+    return most
+  }
   const collect = (): void => {
+    noteGap()
     for (const [side, end] of pair.entries())
       for (const frame of end.take()) {
         const run = runs.get(peerOf(family, frame))
@@ -365,6 +418,7 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
           text: `> ${describe(half.flow, frame)}`,
           atMs: now - run.stepStart,
           afterMs: now - half.sentAt,
+          sinceMs: now - run.doneAt,
         })
         const { isCrossed, hasScale } = half.flow
         if (side === 1) run.halves[0].flow.scalesUnasked = isCrossed && !hasScale
@@ -375,10 +429,11 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
     [...shown].map(([slot, one]) => `${slot} ${shownText(one)}`).join(', ')
   /** Ends the step that the run is at; true while both agree. */
   const finishStep = (run: Run): boolean => {
-    const { before } = run
     for (const [side, end] of pair.entries()) look(end, run.halves[side]!)
-    run.otherPaces = [run.otherPaces[1], isOtherPace(run)]
-    run.difference = compare(run, before)
+    const [before, after] = run.otherPaces
+    run.otherPaces = [after || (before && run.isWaiting), isOtherPace(run)]
+    run.isWaiting = hasUnsent(run.halves[0])
+    run.difference = compare(run, run.before)
     run.answers.push(run.halves[0].lines.map(({ text }) => text))
     run.before = stateOf(run.halves[0])
     return run.difference === null
@@ -401,6 +456,7 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
       for (const host of pair) host.begin()
       if (run.steps.length > 0) {
         collect()
+        run.gapMs = longestGap(run.timedFrom)
         const more = overtime(run)
         if (more > 0) {
           run.isLate = true
@@ -413,12 +469,17 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
       if (step === null) return end(run)
       run.steps.push(step)
       run.stepStart = clock()
+      if (step.do !== 'wait') run.doneAt = run.stepStart
+      run.timedFrom = Math.min(run.doneAt, ...run.halves.map(({ sentAt }) => sentAt || run.doneAt))
       run.isLate = false
       run.edges.push([run.halves[0].flow.edge, run.halves[1].flow.edge])
+      noteStamps(run.halves.map(({ flow }) => flow))
       for (const [side, host] of pair.entries()) {
         const half = run.halves[side]!
         half.lines = []
+        half.idleMs = run.stepStart - half.sentAt
         half.acked = half.flow.acked
+        half.hadSent = half.flow.sent
         half.hadLost = stateOfLoss(half) > TCP_CA_DISORDER
         doStep(host, half, run, step)
       }

@@ -128,6 +128,7 @@ export const createSoftnetEnd = ({ family, sysctls }: World): End => {
       return INFO_NAMES.map((name) => info.get(name)! >>> 0)
     },
     pace: () => paceOf(info.get('tcpi_pacing_rate')!, info.get('tcpi_min_rtt')!),
+    rto: () => info.get('tcpi_rto')! / 1000,
     close: () => {},
   }
 }

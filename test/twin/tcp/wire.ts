@@ -33,8 +33,9 @@ export type Flow = {
   peerIsn: number
   isn: number | null
   tsval: number
-  /** That of its SYN. */
+  /** That of its SYN; the one that the peer echoes. */
   synTsval: number
+  stamp: number
   /** Its highest sequence number and acknowledgment so far, relative; how far its window reaches. */
   sent: number
   acked: number
@@ -63,6 +64,7 @@ export const makeFlow = (family: Flow['family'], id: number, peerIsn: number): F
   isn: null,
   tsval: 0,
   synTsval: 0,
+  stamp: 0,
   sent: 0,
   acked: 0,
   edge: 0,
@@ -77,10 +79,13 @@ export const makeFlow = (family: Flow['family'], id: number, peerIsn: number): F
 
 // ---- in
 
-/** Which millisecond it was that it sent what: so soon after its SYN it is that one's. */
+/** Which millisecond it was that a host sent what: so soon after its SYN it is that one's. */
 const SAME_STAMP_MS = 6
-const stampOf = ({ tsval, synTsval }: Flow): number =>
-  (tsval - synTsval) >>> 0 <= SAME_STAMP_MS ? synTsval : tsval
+/** What the next segment echoes: of both hosts that of the SYN, or of neither. */
+export const noteStamps = (flows: readonly Flow[]): void => {
+  const isSoon = flows.every(({ tsval, synTsval }) => (tsval - synTsval) >>> 0 <= SAME_STAMP_MS)
+  for (const flow of flows) flow.stamp = isSoon ? flow.synTsval : flow.tsval
+}
 
 /** `isText`: they will be taken for text, so nothing of the host's own is in them. */
 const optionBytes = (flow: Flow, option: string, isText: boolean): number[] => {
@@ -99,7 +104,7 @@ const optionBytes = (flow: Flow, option: string, isText: boolean): number[] => {
     case 'sackOK':
       return [4, 2]
     case 'ts': {
-      const echo = args[1] === '-' || isText ? 0 : stampOf(flow) + numbers[1]!
+      const echo = args[1] === '-' || isText ? 0 : flow.stamp + numbers[1]!
       return [8, 10, ...word(numbers[0]!), ...word(echo)]
     }
     case 'sack': {

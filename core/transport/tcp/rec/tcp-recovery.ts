@@ -121,6 +121,11 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     return head !== 0 && (i32[head + CB_FLAGS] & CBF_EVER_RETRANS) !== 0
   }
 
+  /** Nothing that was sent again is missing: when that began is forgotten (tcp_retrans_stamp_cleanup). */
+  const cleanRetransStamp = (sk: number): void => {
+    if (!anyRetransDone(sk)) i32[sk + TP_RETRANS_STAMP] = 0
+  }
+
   /** What is sent again from here on may come twice, as may what is on its way, the probe of a tail among it (tcp_init_undo). */
   const initUndo = (sk: number): void => {
     const probes = i32[sk + TP_TLP_HIGH_SEQ] !== 0 && i32[sk + TP_TLP_RETRANS] !== 0 ? 1 : 0
@@ -173,7 +178,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
   /** Without SACK a duplicate ACK of old retransmissions could start a second reduction (tcp_is_non_sack_preventing_reopen). */
   const mustHoldState = (sk: number): boolean => {
     if (isSack(sk) || i32[sk + TP_SND_UNA] !== i32[sk + TP_HIGH_SEQ]) return false
-    if (!anyRetransDone(sk)) i32[sk + TP_RETRANS_STAMP] = 0
+    cleanRetransStamp(sk)
     return true
   }
   const tryUndoDsack = (sk: number): boolean => {
@@ -198,7 +203,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     // the hole was filled by the original, which was late
     sacktag.noteReordering(sk, priorUna, Mib.TcpExtTCPTSReorder)
     if (i32[sk + TP_RETRANS_OUT] !== 0) return true
-    if (!anyRetransDone(sk)) i32[sk + TP_RETRANS_STAMP] = 0
+    cleanRetransStamp(sk)
     undoReduction(sk, true)
     f64[bank + Mib.TcpExtTCPPartialUndo]++
     keepOpen(sk)
@@ -213,7 +218,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     i32[sk + TP_HIGH_SEQ] = i32[sk + TP_SND_NXT]
   }
   const tryToOpen = (sk: number): void => {
-    if (!anyRetransDone(sk)) i32[sk + TP_RETRANS_STAMP] = 0
+    cleanRetransStamp(sk)
     if (echoesMark) enterCwr(sk)
     if (i32[sk + TP_CA_STATE] !== TCP_CA_CWR) keepOpen(sk)
   }
@@ -226,6 +231,8 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     setCaState(sk, TCP_CA_CWR)
   }
   const enterRecovery = (sk: number): void => {
+    // it has a clock of its own
+    cleanRetransStamp(sk)
     f64[bank + (isSack(sk) ? Mib.TcpExtTCPSackRecovery : Mib.TcpExtTCPRenoRecovery)]++
     i32[sk + TP_PRIOR_SSTHRESH] = 0
     initUndo(sk)
@@ -517,6 +524,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
   }
 
   return {
+    cleanRetransStamp,
     fastretransAlert,
     enterLoss,
     tryUndoRecovery,

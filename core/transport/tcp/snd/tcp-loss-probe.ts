@@ -12,6 +12,7 @@ import {
   TP_TLP_RETRANS,
   TP_WQ_TAIL,
 } from '../sock/tcp-sock.ts'
+import { fitsWindow } from '../sock/tcp-wnd.ts'
 import { PUSH_PROBE, type TcpOutput } from './tcp-output.ts'
 import type { TcpRetransmit } from './tcp-retransmit.ts'
 import type { TcpXmitTimer } from './tcp-xmit-timer.ts'
@@ -54,12 +55,12 @@ export const createTcpLossProbe = (deps: TcpLossProbeDeps) => {
     i32[sk + TP_TLP_RETRANS] = 0
     const mss = currentMss(sk)
     const before = i32[sk + TP_PACKETS_OUT]
-    if (i32[sk + TP_SEND_HEAD] !== 0) {
+    const head = i32[sk + TP_SEND_HEAD]
+    if (head !== 0 && fitsWindow(i32, sk, head, mss)) {
       writeXmit(sk, mss, TCP_NAGLE_OFF, PUSH_PROBE)
-      if (i32[sk + TP_PACKETS_OUT] > before) return true
+      return i32[sk + TP_PACKETS_OUT] > before
     }
-    let skb =
-      i32[sk + TP_SEND_HEAD] === 0 ? i32[sk + TP_WQ_TAIL] : i32[i32[sk + TP_SEND_HEAD] + SKB_PREV]
+    let skb = head === 0 ? i32[sk + TP_WQ_TAIL] : i32[head + SKB_PREV]
     if (skb === 0) return false
     const segs = pcount(skb)
     if (segs > 1 && i32[skb + SKB_LEN] > (segs - 1) * mss) {

@@ -41,9 +41,9 @@ import {
   TP_MD5,
 } from '../sock/tcp-sock.ts'
 import { inCwndReduction, packetsInFlight } from '../rec/tcp-cwnd.ts'
-import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
+import { CB_END_SEQ, CB_FLAGS } from '../sock/tcp-cb.ts'
 import { TCP_RTO_MIN } from '../sock/tcp-constants.ts'
-import { wndEnd } from '../sock/tcp-wnd.ts'
+import { fitsWindow } from '../sock/tcp-wnd.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import { urgMode } from './tcp-urgent.ts'
@@ -146,9 +146,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       const quota = Math.min(Math.max(spare, 1), half, most)
       queue.grow(sk, skb, quota * mss - i32[skb + SKB_LEN])
       setTsoSegs(skb, mss)
-      // a FIN takes room like an octet
-      const end = i32[skb + SKB_LEN] > mss ? i32[skb + CB_SEQ] + mss : i32[skb + CB_END_SEQ]
-      if (((end - wndEnd(i32, sk)) | 0) > 0) {
+      if (!fitsWindow(i32, sk, skb, mss)) {
         rwndLimited = true
         break
       }

@@ -36,7 +36,6 @@ import {
   FO_SYN_DATA_ACKED,
   OPT_TIMESTAMPS,
   TCP_CA_LOSS,
-  TCP_CA_RECOVERY,
   TP_CA_STATE,
   TP_DATA_SEGS_IN,
   TP_FASTOPEN,
@@ -47,7 +46,6 @@ import {
   TP_RCV_NXT,
   TP_RCV_WUP,
   TP_RETRANSMITS,
-  TP_RETRANS_STAMP,
   TP_SRTT_US,
 } from '../sock/tcp-sock.ts'
 import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
@@ -191,7 +189,8 @@ export const createTcpFastopen = (deps: TcpFastopenDeps) => {
     if (i32[sk + TP_CA_STATE] === TCP_CA_LOSS && i32[sk + TP_PACKETS_OUT] === 0)
       recovery.tryUndoRecovery(sk)
     i32[sk + TP_RETRANSMITS] = 0
-    if (i32[sk + TP_CA_STATE] !== TCP_CA_RECOVERY) i32[sk + TP_RETRANS_STAMP] = 0
+    // a SYN-ACK sent again has set it, and recovery may have begun since
+    recovery.cleanRetransStamp(sk)
     fastopenQueue.remove(sk, false)
     // what was sent meanwhile is waited for from now on
     xmitTimer.rearmRto(sk)

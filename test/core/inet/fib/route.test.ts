@@ -316,13 +316,13 @@ describe('a packet made here', () => {
 
   test('of IPv6, with a source and not bound, prefers a device, and goes by another where that is the way', async () => {
     const { output, ip, fl, index, router } = await network()
-    await ip.route('add', '2001:db8:5::/48 via fd00::9')
-    await ip.route('append', '2001:db8:5::/48 via 2001:db8::9')
+    await ip.route('add', '2001:db8:5::/48 dev lan')
+    await ip.route('append', '2001:db8:5::/48 dev wan')
     await ip.route('add', '2001:db8:6::/48 via fd00::9')
     await ip.route('add', 'prohibit 2001:db8:7::/48')
     const src = '2001:db8::2'
-    expect(output('2001:db8:5::1', { src, oif: 'wan' })).toMatchObject({ via: '2001:db8::9' })
-    expect(output('2001:db8:5::1', { src, oif: 'lan' })).toMatchObject({ via: 'fd00::9' })
+    for (const oif of ['wan', 'lan'])
+      expect(output('2001:db8:5::1', { src, oif })).toMatchObject({ dev: oif })
     expect(output('2001:db8:6::1', { src, oif: 'wan' })).toMatchObject({ via: 'fd00::9' })
     expect(output('2001:db8:7::1', { src, oif: 'wan' })).toBe(-Errno.EACCES)
     // a socket that is bound goes nowhere else

@@ -1,0 +1,121 @@
+// Reasons of how much goes at once, and how it is cut.
+
+import { INFO } from '../end.ts'
+import { isSameText, lateness, type Run, stateOfLoss, TCP_CA_DISORDER } from '../play.ts'
+import {
+  bareOfPush,
+  blocksOf,
+  IS_HIDDEN,
+  isSameFiles,
+  sentLines,
+  stepOf,
+  type Stretch,
+  stretchesOf,
+  type Text,
+  textAt,
+} from './lines.ts'
+
+const SND_MSS = INFO.findIndex(([name]) => name === 'snd_mss')
+/** The size of the kernel's segments. */
+const segmentOf = (run: Run): number =>
+  Math.max(0, ...[...run.halves[0].shown.values()].map(({ info }) => info[SND_MSS] ?? 0))
+const lenOf = ({ from, to }: Text): number => to - from
+
+/**
+ * More can, or could, go at once from one. What both have sent is the same but for PSH at the ends of super-frames, and for how
+ * writes of less than a segment were put together (tcp_grow_skb); what only one has sent is text that goes for the first time, at
+ * once: nobody's timer has sent it.
+ */
+export const isPace = (run: Run): boolean => {
+  if (!run.otherPaces.includes(true) || stepOf(run).do === 'wait') return false
+  const [kernel, softnet] = sentLines(run)
+  const size = segmentOf(run)
+  const isOf = ({ kernel, softnet }: Stretch): boolean => {
+    const sent = Math.max(run.halves[0].hadSent, run.halves[1].hadSent)
+    const end = Math.min(kernel.at(-1)?.to ?? 0, softnet.at(-1)?.to ?? 0)
+    return [...kernel, ...softnet].every(
+      (text) => text.from >= sent && (text.from >= end || lenOf(text) < size)
+    )
+  }
+  return kernel.join() !== softnet.join() && (stretchesOf(run)?.every(isOf) ?? false)
+}
+/**
+ * What goes again is cut otherwise: by the kernel into segments of today's size, as it has put together what was reported (or left
+ * together what was not), by softnet where it was cut when it went first.
+ */
+export const isCutAnew = (run: Run): boolean => {
+  const [kernel] = run.halves
+  const size = segmentOf(run)
+  const before = run.answers.slice(0, run.difference!.at).flat()
+  const starts = new Set(before.map(textAt))
+  const isOf = (stretch: Stretch): boolean =>
+    stretch.kernel.length > 0 &&
+    [...stretch.kernel, ...stretch.softnet].every(({ to }) => to <= kernel.hadSent) &&
+    stretch.kernel.slice(0, -1).every((text) => lenOf(text) === size) &&
+    stretch.softnet.every(({ from }) => starts.has(from))
+  const stretches = stretchesOf(run)
+  return (
+    run.steps.slice(0, run.difference!.at + 1).some((step) => blocksOf(step).length > 0) &&
+    stretches !== null &&
+    stretches.length > 0 &&
+    stretches.every(isOf) &&
+    isSameFiles(run, / (unacked|sacked|lost|retrans|total_retrans|delivered) \d+/g)
+  )
+}
+
+/** They differ in PSH of what goes again. */
+export const isCutForReports = (run: Run): boolean => {
+  const { kernel, softnet } = run.difference!
+  const { sent } = run.halves[0].flow
+  return (
+    kernel.length === softnet.length &&
+    kernel.every((line, k) => {
+      const other = softnet[k]!
+      if (isSameText(run, line, other)) return true
+      const isAgain = (textAt(line) ?? sent) < sent
+      return isAgain && isSameText(run, bareOfPush(line), bareOfPush(other))
+    })
+  )
+}
+
+/** Only softnet sends, in Disorder and at once, text that goes for the first time; all else is the same. */
+export const isLimitedTransmit = (run: Run): boolean => {
+  const [kernel, softnet] = run.halves
+  const lines = (all: readonly string[]): string[] => all.filter((line) => line.startsWith('> '))
+  const [less, more] = [lines(run.difference!.kernel), lines(run.difference!.softnet)]
+  const both = more.filter((line) => (textAt(line) ?? -1) < kernel.flow.sent)
+  const { before, ...files } = run.difference!
+  // what was before, a timeout or a recovery, may have ended, where a recovery begins
+  const isAnew = [files.kernel, files.softnet].every((all) =>
+    / (ca_state|snd_ssthresh) \d/.test(all.join())
+  )
+  return (
+    // Recovery may follow at once, and of what is closed nothing is shown
+    (IS_HIDDEN.test(before) ||
+      ((isAnew || !kernel.hadLost) && stateOfLoss(kernel) >= TCP_CA_DISORDER)) &&
+    stepOf(run).do !== 'wait' &&
+    softnet.flow.sent > kernel.flow.sent &&
+    less.length === both.length &&
+    less.every((line, k) => isSameText(run, bareOfPush(line), bareOfPush(both[k]!)))
+  )
+}
+
+/**
+ * Only one has begun anew with the initial window, after silence of about its RTO: what it sent last a timer has sent, and that was
+ * late. What both have sent is the same but for text that only one has room for.
+ */
+export const isIdleOfOne = (run: Run): boolean => {
+  const step = stepOf(run)
+  if (step.do !== 'call' || step.name !== 'send') return false
+  const isNear = run.halves.some(({ idleMs, rtos }) =>
+    [...rtos.values()].some((rto) => Math.abs(idleMs - rto) <= lateness(rto, run.gapMs))
+  )
+  const isMore = ({ kernel, softnet }: Stretch): boolean =>
+    kernel.length === 0 || softnet.length === 0
+  return (
+    isNear &&
+    / snd_cwnd \d/.test([...run.difference!.kernel, ...run.difference!.softnet].join()) &&
+    isSameFiles(run, / (snd_cwnd|unacked|notsent_bytes) \d+/g) &&
+    (stretchesOf(run)?.every(isMore) ?? false)
+  )
+}
