@@ -6,7 +6,7 @@
  * bits, the default route above all, are words of their own: no change of one has to touch what lies below.
  *
  * Readers, on any thread, take no lock: every word is valid at every moment, and a block or row that a reader
- * may still hold is reused only after a grace period. The writer is core/inet/fib/fib-writer.ts, on control.
+ * may still hold is reused only after a grace period. The writer is core/inet/fib/writer/fib-writer.ts, on control.
  */
 import { AF_INET, AF_INET6 } from '../../base/family.ts'
 import type { Flowi } from '../../base/flowi.ts'

@@ -33,7 +33,6 @@ import {
 } from '../addr/addr-kinds.ts'
 import { byFamily } from '../af-ops.ts'
 import type { FibReader } from './fib.ts'
-import { onlinkRow } from './nexthop.ts'
 import {
   NH_BY_ID,
   NH_DEV,
@@ -47,6 +46,7 @@ import {
   RT_SCOPE_LINK,
   RT_SCOPE_UNIVERSE,
 } from './nexthop-constants.ts'
+import { onlinkRow } from './onlink-row.ts'
 import type { SourceSelection } from '../addr/source.ts'
 import type { L3Tables } from '../l3mdev.ts'
 import type { Arena } from '../../shm/arena.ts'

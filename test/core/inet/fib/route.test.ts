@@ -136,6 +136,21 @@ describe('a received packet', () => {
     expect(input(src, dst, iif)).toBe(-Errno.EINVAL)
   })
 
+  test.each([
+    ['192.0.2.9', '10.9.0.1', '10.0.0.5', 9000],
+    ['2001:db8::9', '2001:db8:5::1', 'fd00::5', 1500],
+  ])('by a route via %s that takes more than the link', async (via, dst, src, most) => {
+    const { input, ip, fl } = await network()
+    const mtuBy = async (words: string): Promise<number> => {
+      await ip.route('replace', `${dst} via ${via} ${words}`)
+      expect(input(src, dst, 'lan')).toMatchObject({ dev: 'wan' })
+      return fl[FL_MTU]!
+    }
+    expect(await mtuBy('mtu 9000')).toBe(most)
+    expect(await mtuBy('mtu 1400')).toBe(1400)
+    expect(await mtuBy('mtu lock 9000')).toBe(9000)
+  })
+
   test('to forward is refused while forwarding is off, to us it is not', async () => {
     const { input, sysctl } = await network()
     await sysctl('ip_forward', 0)
