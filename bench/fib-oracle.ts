@@ -9,8 +9,8 @@
  */
 import { AF_INET, AF_INET6 } from '../core/base/family.ts'
 import { createFibReader } from '../core/inet/fib/fib.ts'
-import { networkWords } from '../core/inet/fib/addr-prefix.ts'
-import { createFibWriter } from '../core/inet/fib/fib-writer.ts'
+import { networkWords } from '../core/inet/fib/writer/addr-prefix.ts'
+import { createFibWriter } from '../core/inet/fib/writer/fib-writer.ts'
 import { RT_TABLE_MAIN } from '../core/inet/fib/nexthop-constants.ts'
 import { createArena } from '../core/shm/arena.ts'
 import { DEFAULT_ARENA, NEXTHOP_WORDS, SMALL_ARENA } from '../core/shm/layout.ts'

@@ -3,7 +3,7 @@
  * what it changed and answers when every worker works with it; tells watchers. The control thread's only entrance;
  * text/control.ts is how people and programs speak to it. Linux: net/netlink/af_netlink.c, rtnetlink.c.
  */
-import type { Allocate } from '../inet/fib/fib-prefixes.ts'
+import type { Allocate } from '../inet/fib/writer/fib-prefixes.ts'
 import { createTime, setTime } from '../base/time.ts'
 import { SOFT_KINDS } from '../dev/kinds/kinds.ts'
 import type { LinkKind } from '../dev/kinds/link-kind.ts'

@@ -3,9 +3,9 @@
  * counts what it holds (skb/budget.ts). Control thread. Linux spreads this over /proc/net/sockstat and protocols.
  */
 import { portTxRing } from '../dev/kinds/ports.ts'
-import type { FibWriter } from '../inet/fib/fib-writer.ts'
+import type { FibWriter } from '../inet/fib/writer/fib-writer.ts'
 import type { NexthopBuckets } from './nexthop-buckets.ts'
-import type { Nexthops } from '../inet/fib/nexthop.ts'
+import type { Nexthops } from '../inet/fib/writer/nexthop.ts'
 import type { Arena } from '../shm/arena.ts'
 import { appRing, backlogRing } from '../shm/arena.ts'
 import { APP_RECORD_WORDS, APP_RING_WORDS, FIB_NODE_WORDS, PORTS } from '../shm/layout.ts'

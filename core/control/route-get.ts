@@ -19,6 +19,7 @@ import {
   FL_IIF,
   FL_MARK,
   FL_MTU,
+  FL_F_ANYSRC,
   FL_OIF,
   FL_PROTO,
   FL_SADDR,
@@ -122,7 +123,7 @@ export const createRouteGet = (deps: RouteGetDeps) => {
   /** What `fl`, which names a source, would be sent from if it named none: that is what IPv6 tells (ip6_route_get_saddr). */
   const chosenSource = (): Words => {
     fl.fill(0, FL_SADDR, FL_SADDR + 4)
-    if (fl[FL_TYPE] !== RTN_LOCAL) fl[FL_OIF] = fl[FL_DEV]
+    fl[FL_OIF] = fl[FL_TYPE] === RTN_LOCAL ? i32[fl[FL_DST] + NH_DEV] : fl[FL_DEV]
     router.routeOutput(fl)
     return wordsAt(fl, FL_SADDR)
   }
@@ -141,6 +142,8 @@ export const createRouteGet = (deps: RouteGetDeps) => {
     fl[FL_SPORT] = sport
     fl[FL_DPORT] = dport
     if (family === AF_INET) fl[FL_HASH] = packetHash(fl)
+    // IPv6 asks only those who send whether a source is theirs (ip6_datagram_send_ctl)
+    else fl[FL_FLAGS] |= FL_F_ANYSRC
     const error = iif !== 0 ? received(family) : router.routeOutput(fl)
     // which of its reasons refuses what was received is not told (inet_rtm_getroute)
     if (error === -Errno.EXDEV) return refuse(Errno.EINVAL, null, 'dst')

@@ -8,6 +8,7 @@ import { AF_INET, AF_PACKET, V4_MAPPED } from '../base/family.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Ipi } from '../shm/ipi.ts'
 import {
+  familyOfSock,
   SK_ACK_BACKLOG,
   SK_BOUND_DEV,
   SK_COOKIE,
@@ -87,7 +88,7 @@ export const createSocketDump = ({ arena, calls, sockInfo }: SocketsDeps) => {
   const sock = (sk: number, worker: number): Sock => ({
     kind: kindOf(sk),
     type: i32[sk + SK_TYPE],
-    family: i32[sk + SK_FAMILY],
+    family: familyOfSock(i32, sk),
     local: endOf(sk, SK_SADDR, SK_NUM),
     // a raw socket keeps the port that it was connected with to itself
     peer: { ...endOf(sk, SK_DADDR, SK_DPORT), ...(kindOf(sk) === IPPROTO_RAW && { port: 0 }) },
@@ -127,7 +128,7 @@ export const createSocketDump = ({ arena, calls, sockInfo }: SocketsDeps) => {
     for (const [sk, owner] of rows(worker)) {
       if (cookie !== undefined && cookieOf(sk) !== cookie) continue
       if (kinds !== undefined && !kinds.includes(kindOf(sk))) continue
-      if (family !== undefined && i32[sk + SK_FAMILY] !== family) continue
+      if (family !== undefined && familyOfSock(i32, sk) !== family) continue
       const item = sock(sk, owner)
       if (state !== undefined && !state.includes(item.info.state)) continue
       if (isEnd(item.local, local) && isEnd(item.peer, peer)) yield item

@@ -2,17 +2,17 @@
  * The tables that control writes and stacks read: routes with their next hops, interface addresses with the routes
  * they bring, and what routers advertise of both. Control thread; who fills tables without a control plane (tests, benches) makes them here too.
  */
-import type { Allocate } from '../inet/fib/fib-prefixes.ts'
+import type { Allocate } from '../inet/fib/writer/fib-prefixes.ts'
 import { familyOf } from '../base/family.ts'
 import { byFamily } from '../inet/af-ops.ts'
-import { createFibRulesWriter } from '../inet/fib/fib-rules-writer.ts'
+import { createFibRulesWriter } from '../inet/fib/writer/fib-rules-writer.ts'
 import type { OnTable } from '../inet/fib/fib-tables.ts'
-import { createFibWriter } from '../inet/fib/fib-writer.ts'
+import { createFibWriter } from '../inet/fib/writer/fib-writer.ts'
 import { createIfaddrs, type IfaddrDeps } from '../inet/addr/ifaddr.ts'
 import type { Ifaddr } from '../inet/addr/ifaddr-held.ts'
 import { createMcMembers } from '../inet/mc/mc-members.ts'
 import { createLinkdown } from '../inet/fib/linkdown.ts'
-import { createNexthops } from '../inet/fib/nexthop.ts'
+import { createNexthops } from '../inet/fib/writer/nexthop.ts'
 import { createAddrconf } from '../ipv6/addrconf.ts'
 import { DEV_FLAGS, deviceRow, IFF_LOOPBACK, IFF_NOARP, INIT_NET } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'

@@ -31,8 +31,8 @@ import {
   MODE_IS_EXCLUDE,
   packRecords,
 } from '../inet/mc/mc-records.ts'
-import { onlinkRow } from '../inet/fib/nexthop.ts'
 import { RT_SCOPE_LINK } from '../inet/fib/nexthop-constants.ts'
+import { onlinkRow } from '../inet/fib/onlink-row.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import { createSourceSelection } from '../inet/addr/source.ts'
 import { DEV_MTU, deviceRow } from '../netdev/netdev.ts'

@@ -26,8 +26,8 @@ import {
   IFA_SCOPE,
   IFA_TOP,
 } from '../inet/addr/ifaddr-constants.ts'
-import { onlinkRow } from '../inet/fib/nexthop.ts'
 import { RT_SCOPE_LINK } from '../inet/fib/nexthop-constants.ts'
+import { onlinkRow } from '../inet/fib/onlink-row.ts'
 import { DEV_MAC, DEV_MTU, deviceRow } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'

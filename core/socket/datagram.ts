@@ -31,7 +31,7 @@ import {
   newCookie,
   SK_CMSG,
   SK_COOKIE,
-  initPmtudisc,
+  initInet,
   SK_CREATED,
   SK_DROPS,
   SK_ERR,
@@ -110,7 +110,7 @@ export const createDatagram = (deps: DatagramDeps) => {
     i32[sk + SK_STATE] = TCP_CLOSE
     i32[sk + SK_RCVBUF] = i32[sysctl + Sysctl.rmem_default]
     i32[sk + SK_SNDBUF] = i32[sysctl + Sysctl.wmem_default]
-    initPmtudisc(arena, sk)
+    initInet(arena, sk)
     i32[sk + SK_CREATED] = time[TIME_US]
     i32[sk + SK_COOKIE] = newCookie(arena, skbs.thread, slab)
     return sk

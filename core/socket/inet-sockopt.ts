@@ -11,15 +11,16 @@ import { DEV_IFINDEX, deviceRow, l3mdevOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { ErrQueue } from './errqueue.ts'
 import {
+  familyOfSock,
   pmtudiscOf,
   SK_BOUND_DEV,
   SK_CMSG,
   SK_DADDR,
-  SK_FAMILY,
   SK_FRAG_SIZE,
   SK_INET_FLAGS,
   SK_LOCAL_PORTS,
   SK_MARK,
+  SK_MIN_TTL,
   SK_PMTUDISC,
   SK_PROTOCOL,
   SK_NUM,
@@ -48,6 +49,7 @@ import {
   INET_TRANSPARENT,
   IP_BIND_ADDRESS_NO_PORT,
   IP_LOCAL_PORT_RANGE,
+  IP_MINTTL,
   IP_MTU,
   IP_MTU_DISCOVER,
   IP_PMTUDISC_OMIT,
@@ -65,6 +67,7 @@ import {
   IPPROTO_IP,
   IPPROTO_IPV6,
   IPV6_DONTFRAG,
+  IPV6_MINHOPCOUNT,
   IPV6_MTU,
   IPV6_MTU_DISCOVER,
   IPV6_RECVERR,
@@ -86,8 +89,8 @@ export type InetSockopt = ReturnType<typeof createInetSockopt>
 const { EADDRNOTAVAIL, EINVAL, ENOPROTOOPT, ENOTCONN } = Errno
 const IPV6_MIN_MTU = 1280
 
-/** Options that are a bit of a word; those of streams as well say so. */
-type Flag = { level: number; name: number; word: number; bit: number; streams?: true }
+/** Options that are a bit of a word. */
+type Flag = { level: number; name: number; word: number; bit: number }
 const flag = (level: number, name: number, bit: number): Flag => {
   return { level, name, word: SK_INET_FLAGS, bit }
 }
@@ -95,13 +98,14 @@ const told = (level: number, name: number, bit: number): Flag => {
   return { level, name, word: SK_CMSG, bit }
 }
 const FLAGS: readonly Flag[] = [
-  { ...flag(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, INET_NO_PORT), streams: true },
-  { ...flag(IPPROTO_IP, IP_TRANSPARENT, INET_TRANSPARENT), streams: true },
-  { ...flag(IPPROTO_IPV6, IPV6_TRANSPARENT, INET_TRANSPARENT), streams: true },
-  { ...flag(IPPROTO_IP, IP_RECVERR, INET_RECVERR), streams: true },
-  { ...flag(IPPROTO_IPV6, IPV6_RECVERR, INET_RECVERR << 1), streams: true },
+  flag(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, INET_NO_PORT),
+  flag(IPPROTO_IP, IP_TRANSPARENT, INET_TRANSPARENT),
+  flag(IPPROTO_IPV6, IPV6_TRANSPARENT, INET_TRANSPARENT),
+  flag(IPPROTO_IP, IP_RECVERR, INET_RECVERR),
+  flag(IPPROTO_IPV6, IPV6_RECVERR, INET_RECVERR << 1),
   // a stream's segments are never cut
-  { ...flag(IPPROTO_IPV6, IPV6_DONTFRAG, INET_DONTFRAG), streams: true },
+  flag(IPPROTO_IPV6, IPV6_DONTFRAG, INET_DONTFRAG),
+  // of a stream they go into IP_PKTOPTIONS (tcp/sock/tcp-pktoptions.ts), or nowhere
   told(IPPROTO_IP, IP_PKTINFO, CMSG_PKTINFO),
   told(IPPROTO_IP, IP_RECVTTL, CMSG_TTL),
   told(IPPROTO_IP, IP_RECVTOS, CMSG_TOS),
@@ -124,14 +128,13 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
 
   /** Is this level one of the socket's? One of IPv6 has IPv4's as well, but for raw ones, which speak IPv6 alone. */
   const speaks = (sk: number, level: number): boolean => {
-    const family = i32[sk + SK_FAMILY]
+    const family = familyOfSock(i32, sk)
     if (level === IPPROTO_IPV6) return family === AF_INET6
     return family === AF_INET || (family === AF_INET6 && i32[sk + SK_TYPE] !== SOCK_RAW)
   }
   const flagOf = (sk: number, level: number, name: number): Flag | undefined => {
     const found = FLAGS.find((each) => each.level === level && each.name === name)
-    if (found?.name === IP_BIND_ADDRESS_NO_PORT && !hasPorts(sk)) return undefined
-    return found?.streams || isDatagram(sk) ? found : undefined
+    return found?.name === IP_BIND_ADDRESS_NO_PORT && !hasPorts(sk) ? undefined : found
   }
   /** Raw sockets have none, ping sockets numbers of their own. */
   const hasPorts = (sk: number): boolean =>
@@ -168,21 +171,20 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
   }
   const setFragSize = (sk: number, value: number): number =>
     value !== 0 && value < IPV6_MIN_MTU ? -EINVAL : setWord(sk, SK_FRAG_SIZE, value)
-  /** Streams are cut to what fits anyway, and leave by the way to their peer. */
-  const isDatagram = (sk: number): boolean => i32[sk + SK_TYPE] !== SOCK_STREAM
-
   const setOption = (sk: number, level: number, name: number, value: number): number => {
     const found = flagOf(sk, level, name)
     if (found !== undefined) return setFlag(sk, found, value)
     const index = indexOf(level)
     if (name === (index === 0 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER))
       return setPmtudisc(sk, index, value)
-    if (isDatagram(sk) && name === (index === 0 ? IP_UNICAST_IF : IPV6_UNICAST_IF))
+    // streams leave by the way to their peer
+    if (name === (index === 0 ? IP_UNICAST_IF : IPV6_UNICAST_IF))
       return setUnicastIf(sk, index, swapped(value))
+    if (name === (index === 0 ? IP_MINTTL : IPV6_MINHOPCOUNT))
+      return value < 0 || value > 255 ? -EINVAL : setWord(sk, SK_MIN_TTL + index, value)
     if (index === 0 && name === IP_LOCAL_PORT_RANGE && hasPorts(sk)) return setLocalPorts(sk, value)
-    return index === 1 && name === IPV6_MTU && isDatagram(sk)
-      ? setFragSize(sk, value)
-      : -ENOPROTOOPT
+    // streams are cut to what fits anyway
+    return index === 1 && name === IPV6_MTU ? setFragSize(sk, value) : -ENOPROTOOPT
   }
 
   /** What the way to the socket's peer takes, once it has one. */
@@ -203,7 +205,8 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
     if (name === (index === 0 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER))
       return pmtudiscOf(i32, sk, index)
     if (name === (index === 0 ? IP_MTU : IPV6_MTU)) return pathMtu(sk)
-    if (isDatagram(sk) && name === (index === 0 ? IP_UNICAST_IF : IPV6_UNICAST_IF))
+    if (name === (index === 0 ? IP_MINTTL : IPV6_MINHOPCOUNT)) return i32[sk + SK_MIN_TTL + index]
+    if (name === (index === 0 ? IP_UNICAST_IF : IPV6_UNICAST_IF))
       return swapped(i32[sk + SK_UNICAST_IF + index])
     if (index === 1) return -ENOPROTOOPT
     // of raw sockets the protocol is their number

@@ -15,8 +15,8 @@ import { DEV_IFINDEX, deviceRow, l3mdevOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'
 import {
+  familyOfSock,
   SK_BOUND_DEV,
-  SK_FAMILY,
   SK_MC_ADDR,
   SK_MC_FLAGS,
   SK_MC_IF,
@@ -132,7 +132,7 @@ export const createMcSockopt = ({ arena, members, routeOutput }: McSockoptDeps) 
       ? isV4Mapped(words, at) && words[at + 3] >>> 28 === 14
       : words[at] >>> 24 === 0xff
   const isIpv6 = (sk: number, level: number): boolean =>
-    level === IPPROTO_IPV6 && i32[sk + SK_FAMILY] === AF_INET6
+    level === IPPROTO_IPV6 && familyOfSock(i32, sk) === AF_INET6
   const callOf = (sk: number, level: number, name: number): Call | undefined => {
     if (level === IPPROTO_IP) return CALLS4[name]
     return isIpv6(sk, level) ? CALLS6[name] : undefined
@@ -246,9 +246,6 @@ export const createMcSockopt = ({ arena, members, routeOutput }: McSockoptDeps) 
     if (ifindex !== 0 && isBoundElsewhere(sk, ifindex)) return -EINVAL
     return setHalf(sk, SK_MC_IF, true, ifindex)
   }
-  const setAll = (sk: number, bit: number, value: number): number =>
-    value === 0 || value === 1 ? setBit(sk, bit, value === 0) : -EINVAL
-
   const set4 = (sk: number, name: number, value: number): number => {
     switch (name) {
       case IP_MULTICAST_TTL:
@@ -256,7 +253,7 @@ export const createMcSockopt = ({ arena, members, routeOutput }: McSockoptDeps) 
       case IP_MULTICAST_LOOP:
         return setBit(sk, MC_NO_LOOP, value === 0)
       case IP_MULTICAST_ALL:
-        return setAll(sk, MC_NO_ALL, value)
+        return value === 0 || value === 1 ? setBit(sk, MC_NO_ALL, value === 0) : -EINVAL
       case IP_MULTICAST_IF:
         return setDevice4(sk, 0, value)
     }
@@ -269,7 +266,7 @@ export const createMcSockopt = ({ arena, members, routeOutput }: McSockoptDeps) 
       case IPV6_MULTICAST_LOOP:
         return value === 0 || value === 1 ? setBit(sk, MC_NO_LOOP << MC_IPV6, value === 0) : -EINVAL
       case IPV6_MULTICAST_ALL:
-        return setAll(sk, MC_NO_ALL << MC_IPV6, value)
+        return setBit(sk, MC_NO_ALL << MC_IPV6, value === 0)
       case IPV6_MULTICAST_IF:
         return setDevice6(sk, value)
     }

@@ -30,7 +30,7 @@ import {
   type ErrQueue,
 } from './errqueue.ts'
 import type { IpCmsg } from './ip-cmsg.ts'
-import { SK_CMSG, SK_FAMILY } from './sock.ts'
+import { familyOfSock, SK_CMSG } from './sock.ts'
 import {
   IP_RECVERR,
   IPPROTO_IP,
@@ -91,7 +91,7 @@ export const createRecvError = (deps: RecvErrorDeps) => {
   /** The IP header of the message. */
   const headerOf = (packet: number): number => i32[packet + IPCB_OUTER] || i32[packet + SKB_NETWORK]
   const putError = (sk: number, packet: number): void => {
-    const is4 = i32[sk + SK_FAMILY] === AF_INET
+    const is4 = familyOfSock(i32, sk) === AF_INET
     const at = is4
       ? cmsg.put(IPPROTO_IP, IP_RECVERR, EXTENDED_ERR + SOCKADDR_IN)
       : cmsg.put(IPPROTO_IPV6, IPV6_RECVERR, EXTENDED_ERR + SOCKADDR_IN6)

@@ -3,7 +3,7 @@
  * its slab; other threads only read it (ss, the API). Words from SK_PROTO on are the protocol's own.
  * Addresses are four int32 words, IPv4 as v4-mapped; ports are numbers in host order. Linux: include/net/sock.h.
  */
-import { isV4Mapped } from '../base/family.ts'
+import { AF_INET6, isV4Mapped } from '../base/family.ts'
 import type { Flowi } from '../base/flowi.ts'
 import { FL_IIF, FL_L3MDEV } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -14,7 +14,7 @@ import { Sysctl } from '../shm/sysctl.ts'
 
 /** Slab generation; odd while live. */
 export const SK_GENERATION = 0
-/** AF_INET or AF_INET6. */
+/** AF_INET or AF_INET6; of a stream that of its packets (familyOfSock). */
 export const SK_FAMILY = 1
 /** SOCK_STREAM, SOCK_DGRAM, SOCK_RAW. */
 export const SK_TYPE = 2
@@ -22,7 +22,7 @@ export const SK_TYPE = 2
 export const SK_PROTOCOL = 3
 /** TCP_* of include/net/tcp_states.h, for every protocol. */
 export const SK_STATE = 4
-/** REUSE_ADDR, REUSE_PORT, V6ONLY, FREEBIND, BROADCAST, FILTER_LOCKED (socket-constants.ts). */
+/** REUSE_ADDR, REUSE_PORT, V6ONLY, FREEBIND, BROADCAST, FILTER_LOCKED, MAPPED (socket-constants.ts). */
 export const SK_REUSE = 5
 export const SK_BOUND_DEV = 6
 /** SOCK_* bits of the protocol's choice (SOCK_DEAD and so on). */
@@ -133,6 +133,8 @@ export const SK_GSO_SIZE = SK_INET + 9
 /** IPV6_TCLASS and IPV6_UNICAST_HOPS, as SK_TOS and SK_TTL are of IPv4: a socket may speak both. */
 export const SK_TCLASS = SK_INET + 10
 export const SK_HOPS = SK_INET + 11
+/** IP_MINTTL, and IPV6_MINHOPCOUNT behind it. */
+export const SK_MIN_TTL = SK_INET + 12
 
 /**
  * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_* (socket-constants.ts): a zeroed
@@ -140,9 +142,16 @@ export const SK_HOPS = SK_INET + 11
  */
 export const pmtudiscOf = (i32: Int32Array, sk: number, index: number): number =>
   i32[sk + SK_PMTUDISC + index] ^ 1
-/** A new socket's: of IPv4 IP_PMTUDISC_DONT, which is 0, where ip_no_pmtu_disc says so (inet_create, inet6_create). */
-export const initPmtudisc = ({ i32, layout }: Arena, sk: number): void => {
+/** The family that it was made of (sk_family), by which its options and what it shows go. MAPPED is 64. */
+export const familyOfSock = (i32: Int32Array, sk: number): number =>
+  (i32[sk + SK_REUSE] & 64) === 0 ? i32[sk + SK_FAMILY] : AF_INET6
+/**
+ * A new socket's, whose family is known: of IPv4 IP_PMTUDISC_DONT, which is 0, where ip_no_pmtu_disc says so; one of IPv6 hears no
+ * group of IPv4 that it has not joined (inet_create, inet6_create). MC_NO_ALL is 2.
+ */
+export const initInet = ({ i32, layout }: Arena, sk: number): void => {
   i32[sk + SK_PMTUDISC] = i32[layout.sysctl + Sysctl.ip_no_pmtu_disc] === 0 ? 0 : 1
+  if (i32[sk + SK_FAMILY] === AF_INET6) i32[sk + SK_MC_FLAGS] = 2
 }
 
 /** Does it believe those who say that the path takes less (ip_sk_accept_pmtu, ip6_sk_accept_pmtu)? IP_PMTUDISC_INTERFACE is 4. */

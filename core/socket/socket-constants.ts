@@ -135,6 +135,8 @@ export const IP_HDRINCL = 3
 export const IP_RECVOPTS = 6
 export const IP_RETOPTS = 7
 export const IP_PKTINFO = 8
+/** A name option, of streams alone: what they keep of their packets, as control messages. */
+export const IP_PKTOPTIONS = 9
 export const IP_MTU_DISCOVER = 10
 export const IP_RECVERR = 11
 export const IP_RECVTTL = 12
@@ -145,6 +147,8 @@ export const IP_FREEBIND = 15
 export const IP_TRANSPARENT = 19
 /** Its control message has the same number. */
 export const IP_RECVORIGDSTADDR = 20
+/** A stream hears what has come through no more routers than that (RFC 5082). */
+export const IP_MINTTL = 21
 export const IP_BIND_ADDRESS_NO_PORT = 24
 export const IP_MULTICAST_IF = 32
 export const IP_MULTICAST_TTL = 33
@@ -167,6 +171,8 @@ export const IP_MULTICAST_ALL = 49
 export const IP_UNICAST_IF = 50
 export const IP_LOCAL_PORT_RANGE = 51
 export const IP_PROTOCOL = 52
+/** As IP_PKTOPTIONS. */
+export const IPV6_2292PKTOPTIONS = 6
 /** Where the checksum of what is sent and received stands, an even number of octets; -1: it has none. */
 export const IPV6_CHECKSUM = 7
 export const IPV6_UNICAST_HOPS = 16
@@ -188,6 +194,7 @@ export const IPV6_HOPLIMIT = 52
 export const IPV6_DONTFRAG = 62
 export const IPV6_RECVTCLASS = 66
 export const IPV6_TCLASS = 67
+export const IPV6_MINHOPCOUNT = 73
 /** Its control message has the same number. */
 export const IPV6_RECVORIGDSTADDR = 74
 export const IPV6_TRANSPARENT = 75
@@ -237,6 +244,8 @@ export const FREEBIND = 8
 export const BROADCAST = 16
 /** Its filter is not to be changed any more. */
 export const FILTER_LOCKED = 32
+/** A stream of IPv6 whose peer is spoken to by IPv4 (ipv6_mapped). */
+export const MAPPED = 64
 
 // Bits of SK_INET_FLAGS.
 /** IP_BIND_ADDRESS_NO_PORT: bind() leaves the port to connect(). */

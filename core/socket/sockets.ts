@@ -4,7 +4,7 @@
  * so kernel_sendmsg and sendmsg are one function here. Worker only.
  * Linux: net/socket.c, net/ipv4/af_inet.c (inet_create, inetsw), net/core/sock.c.
  */
-import { AF_INET, AF_INET6, AF_PACKET, needsZone } from '../base/family.ts'
+import { AF_INET, AF_INET6, AF_PACKET, isAnyAddr, isV4Mapped, needsZone } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { IpOptionsSock } from '../ipv4/ip-options-sock.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -51,6 +51,7 @@ import {
 import { createSockopt } from './sockopt.ts'
 import type { Steer } from '../steering/steer.ts'
 import { l3mdevOf } from '../netdev/netdev.ts'
+import { IPPROTO_UDP } from '../wire/ipproto.ts'
 
 export type SocketsDeps = {
   arena: Arena
@@ -175,8 +176,14 @@ export const createSockets = (deps: SocketsDeps) => {
     const bound = i32[sk + SK_BOUND_DEV]
     const error = enterZone(sk, words, at, zone) || protoOf(sk).bind(sk, words, at, port, zone)
     if (error !== 0) i32[sk + SK_BOUND_DEV] = bound
+    else if (isOfIpv6(sk) && !isAnyAddr(words, at) && !isV4Mapped(words, at))
+      i32[sk + SK_REUSE] |= V6ONLY
     return error
   }
+  /** What has an address of IPv6 speaks IPv6 alone (__inet6_bind; raw and ping sockets have a bind of their own). */
+  const isOfIpv6 = (sk: number): boolean =>
+    i32[sk + SK_FAMILY] === AF_INET6 &&
+    (i32[sk + SK_TYPE] === SOCK_STREAM || i32[sk + SK_PROTOCOL] === IPPROTO_UDP)
   const connect = (sk: number, words: Int32Array, at: number, port: number, zone = 0): number => {
     if (!isPort(port)) return -EINVAL
     const bound = i32[sk + SK_BOUND_DEV]

@@ -67,6 +67,7 @@ import {
   V6ONLY,
 } from './socket-constants.ts'
 import {
+  familyOfSock,
   SK_BOUND_DEV,
   SK_CMSG,
   SK_COOKIE,
@@ -151,28 +152,20 @@ export const createSockopt = ({
   }
   const inetFlag = (sk: number, bit: number): number =>
     (i32[sk + SK_INET_FLAGS] & bit) === 0 ? 0 : 1
-  /** What is told beside each packet: a stream has none. */
-  const setTold = (sk: number, bit: number, on: number): number | null => {
-    if (i32[sk + SK_TYPE] === SOCK_STREAM) return null
-    return setWord(sk, SK_CMSG, on === 0 ? i32[sk + SK_CMSG] & ~bit : i32[sk + SK_CMSG] | bit)
-  }
-  const isTold = (sk: number, bit: number): number | null => {
-    if (i32[sk + SK_TYPE] === SOCK_STREAM) return null
-    return (i32[sk + SK_CMSG] & bit) === 0 ? 0 : 1
-  }
+  /** What is told beside each packet. A stream's octets are no packet's: it is told of the time alone. */
+  const setTold = (sk: number, bit: number, on: number): number =>
+    setWord(sk, SK_CMSG, on === 0 ? i32[sk + SK_CMSG] & ~bit : i32[sk + SK_CMSG] | bit)
+  const isTold = (sk: number, bit: number): number => ((i32[sk + SK_CMSG] & bit) === 0 ? 0 : 1)
 
   /** __sock_set_timestamps(): one of the four is on, whichever was last; any of them turns it off. */
-  const setTimestamp = (sk: number, bits: number, on: number): number | null => {
-    if (i32[sk + SK_TYPE] === SOCK_STREAM) return null
+  const setTimestamp = (sk: number, bits: number, on: number): number => {
     const others = i32[sk + SK_CMSG] & ~(CMSG_TIME | CMSG_TIME_NS)
     if (on === 0) return setWord(sk, SK_CMSG, others)
     return setWord(sk, SK_CMSG, (others & ~CMSG_TIME_NEW) | CMSG_TIME | bits)
   }
   /** Are all `wanted` of these bits set, and no other of `mask`? */
-  const timestamp = (sk: number, mask: number, wanted: number): number | null => {
-    if (i32[sk + SK_TYPE] === SOCK_STREAM) return null
-    return (i32[sk + SK_CMSG] & mask) === wanted ? 1 : 0
-  }
+  const timestamp = (sk: number, mask: number, wanted: number): number =>
+    (i32[sk + SK_CMSG] & mask) === wanted ? 1 : 0
 
   const setSocket = (sk: number, name: number, value: number): number | null => {
     switch (name) {
@@ -311,7 +304,7 @@ export const createSockopt = ({
       case SO_TYPE:
         return i32[sk + SK_TYPE]
       case SO_DOMAIN:
-        return i32[sk + SK_FAMILY]
+        return familyOfSock(i32, sk)
       case SO_PROTOCOL:
         return i32[sk + SK_PROTOCOL]
       case SO_ACCEPTCONN:
@@ -334,7 +327,7 @@ export const createSockopt = ({
   }
   /** Of a level that is nobody's IPv4 says something else than the others do (ip_getsockopt, ipv6_getsockopt). */
   const unknownLevel = (sk: number, level: number): number => {
-    const isNobodys = i32[sk + SK_FAMILY] === AF_INET && level !== ownLevel(sk)
+    const isNobodys = familyOfSock(i32, sk) === AF_INET && level !== ownLevel(sk)
     return isNobodys ? -EOPNOTSUPP : -ENOPROTOOPT
   }
   /** The level of its protocol's own options. */
@@ -374,7 +367,9 @@ export const createSockopt = ({
     if (level === SOL_SOCKET && name === SO_ATTACH_FILTER) return filter.read(sk, words, at)
     if (level === SOL_SOCKET && name === SO_COOKIE) return cookie(sk, words, at)
     if (isIpOptions(sk, level, name)) return ipOptions.getOptions(sk, words, at)
-    return protoOf(sk).getNameOption?.(sk, level, name, words, at) ?? -ENOPROTOOPT
+    const answer = protoOf(sk).getNameOption?.(sk, level, name, words, at) ?? -ENOPROTOOPT
+    const isUnknown = answer === -ENOPROTOOPT && level !== SOL_SOCKET && !isIp(sk, level)
+    return isUnknown ? unknownLevel(sk, level) : answer
   }
   return { setsockopt, getsockopt, setsockoptName, getsockoptName }
 }

@@ -1,6 +1,7 @@
 /**
  * When packets came (SO_TIMESTAMP, SO_TIMESTAMPNS): a packet is stamped by the stack's clock as it goes into the queue of a socket that
- * asks for it, and told by the clock of the day as it is read. Worker only. Linux: __net_timestamp(), __sock_recv_timestamp().
+ * asks for it, and told by the clock of the day as it is read. Worker only. Linux: __net_timestamp(), __sock_recv_timestamp(),
+ * tcp_recv_timestamp().
  */
 import type { Time } from '../base/time.ts'
 import { TIME_MS, TIME_US } from '../base/time.ts'
@@ -42,6 +43,8 @@ export const createTimestamp = ({ arena, time, cmsg, nowUs, realtimeUs }: Timest
     i32[skb + SKB_TSTAMP] = time[TIME_MS]
     i32[skb + SKB_TSTAMP + 1] = time[TIME_US]
   }
+  const isStamped = (skb: number): boolean =>
+    (i32[skb + SKB_TSTAMP] | i32[skb + SKB_TSTAMP + 1]) !== 0
   /** How long ago the stack's clock stood so. */
   const ageUs = (ms: number, us: number): number => {
     const now = nowUs()
@@ -49,10 +52,8 @@ export const createTimestamp = ({ arena, time, cmsg, nowUs, realtimeUs }: Timest
     return coarse < FINE_MS ? ((now | 0) - us) | 0 : coarse * 1000
   }
   /** Of a packet that came before anybody asked it is now. */
-  const tellTime = (sk: number, skb: number): void => {
-    const [ms, us] = [i32[skb + SKB_TSTAMP], i32[skb + SKB_TSTAMP + 1]]
-    put(sk, (ms | us) === 0 ? 0 : ageUs(ms, us))
-  }
+  const tellTime = (sk: number, skb: number): void =>
+    put(sk, isStamped(skb) ? ageUs(i32[skb + SKB_TSTAMP], i32[skb + SKB_TSTAMP + 1]) : 0)
   /** Of what was noted when the stack's clock stood so. */
   const tellTimeOf = (sk: number, ms: number, us: number): void => put(sk, ageUs(ms, us))
   const put = (sk: number, age: number): void => {
@@ -70,5 +71,5 @@ export const createTimestamp = ({ arena, time, cmsg, nowUs, realtimeUs }: Timest
     cmsg.words[at + 1] = Math.floor(seconds / 2 ** 32)
     cmsg.words[at + 2] = Math.floor((us - seconds * 1e6) * scale)
   }
-  return { wantsTime, stamp, tellTime, tellTimeOf }
+  return { wantsTime, stamp, isStamped, tellTime, tellTimeOf }
 }

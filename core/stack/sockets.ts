@@ -69,6 +69,6 @@ export const createSocketLayer = (
   const { sockEvents } = sockets
   const queues = { slab, filter, errqueue, cmsg, timestamp, sockEvents }
   const datagram = createDatagram({ ...machine, ...queues })
-  const told = { errqueue, cmsg, ipcm, ipCmsgRecv }
+  const told = { errqueue, cmsg, ipcm, ipCmsgRecv, timestamp }
   return { slab, sockets, mc, owned, services, appPort, filter, datagram, ...told }
 }

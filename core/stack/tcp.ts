@@ -20,7 +20,7 @@ export type TcpInet = Pick<
 >
 
 /** What TCP uses of the socket layer. */
-type TcpSockets = Pick<SocketLayer, 'slab' | 'owned' | 'errqueue' | 'cmsg'> & {
+type TcpSockets = Pick<SocketLayer, 'slab' | 'owned' | 'errqueue' | 'cmsg' | 'timestamp'> & {
   sockets: Pick<SocketLayer['sockets'], 'sockEvents' | 'registerProto'>
 }
 
@@ -32,7 +32,7 @@ export const createTcp = (
   secret: Int32Array,
   over: Partial<Pick<TcpDeps, 'steer' | 'gsoMax' | 'congestion'>> = {}
 ) => {
-  const { slab, owned, sockets, errqueue, cmsg } = layer
+  const { slab, owned, sockets, errqueue, cmsg, timestamp } = layer
   const { sockEvents } = sockets
   const { isRecvErr, keepError } = createKeepError({ ...machine, ...inet, errqueue })
   const tcp = createTcpLayer({
@@ -42,6 +42,7 @@ export const createTcp = (
     owned,
     errqueue,
     cmsg,
+    timestamp,
     secret,
     sockEvents,
     isRecvErr,

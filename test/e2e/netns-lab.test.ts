@@ -125,13 +125,14 @@ describeE2e(import.meta.path, 'labs of namespaces', () => {
         kernel,
         devices.flatMap(({ name, dev }) => quickly(name, dev))
       )
-      await sameAnswers(
-        all.flatMap((name) =>
-          [...addresses, nobody].map(
-            (one) => `${inside(name).replace('ip', 'ip -j')} route get ${one}`
-          )
+      const ask = (name: string, oif = ''): string[] =>
+        [...addresses, nobody].map(
+          (one) => `${inside(name).replace('ip', 'ip -j')} route get ${one}${oif}`
         )
-      )
+      await sameAnswers(all.flatMap((name) => ask(name)))
+      // by a device, where that is all that is known, and where there is an address that it has or another has
+      for (const from of ['', ` from ${devices[0]!.address}`])
+        await sameAnswers(devices.flatMap(({ name, dev }) => ask(name, ` oif ${dev}${from}`)))
       const ears = lans.map((one) => ({ lan: one, heard: [] as Uint8Array[] }))
       const from = (source: string, ...to: string[]): Sent[] =>
         to.map((one) => ({ words: `ping ${one}`, source }))

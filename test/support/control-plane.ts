@@ -62,8 +62,11 @@ const parseRouteWords = (text: string): RouteSpec => {
   while (words.length > 0) {
     const word = words.shift()!
     if (word === 'onlink') spec.flags = ['onlink']
-    else if (word === 'mtu') spec.metrics = [{ mtu: Number(words.shift()) }]
-    else if (word === 'metric') spec.metric = Number(words.shift())
+    else if (word === 'mtu') {
+      const isLocked = words[0] === 'lock'
+      if (isLocked) words.shift()
+      spec.metrics = [{ mtu: Number(words.shift()), ...(isLocked && { lock: ['mtu'] }) }]
+    } else if (word === 'metric') spec.metric = Number(words.shift())
     else spec[names[word] ?? word] = words.shift()
   }
   return spec as RouteSpec

@@ -3,8 +3,8 @@
  * told. Control thread only. Linux: fib_insert_alias(), fib_remove_alias(), rtmsg_fib(), inet6_rt_notify().
  */
 import { Errno } from '../../base/errno.ts'
-import type { FibWriter } from '../../inet/fib/fib-writer.ts'
-import type { Nexthops } from '../../inet/fib/nexthop.ts'
+import type { FibWriter } from '../../inet/fib/writer/fib-writer.ts'
+import type { Nexthops } from '../../inet/fib/writer/nexthop.ts'
 import type { RibRead } from './rib-read.ts'
 import type { Prefix, RibRoute } from './rib-route.ts'
 import type { RibRows } from './rib-rows.ts'

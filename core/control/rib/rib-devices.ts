@@ -3,9 +3,9 @@
  * its devices that is up, or with the first that is there no more. Control thread only.
  * Linux: fib_sync_down_dev, fib_sync_up, fib6_ifdown, fib6_ifup.
  */
-import type { FibWriter } from '../../inet/fib/fib-writer.ts'
+import type { FibWriter } from '../../inet/fib/writer/fib-writer.ts'
 import { isThere, isUp } from '../../inet/fib/multipath.ts'
-import type { Nexthops } from '../../inet/fib/nexthop.ts'
+import type { Nexthops } from '../../inet/fib/writer/nexthop.ts'
 import { NH_HOPS_LEFT, NH_PLEN, NH_TABLE } from '../../inet/fib/nexthop-constants.ts'
 import type { Arena } from '../../shm/arena.ts'
 import type { RibCommit } from './rib-commit.ts'

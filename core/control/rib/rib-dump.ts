@@ -2,8 +2,8 @@
  * Routes as they are asked for: the one that leads to an address, and all of a table. Control thread only.
  * Linux: fib_check_nh(), inet_dump_fib(), inet6_dump_fib().
  */
-import { networkWords } from '../../inet/fib/addr-prefix.ts'
-import type { FibWriter } from '../../inet/fib/fib-writer.ts'
+import { networkWords } from '../../inet/fib/writer/addr-prefix.ts'
+import type { FibWriter } from '../../inet/fib/writer/fib-writer.ts'
 import {
   NH_PLEN,
   RT_TABLE_DEFAULT,

@@ -3,7 +3,7 @@
  * Linux: fib_flush(), fib6_clean_all().
  */
 import { AF_INET, AF_INET6 } from '../../base/family.ts'
-import type { FibWriter } from '../../inet/fib/fib-writer.ts'
+import type { FibWriter } from '../../inet/fib/writer/fib-writer.ts'
 import type { RibCommit } from './rib-commit.ts'
 import type { RibRead } from './rib-read.ts'
 import type { Prefix, RibRoute } from './rib-route.ts'

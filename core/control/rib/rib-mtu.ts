@@ -2,7 +2,7 @@
  * What a device's MTU does to routes of IPv6. Control thread only. Linux: rt6_mtu_change_route().
  */
 import { AF_INET6 } from '../../base/family.ts'
-import type { FibWriter } from '../../inet/fib/fib-writer.ts'
+import type { FibWriter } from '../../inet/fib/writer/fib-writer.ts'
 import { NH_MTU, NH_NEXT, NH_PLEN, NH_TABLE } from '../../inet/fib/nexthop-constants.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { RTAX_LOCK, RTAX_MTU } from '../../shm/dst-metrics.ts'

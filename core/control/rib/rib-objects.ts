@@ -3,8 +3,8 @@
  * and go with it. control/nexthops.ts calls this. Control thread only. Linux: net/ipv4/nexthop.c (nh_rt_cache_flush, __remove_nexthop_fib).
  */
 import { AF_INET, AF_INET6 } from '../../base/family.ts'
-import type { FibWriter } from '../../inet/fib/fib-writer.ts'
-import type { Nexthops } from '../../inet/fib/nexthop.ts'
+import type { FibWriter } from '../../inet/fib/writer/fib-writer.ts'
+import type { Nexthops } from '../../inet/fib/writer/nexthop.ts'
 import {
   NH_FAMILY,
   NH_HOPS_LEFT,

@@ -1,5 +1,5 @@
 /**
- * The routes that rows stand for (inet/fib/nexthop.ts): a prefix has one after the other, a route of several next hops as many rows, and one
+ * The routes that rows stand for (inet/fib/writer/nexthop.ts): a prefix has one after the other, a route of several next hops as many rows, and one
  * by a nexthop object a row of its own before the object's. Control thread only. Linux: fib_dump_info(), rt6_fill_node().
  */
 import { AF_INET } from '../../base/family.ts'

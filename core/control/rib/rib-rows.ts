@@ -1,9 +1,9 @@
 /**
  * The rows of routes, in a chain as the workers go by them: of each route one, or one for each of its next hops, and all that say the same
- * share one (inet/fib/nexthop.ts). Control thread only. Linux: fib_create_info(), ip6_route_info_create().
+ * share one (inet/fib/writer/nexthop.ts). Control thread only. Linux: fib_create_info(), ip6_route_info_create().
  */
 import { RTN_BLACKHOLE, RTN_UNICAST } from '../../base/flowi.ts'
-import type { Nexthops } from '../../inet/fib/nexthop.ts'
+import type { Nexthops } from '../../inet/fib/writer/nexthop.ts'
 import {
   NH_BUCKET_COUNT,
   NH_BUCKETS,

@@ -1,14 +1,14 @@
 /**
  * The routing information base: every route there is, with the alternatives that do not win, in every table.
  * The best of each prefix goes into its table's trie, its alternatives chained
- * behind it. Nothing is kept of a route but its prefix (inet/fib/fib-prefixes.ts) and the row that it shares with all that say
- * the same (inet/fib/nexthop.ts): a RibRoute is made of these when somebody asks (rib-read.ts), and its rows of it (rib-rows.ts). Here a route
+ * behind it. Nothing is kept of a route but its prefix (inet/fib/writer/fib-prefixes.ts) and the row that it shares with all that say
+ * the same (inet/fib/writer/nexthop.ts): a RibRoute is made of these when somebody asks (rib-read.ts), and its rows of it (rib-rows.ts). Here a route
  * is added or removed. Refusals are the kernel's. Control thread only. Linux: fib_table_insert/delete (fib_trie.c), fib_add_rt2node (ip6_fib.c).
  */
 import { Errno } from '../../base/errno.ts'
 import { AF_INET } from '../../base/family.ts'
-import type { FibWriter } from '../../inet/fib/fib-writer.ts'
-import type { Nexthops } from '../../inet/fib/nexthop.ts'
+import type { FibWriter } from '../../inet/fib/writer/fib-writer.ts'
+import type { Nexthops } from '../../inet/fib/writer/nexthop.ts'
 import type { Arena } from '../../shm/arena.ts'
 import type { Metrics } from '../../shm/dst-metrics.ts'
 import type { NexthopStore } from '../nexthop-store.ts'

@@ -21,6 +21,7 @@ import {
   ringReadable,
   ringRelease,
   ringTake,
+  ringUnpublished,
 } from '../../shm/ring.ts'
 import { Holder } from '../../skb/budget.ts'
 import { createRingCharge, type RingCharge } from '../../skb/ring-charge.ts'
@@ -68,9 +69,9 @@ export const createPorts = (arena: Arena): PortNumbers => {
 
 /**
  * What a thread may have on the way to peers (Holder.port) is shared out by the ports
- * that it sends to: small frames are as many as the ring is long, large ones are counted.
+ * that it sends to: small frames are as many as the ring is long, large ones are counted. Peers see frames, and are woken, once a batch.
  */
-export const createPortXmit = ({ arena, skbs, kick }: XmitEnv) => {
+export const createPortXmit = ({ arena, skbs, kick, onBatchEnd }: XmitEnv) => {
   const { i32, layout } = arena
   const { smalls } = layout
   const { budget } = skbs
@@ -79,10 +80,16 @@ export const createPortXmit = ({ arena, skbs, kick }: XmitEnv) => {
   const larges: RingCharge[] = []
   let ports = 0
   let most = 0
+  // Rings with frames of this batch that their peers do not see yet.
+  const rings = new Int32Array(PORTS)
+  const peers = new Int32Array(PORTS)
+  let count = 0
 
   /** Another port to share with. */
   const meet = (port: number, ring: number): void => {
     isKnown[port] = 1
+    // what a forerunner had pushed when it died is on its way all the same
+    ringPublish(i32, ring)
     most = Math.max(1, Math.min(PORT_SLOTS, (bound / ++ports) | 0))
     larges[port] = createRingCharge(i32, ring, Math.log2(PORT_SLOTS), 0, budget, Holder.port)
   }
@@ -94,16 +101,26 @@ export const createPortXmit = ({ arena, skbs, kick }: XmitEnv) => {
     larges[port].charge(budget.oneLarge)
     return true
   }
+  onBatchEnd(() => {
+    for (let k = 0; k < count; k++) {
+      ringPublish(i32, rings[k])
+      kick(peers[k])
+    }
+    count = 0
+    return 0
+  })
   return (skb: number, dev: number): number => {
     const peer = i32[dev + PORT_PEER]
     const port = i32[dev + PORT_NUMBER]
     const ring = portTxRing(arena, port, skbs.thread)
     if (!skbs.unshare(skb) || !hasRoom(skb, port, ring)) return NETDEV_TX_BUSY
     skbs.orphan(skb)
+    if (!ringUnpublished(i32, ring)) {
+      rings[count] = ring
+      peers[count++] = peer
+    }
     ringPush(i32, ring, skb)
     i32[skb + SKB_OWNER] = peer
-    ringPublish(i32, ring)
-    kick(peer)
     return NETDEV_TX_OK
   }
 }

@@ -4,39 +4,60 @@
  * (net/ipv6/route.c).
  */
 import type { Flowi } from '../../base/flowi.ts'
-import { FL_DADDR, FL_OIF, RTN_LOCAL, RTN_MULTICAST } from '../../base/flowi.ts'
+import { FL_DADDR, FL_OIF, RTN_BLACKHOLE, RTN_LOCAL, RTN_MULTICAST } from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { byFamily } from '../af-ops.ts'
 import { createFibCovering } from './fib-covering.ts'
 import { isIgnored } from './linkdown.ts'
-import { NH_DEV, NH_NEXT, NH_PLEN, NH_TYPE } from './nexthop-constants.ts'
+import {
+  NH_BY_ID,
+  NH_DEV,
+  NH_ID,
+  NH_NEXT,
+  NH_PLEN,
+  NH_TYPE,
+  NH_UPPER_BOUND,
+} from './nexthop-constants.ts'
 
 /** The row that a table's trie has for FL_DADDR, or 0. */
 type RowFor = (root: number, fl: Flowi) => number
 
-/** Does a route of the type refuse whoever asks, by whatever device? Those of IPv6 are by lo. */
-const refusesOf = byFamily<(type: number) => boolean>(
-  (type) => type > RTN_MULTICAST,
-  () => false
+type BoundFamily = {
+  /** Does what begins with the row refuse whoever asks, by whatever device? Other refusals of IPv6 are by lo. */
+  refuses: (type: number, isById: boolean) => boolean
+  /** A route by a nexthop object that has a next hop by the device goes by any of the object's (fib6_select_path). */
+  byAnyOfObject: boolean
+}
+const boundFamily = byFamily<BoundFamily>(
+  { refuses: (type) => type > RTN_MULTICAST, byAnyOfObject: false },
+  { refuses: (type, isById) => isById && type === RTN_BLACKHOLE, byAnyOfObject: true }
 )
 
 /** By the routes of the device FL_OIF alone: the row of a table for FL_DADDR, or 0. */
 export const createFibBound = (arena: Arena, family: number, rowFor: RowFor): RowFor => {
   const { i32 } = arena
   const covering = createFibCovering(arena, family)
-  const refuses = refusesOf(family)
+  const { refuses, byAnyOfObject } = boundFamily(family)
 
-  /** First of a prefix's routes that leaves by the device, or 0; a route behind the first may be one that nobody is to go by. */
+  /** Of a prefix's routes the first that leaves by the device, or that refuses; or 0. One behind the first may be one that nobody is to go by. */
   const viaDevice = (row: number, oif: number): number => {
-    let by = row
-    while (by !== 0 && i32[by + NH_DEV] !== oif) by = i32[by + NH_NEXT]
-    const isOut = by !== 0 && i32[by + NH_TYPE] !== RTN_LOCAL && isIgnored(arena, oif, family)
-    return isOut ? 0 : by
+    let object = 0
+    for (let by = row; by !== 0; by = i32[by + NH_NEXT]) {
+      const isById = i32[by + NH_UPPER_BOUND] === NH_BY_ID
+      if (refuses(i32[by + NH_TYPE], isById)) return by
+      if (isById) object = by
+      else if (i32[by + NH_DEV] === oif && !isOut(by, oif))
+        return byAnyOfObject && i32[by + NH_ID] !== 0 ? object : by
+    }
+    return 0
   }
+  const isOut = (row: number, oif: number): boolean =>
+    i32[row + NH_TYPE] !== RTN_LOCAL && isIgnored(arena, oif, family)
+
   return (root, fl) => {
     let row = rowFor(root, fl)
     while (row !== 0) {
-      const by = refuses(i32[row + NH_TYPE]) ? row : viaDevice(row, fl[FL_OIF])
+      const by = viaDevice(row, fl[FL_OIF])
       if (by !== 0) return by
       row = covering(root, fl, FL_DADDR, i32[row + NH_PLEN] - 1)
     }

@@ -39,8 +39,8 @@ import {
 import { byFamily } from '../af-ops.ts'
 import type { FibReader } from './fib.ts'
 import { MC_ROLE_NONE } from '../mc/mfc-constants.ts'
-import { onlinkRow } from './nexthop.ts'
 import { NH_DEV, NH_HOPS_LEFT, NH_METRIC, NH_NEXT, NH_TYPE } from './nexthop-constants.ts'
+import { onlinkRow } from './onlink-row.ts'
 import type { L3Tables } from '../l3mdev.ts'
 import type { McTable } from '../mc/mc-table.ts'
 import type { Arena } from '../../shm/arena.ts'
@@ -59,7 +59,7 @@ type RouteInputDeps = {
 
 export const createRouteInput = (deps: RouteInputDeps) => {
   const { arena, local6, main6, checkMc, hasMc, selectPath, validateSource4 } = deps
-  const { l3mdevOf, isLoop, viaDevice, loopOf, either, both, found, refusal } = deps
+  const { l3mdevOf, isLoop, viaDevice, loopOf, either, both, found, foundForward, refusal } = deps
   const { fibLookup4, fibLookup6 } = deps.fib
   const { i32, layout } = arena
   const { devices } = layout
@@ -164,8 +164,7 @@ export const createRouteInput = (deps: RouteInputDeps) => {
       if (!forwards && hidesErrors) return -Errno.EHOSTUNREACH
       const error = validateSource(fl)
       if (error !== 0) return error
-      const hop = selectPath(row, fl)
-      found(fl, hop, RTN_UNICAST, i32[hop + NH_DEV])
+      foundForward(fl, selectPath(row, fl))
       return forwards ? 0 : -Errno.EHOSTUNREACH
     }
     if (type === RTN_ANYCAST || type === RTN_MULTICAST)
@@ -190,8 +189,7 @@ export const createRouteInput = (deps: RouteInputDeps) => {
   /** A route that is said to be to groups, and is not, is one as any. */
   const toOdd6 = (fl: Flowi, row: number, forwards: boolean): number => {
     if (i32[row + NH_TYPE] === RTN_ANYCAST) return found(fl, row, RTN_ANYCAST, loopOf(row))
-    const hop = selectPath(row, fl)
-    found(fl, hop, RTN_UNICAST, i32[hop + NH_DEV])
+    foundForward(fl, selectPath(row, fl))
     return forwards ? 0 : -Errno.EHOSTUNREACH
   }
   /** A received packet whose route is to an anycast address, or said to be to groups. */
@@ -199,10 +197,10 @@ export const createRouteInput = (deps: RouteInputDeps) => {
   const ofFamily = byFamily(routeInput4, routeInput6)
 
   /**
-   * Where a received packet goes: FL_FAMILY, FL_SADDR, FL_DADDR and FL_IIF in; FL_TYPE LOCAL, BROADCAST,
+   * Where a received packet goes, of either family: FL_FAMILY, FL_SADDR, FL_DADDR and FL_IIF in; FL_TYPE LOCAL, BROADCAST,
    * ANYCAST, MULTICAST (all for this host) or UNICAST (to forward), FL_DST, FL_DEV and FL_MTU out.
    */
   const routeInput = (fl: Flowi): number => ofFamily(fl[FL_FAMILY])(fl)
 
-  return { routeInput }
+  return { routeInput, routeInput4, routeInput6 }
 }

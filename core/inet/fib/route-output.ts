@@ -33,7 +33,6 @@ import {
 } from '../addr/addr-kinds.ts'
 import { byFamily } from '../af-ops.ts'
 import type { FibReader } from './fib.ts'
-import { onlinkRow } from './nexthop.ts'
 import {
   NH_BY_ID,
   NH_DEV,
@@ -47,6 +46,7 @@ import {
   RT_SCOPE_LINK,
   RT_SCOPE_UNIVERSE,
 } from './nexthop-constants.ts'
+import { onlinkRow } from './onlink-row.ts'
 import type { SourceSelection } from '../addr/source.ts'
 import type { L3Tables } from '../l3mdev.ts'
 import type { Arena } from '../../shm/arena.ts'
@@ -216,7 +216,7 @@ export const createRouteOutput = (deps: RouteOutputDeps) => {
     if (type === RTN_ANYCAST && ops.hasAnycast) return toAnycast(fl, row)
     if (type === RTN_ANYCAST || type === RTN_MULTICAST) type = RTN_UNICAST
     if (type > RTN_BROADCAST) return refusal(type)
-    if (!isBound) row = ops.selectOutput(row, fl)
+    if (!isBound || i32[row + NH_UPPER_BOUND] === NH_BY_ID) row = ops.selectOutput(row, fl)
     const dev = i32[row + NH_DEV]
     if (!chooseSource(fl, row, dev)) return -Errno.EADDRNOTAVAIL
     // a loopback address never goes out (RFC 1122 3.2.1.3 g)
@@ -229,13 +229,13 @@ export const createRouteOutput = (deps: RouteOutputDeps) => {
     isZero(fl, FL_SADDR) ||
     needsZone(fl, FL_DADDR) ||
     isSameAddr(fl, FL_DADDR, LOOPBACK6, 0)
-  /** Of equal routes first one by the device that was asked for (rt6_score_route). */
+  /** Of equal routes one by the device that was asked for (rt6_score_route); those that share flows are chosen among by the hash alone. */
   const selectOutput6 = (row: number, fl: Flowi): number => {
+    if (i32[row + NH_UPPER_BOUND] !== 0) return selectPath6(row, fl)
     const metric = i32[row + NH_METRIC]
-    let by = fl[FL_OIF] === 0 ? 0 : row
-    while (by !== 0 && i32[by + NH_DEV] !== fl[FL_OIF])
-      by = i32[by + NH_METRIC] === metric ? i32[by + NH_NEXT] : 0
-    return by !== 0 && i32[by + NH_METRIC] === metric ? by : selectPath6(row, fl)
+    for (let by = row; by !== 0 && i32[by + NH_METRIC] === metric; by = i32[by + NH_NEXT])
+      if (i32[by + NH_DEV] === fl[FL_OIF]) return by
+    return row
   }
   /**
    * What goes by a nexthop object is from an address by its first next hop's device, whichever it leaves by

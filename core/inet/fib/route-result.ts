@@ -66,6 +66,17 @@ export const createRouteResult = (arena: Arena) => {
     }
     return 0
   }
+  /**
+   * As found, of what was received and is sent on: of IPv6 no larger than the link takes, unless the route's MTU is locked
+   * (ip6_dst_mtu_maybe_forward). What is smaller counts, as it does in IPv4.
+   */
+  const foundForward = (fl: Flowi, row: number): number => {
+    const dev = i32[row + NH_DEV]
+    found(fl, row, RTN_UNICAST, dev)
+    const link = forwardMtu(fl[FL_FAMILY])(dev)
+    if (fl[FL_MTU] > link && fl[FL_MTU_LOCKED] === 0) fl[FL_MTU] = link
+    return 0
+  }
   const mtuOf = (dev: number): number => i32[devices + dev * DEVICE_WORDS + DEV_MTU]
   /** What a router has said of the link, or whoever set it, is not more than the device's own (RFC 4861 section 6.3.4). */
   const mtuOf6 = (dev: number): number => {
@@ -74,6 +85,7 @@ export const createRouteResult = (arena: Arena) => {
     return set !== 0 && set < own ? set : own
   }
   const deviceMtu = byFamily(mtuOf, mtuOf6)
+  const forwardMtu = byFamily<(dev: number) => number>(() => Infinity, mtuOf6)
   /** errno of a route that leads nowhere. */
   const refusal = (type: number): number =>
     type === RTN_BLACKHOLE
@@ -82,5 +94,17 @@ export const createRouteResult = (arena: Arena) => {
         ? -Errno.EACCES
         : -Errno.EHOSTUNREACH
 
-  return { flagsOf, l3mdevOf, isLoop, isLoopback, viaDevice, loopOf, either, both, found, refusal }
+  return {
+    flagsOf,
+    l3mdevOf,
+    isLoop,
+    isLoopback,
+    viaDevice,
+    loopOf,
+    either,
+    both,
+    found,
+    foundForward,
+    refusal,
+  }
 }

@@ -4,6 +4,7 @@
  * input; on a worker. Linux: net/ipv4/ipmr.c (ip_mr_input, ip_mr_forward, ipmr_cache_unresolved, ipmr_queue_xmit),
  * net/ipv6/ip6mr.c; RFC 1812 section 5.2.3, 4291 section 2.7.
  */
+import { onlinkRow } from '../fib/onlink-row.ts'
 import { isAnyAddr, isSameAddr } from '../../base/family.ts'
 import { createFlowi, FL_DADDR, FL_SADDR, RTN_MULTICAST } from '../../base/flowi.ts'
 import type { Time } from '../../base/time.ts'
@@ -58,7 +59,6 @@ import {
   VIF_PACKETS_OUT,
 } from './mfc-constants.ts'
 import { createMfcReader } from './mfc-table.ts'
-import { onlinkRow } from '../fib/nexthop.ts'
 import type { IpForward } from '../../ipv4/ip-forward.ts'
 import type { PacketAddrs } from '../packet-addrs.ts'
 

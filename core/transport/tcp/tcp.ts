@@ -15,7 +15,7 @@ import { Sysctl } from '../../shm/sysctl.ts'
 import type { ConsumeFn, DropFn } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skbs.ts'
 import {
-  initPmtudisc,
+  initInet,
   SK_CREATED,
   SK_FAMILY,
   SK_NUM,
@@ -59,6 +59,7 @@ import { createTcpListen } from './states/tcp-listen.ts'
 import { createTcpMd5 } from './sock/tcp-md5.ts'
 import { createTcpMem } from './sock/tcp-mem.ts'
 import { createTcpPoll } from './sock/tcp-poll.ts'
+import { createTcpPktoptions } from './sock/tcp-pktoptions.ts'
 import { createTcpOom } from './sock/tcp-oom.ts'
 import type { TcpMssDeps } from './snd/tcp-mss.ts'
 import { createTcpChrono } from './snd/tcp-chrono.ts'
@@ -113,6 +114,7 @@ import type { Steer } from '../../steering/steer.ts'
 import type { AddrType } from '../../inet/addr/addr-type.ts'
 import type { Cmsg } from '../../socket/cmsg.ts'
 import type { ErrQueue } from '../../socket/errqueue.ts'
+import type { Timestamp } from '../../socket/timestamp.ts'
 import type { KeepError } from '../keep-error.ts'
 import type { Events } from '../../socket/events.ts'
 import { l3mdevOf } from '../../netdev/netdev.ts'
@@ -141,7 +143,8 @@ export type TcpDeps = {
   congestion: readonly CongestionControl[]
   owned: OwnedFlows
   errqueue: ErrQueue
-  cmsg: Pick<Cmsg, 'putInt'>
+  cmsg: Cmsg
+  timestamp: Timestamp
 } & Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<IpLocalOut, 'sockConfirm'> &
@@ -162,7 +165,10 @@ const createBase = ({
   random,
   congestion,
   errqueue,
+  timestamp,
   sockEvents,
+  afOps,
+  cmsg,
 }: TcpDeps) => ({
   arena,
   i32: arena.i32,
@@ -175,7 +181,9 @@ const createBase = ({
   consume,
   time,
   errqueue,
+  timestamp,
   sockEvents,
+  pktoptions: createTcpPktoptions({ arena, afOps, cmsg }),
   tstamp: createTcpTstamp({ i32: arena.i32, errqueue, sockEvents }),
   cong: createTcpCong({
     i32: arena.i32,
@@ -373,6 +381,7 @@ export const createTcp = (deps: TcpDeps) => {
     ...parts,
     maxBuffer: mem.sockLimit,
     cleanupRbuf,
+    getPktoptions: base.pktoptions.getPktoptions,
   })
 
   /** A closed socket of a family, or 0 when the worker has no row left. */
@@ -383,7 +392,7 @@ export const createTcp = (deps: TcpDeps) => {
     i32[sk + SK_TYPE] = SOCK_STREAM
     i32[sk + SK_PROTOCOL] = IPPROTO_TCP
     i32[sk + SK_STATE] = TCP_CLOSE
-    initPmtudisc(arena, sk)
+    initInet(arena, sk)
     i32[sk + SK_CREATED] = time[TIME_US]
     i32[sk + SK_RCVBUF] = i32[sysctl + Sysctl.tcp_rmem_default]
     i32[sk + SK_SNDBUF] = i32[sysctl + Sysctl.tcp_wmem_default]

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { run as runLine } from '../../../api/cli/run.ts'
 import type { SockItem } from '../../../core/control/text/messages.ts'
-import { parseSsFilter } from '../../../api/cli/ss-filter.ts'
+import { parseSsFilter } from '../../../api/cli/ss/filter.ts'
 import { createSoftnet } from '../support/softnet.ts'
 import { makeSock } from '../support/items.ts'
 

@@ -184,7 +184,7 @@ export const draw = (seed: number, family: Family) => {
     lines,
     undo: lines.flatMap(undoing).reverse(),
     /** Devices, by the net that they are in. */
-    devices: ends().map(([{ name, dev }]) => ({ name, dev })),
+    devices: ends().map(([end]) => end),
     proxied,
     addresses: [
       ...ends().map(([end]) => end.address),

@@ -36,6 +36,8 @@ export type Calls = {
   shutdown: (file: string, how: number) => Answered
   setsockopt: (file: string, level: number, name: number, value: number) => Answered
   getsockopt: (file: string, level: number, name: number) => Answered
+  /** getsockopt of an option whose value is control messages. */
+  getcmsg: (file: string, level: number, name: number) => Answered
   close: (file: string) => Answered
 }
 export type Row = { [Name in keyof Calls]: [Name, ...Parameters<Calls[Name]>] }[keyof Calls]

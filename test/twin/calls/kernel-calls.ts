@@ -94,11 +94,8 @@ export const createKernelCalls = (): Side => {
     }
     return at
   }
-  /** What recvmsg has put into the message: its flags, its name, and the control messages in `control`. */
-  const readMessage = (): string => {
-    const from = message.view.getUint32(16 + 8, true) === 0 ? '' : ` from ${readName()}`
-    const flags = shownFlags(message.view.getUint32(16 + 48, true))
-    const end = Number(message.view.getBigUint64(16 + 40, true))
+  /** The control messages in the first `end` octets of `control`. */
+  const shownControl = (end: number): string => {
     let shown = ''
     for (let at = 0; at + 16 <= end; ) {
       const size = Number(control.view.getBigUint64(at, true))
@@ -109,7 +106,13 @@ export const createKernelCalls = (): Side => {
       shown += ` ${shownCmsg(level, type, control.bytes.slice(at + 16, at + size))}`
       at += (size + 7) & ~7
     }
-    return flags + from + shown
+    return shown
+  }
+  /** What recvmsg has put into the message: its flags, its name, and the control messages in `control`. */
+  const readMessage = (): string => {
+    const from = message.view.getUint32(16 + 8, true) === 0 ? '' : ` from ${readName()}`
+    const flags = shownFlags(message.view.getUint32(16 + 48, true))
+    return flags + from + shownControl(Number(message.view.getBigUint64(16 + 40, true)))
   }
   const close = (file: string): number => {
     const fd = fdOf(file)
@@ -187,6 +190,11 @@ export const createKernelCalls = (): Side => {
       const result = libc.getsockopt(fdOf(file), level, option, value.at, length.at)
       if (result < 0) return -errno()
       return length.view.getUint32(0, true) === 1 ? value.bytes[0]! : value.view.getInt32(0, true)
+    },
+    getcmsg: (file, level, option) => {
+      length.view.setUint32(0, 512, true)
+      const result = libc.getsockopt(fdOf(file), level, option, control.at, length.at)
+      return result < 0 ? -errno() : `told${shownControl(length.view.getUint32(0, true))}`
     },
     close,
   }

@@ -4,7 +4,7 @@ import { type Control, LO_MTU, type Program, type Row } from './calls.ts'
 
 const INET = 2
 const [STREAM, DGRAM, RAW] = [1, 2, 3]
-const [ICMP, TCP, UDP, ICMPV6, OTHER] = [1, 6, 17, 58, 253]
+const [ICMP, UDP, ICMPV6, OTHER] = [1, 17, 58, 253]
 const [IP, SOL_SOCKET, IPV6] = [0, 1, 41]
 const TIMES = [29, 35, 63, 64]
 const [UDP_SEGMENT, UDP_GRO] = [103, 104]
@@ -18,63 +18,6 @@ const [IPV6_MTU_DISCOVER, IPV6_MTU, IPV6_RECVERR] = [23, 24, 25]
 const [IPV6_DONTFRAG, IPV6_UNICAST_IF] = [62, 76]
 const swapped = (ifindex: number): number => ifindex << 24
 
-/** Options of streams, by their numbers in Linux's headers, and what they are given. */
-const STREAMS: readonly (readonly [level: number, name: number, value: number])[] = [
-  ...(
-    [
-      [2, 1],
-      [8, 8192],
-      [7, 8192],
-      [9, 1],
-      [10, 1],
-      [18, 7],
-      [36, 5],
-      [60, 1],
-    ] as const
-  ).map(([name, value]) => [SOL_SOCKET, name, value] as const),
-  ...(
-    [
-      [1, 0x10],
-      [2, 7],
-      [10, 2],
-      [11, 1],
-      [15, 1],
-      [24, 1],
-      [33, 3],
-      [34, 0],
-      [49, 0],
-      [IP_LOCAL_PORT_RANGE, 30000 + (32000 << 16)],
-    ] as const
-  ).map(([name, value]) => [IP, name, value] as const),
-  ...(
-    [
-      [16, 9],
-      [18, 3],
-      [19, 0],
-      [23, 2],
-      [25, 1],
-      [29, 0],
-      [62, 1],
-      [67, 0x28],
-      [78, 1],
-    ] as const
-  ).map(([name, value]) => [IPV6, name, value] as const),
-  ...(
-    [
-      [1, 1],
-      [2, 600],
-      [4, 100],
-      [5, 30],
-      [6, 4],
-      [7, 3],
-      [8, 20],
-      [9, 3],
-      [18, 5000],
-      [25, 4096],
-      [36, 1],
-    ] as const
-  ).map(([name, value]) => [TCP, name, value] as const),
-]
 export const options = (af: number, lo: string): Program[] => {
   const is4 = af === INET
   const level = is4 ? IP : IPV6
@@ -126,25 +69,6 @@ export const options = (af: number, lo: string): Program[] => {
       ],
     },
     {
-      name: 'path MTU discovery of streams',
-      rows: [
-        ['socket', 'l', af, STREAM, 0],
-        ['setsockopt', 'l', level, discover, DO],
-        ['getsockopt', 'l', level, mtu],
-        ['bind', 'l', lo, 7102],
-        ['listen', 'l', 1],
-        ['getsockopt', 'l', level, mtu],
-        ['socket', 'c', af, STREAM, 0],
-        ['connect', 'c', lo, 7102],
-        ['accept', 'l', 's'],
-        ['getsockopt', 's', level, discover],
-        ['getsockopt', 's', level, mtu],
-        ['setsockopt', 's', level, discover, OMIT],
-        ['send', 's', 5000],
-        ['recv', 'c', 9000],
-      ],
-    },
-    {
       name: 'whether datagrams may be cut, which streams may be told as well',
       rows: [STREAM, DGRAM].flatMap((type): Row[] => [
         ['socket', `s${type}`, af, type, 0],
@@ -154,22 +78,6 @@ export const options = (af: number, lo: string): Program[] => {
         ['setsockopt', `s${type}`, IPV6, IPV6_DONTFRAG, 0],
         ['getsockopt', `s${type}`, IPV6, IPV6_DONTFRAG],
       ]),
-    },
-    {
-      name: 'what was set before a stream connects stays, and what it connects to has what its listener had',
-      rows: [
-        ['socket', 'l', af, STREAM, 0],
-        ...STREAMS.map(([at, name, value]): Row => ['setsockopt', 'l', at, name, value]),
-        ['bind', 'l', lo, 7105],
-        ['listen', 'l', 1],
-        ['socket', 'c', af, STREAM, 0],
-        ...STREAMS.map(([at, name, value]): Row => ['setsockopt', 'c', at, name, value]),
-        ['connect', 'c', lo, 7105],
-        ['accept', 'l', 's'],
-        ...['l', 'c', 's'].flatMap((file) =>
-          STREAMS.map(([at, name]): Row => ['getsockopt', file, at, name])
-        ),
-      ],
     },
     {
       name: 'each family has a type of service and hops of its own',
@@ -226,46 +134,6 @@ export const options = (af: number, lo: string): Program[] => {
         ['getsockopt', 'd', SOL_SOCKET, 8],
         ['setsockopt', 'd', SOL_SOCKET, 32, 40000],
         ['getsockopt', 'd', SOL_SOCKET, 7],
-      ],
-    },
-    {
-      name: 'options of streams',
-      rows: [
-        ['socket', 'l', af, STREAM, 0],
-        ['getsockopt', 'l', SOL_SOCKET, 18],
-        ['setsockopt', 'l', SOL_SOCKET, 18, 0],
-        ['getsockopt', 'l', SOL_SOCKET, 18],
-        ['setsockopt', 'l', SOL_SOCKET, 18, 100],
-        ['getsockopt', 'l', SOL_SOCKET, 18],
-        ['setsockopt', 'l', TCP, 36, 2],
-        ['setsockopt', 'l', TCP, 36, 1],
-        ['getsockopt', 'l', TCP, 36],
-        ['getsockopt', 'l', TCP, 2],
-        ['setsockopt', 'l', TCP, 10, 1],
-        ['getsockopt', 'l', TCP, 10],
-        ['setsockopt', 'l', TCP, 10, 0],
-        ['getsockopt', 'l', TCP, 10],
-        ['setsockopt', 'l', TCP, 31, 1],
-        ['getsockopt', 'l', TCP, 31],
-        ['getsockopt', 'l', TCP, 99],
-        ['bind', 'l', lo, 7402],
-        ['listen', 'l', 1],
-        ['setsockopt', 'l', TCP, 10, 0],
-        ['socket', 'c', af, STREAM, 0],
-        ['connect', 'c', lo, 7402],
-        ['accept', 'l', 's'],
-        ['getsockopt', 's', SOL_SOCKET, 18],
-        ['getsockopt', 's', TCP, 36],
-        ['send', 'c', 20],
-        ['recvcmsg', 's', 5],
-        ['recvcmsg', 's', 5, PEEK],
-        ['recvcmsg', 's', 50],
-        ['recvcmsg', 's', 50],
-        ['send', 'c', 5],
-        ['shutdown', 'c', 1],
-        ['recvcmsg', 's', 3],
-        ['recvcmsg', 's', 30],
-        ['recvcmsg', 's', 30],
       ],
     },
     ...(is4 ? [] : six(lo, room)),
@@ -487,40 +355,6 @@ const control = (af: number, lo: string): Program[] => {
         ['setsockopt', 'd', level, is4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, DO],
         ['sendto', 'd', LO_MTU, lo, 9],
         ['recvcmsg', 'd', 90, ERRQUEUE],
-      ],
-    },
-    {
-      name: 'what a stream is sent with',
-      rows: [
-        ['socket', 'l', af, STREAM, 0],
-        ['bind', 'l', lo, 7208],
-        ['listen', 'l', 1],
-        ['socket', 'c', af, STREAM, 0],
-        ['connect', 'c', lo, 7208],
-        ['accept', 'l', 's'],
-        ['sendcmsg', 'c', 5, lo, 7208, [level, ttl, int(9)]],
-        ['sendcmsg', 'c', 5, lo, 7208, [level, ttl, int(999)]],
-        ['sendcmsg', 'c', 5, lo, 7208, [level, 99, int(9)]],
-        ['sendcmsg', 'c', 5, lo, 7208, [77, 1, int(9)]],
-        ['sendcmsg', 'c', 5, lo, 7208, [SOL_SOCKET, SO_MARK, int(9)]],
-        ['sendcmsg', 'c', 5, lo, 7208, [SOL_SOCKET, SO_MARK, '00']],
-        ['sendcmsg', 'c', 5, lo, 7208, [SOL_SOCKET, 99, int(9)]],
-        ['recvcmsg', 's', 90],
-      ],
-    },
-    {
-      name: 'streams say nothing beside their data',
-      rows: [
-        ['socket', 'l', af, STREAM, 0],
-        ['bind', 'l', lo, 7203],
-        ['listen', 'l', 1],
-        ['socket', 'c', af, STREAM, 0],
-        ['connect', 'c', lo, 7203],
-        ['accept', 'l', 's'],
-        ['send', 's', 5],
-        ['recvcmsg', 'c', 3],
-        ['recvcmsg', 'c', 30],
-        ['recvcmsg', 'c', 30],
       ],
     },
   ]

@@ -73,20 +73,24 @@ export const createSoftnetCalls = async (): Promise<Side> => {
         return [level, type, octets.length, ...data]
       })
     )
+  const shownControl = (words: Int32Array, length: number): string => {
+    const octets = new Uint8Array(words.buffer)
+    let shown = ''
+    for (let at = 0; at < length; ) {
+      const [level, type, size] = words.subarray(at, at + CMSG_HEADER)
+      const from = (at + CMSG_HEADER) << 2
+      shown += ` ${shownCmsg(level!, type!, octets.subarray(from, from + size!))}`
+      at += CMSG_HEADER + ((size! + 3) >> 2)
+    }
+    return shown
+  }
   /** What the last call that received has answered beside its count. */
   const message = (sk: number, family: number): string => {
     const { control } = sockets
     const peer = sockets.peerOf(sk)
     const isNone = peer.every((word) => word === 0)
     const from = isNone ? '' : ` from ${show(family, peer, PEER_ADDR, peer[PEER_PORT]!)}`
-    let shown = ''
-    for (let at = 0; at < control.length(); ) {
-      const [level, type, size] = control.words.subarray(at, at + CMSG_HEADER)
-      const from = (at + CMSG_HEADER) << 2
-      shown += ` ${shownCmsg(level!, type!, control.octets.subarray(from, from + size!))}`
-      at += CMSG_HEADER + ((size! + 3) >> 2)
-    }
-    return shownFlags(control.flags()) + from + shown
+    return shownFlags(control.flags()) + from + shownControl(control.words, control.length())
   }
   const close = (file: string): Answer =>
     on(file, (sk) => {
@@ -99,7 +103,10 @@ export const createSoftnetCalls = async (): Promise<Side> => {
     name: 'softnet',
     settle: () => void sim.run(SETTLE_MS),
     end: () => {
-      for (const file of [...files.keys()]) close(file)
+      for (const file of [...files.keys()]) {
+        close(file)
+        sim.run(SETTLE_MS)
+      }
     },
     socket: (file, family, type, protocol) => {
       // the kernel has ethertypes in network order
@@ -163,6 +170,12 @@ export const createSoftnetCalls = async (): Promise<Side> => {
     setsockopt: (file, level, option, value) =>
       on(file, (sk) => sockets.setsockopt(sk, level, option, value)),
     getsockopt: (file, level, option) => on(file, (sk) => sockets.getsockopt(sk, level, option)),
+    getcmsg: (file, level, option) =>
+      on(file, (sk) => {
+        const told = new Int32Array(128)
+        const n = sockets.getsockoptName(sk, level, option, told, 0)
+        return n < 0 ? n : `told${shownControl(told, n >> 2)}`
+      }),
     close,
   }
 }

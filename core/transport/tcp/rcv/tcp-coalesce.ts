@@ -13,9 +13,11 @@ import {
   SKB_LEN,
   SKB_NEXT,
   SKB_TAIL,
+  SKB_TSTAMP,
 } from '../../../skb/skb.ts'
 import type { Skbs } from '../../../skb/skbs.ts'
 import { SK_RCVQ_HEAD, SK_RCVQ_LEN, SK_RCVQ_TAIL } from '../../../socket/sock.ts'
+import type { Timestamp } from '../../../socket/timestamp.ts'
 import { TCP_FIN } from '../../../wire/tcp.ts'
 import { LARGE_PAYLOAD, SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'
 import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
@@ -27,20 +29,29 @@ type TcpCoalesceDeps = {
   skbs: Skbs
   consume: ConsumeFn
   mem: TcpMem
+  timestamp: Pick<Timestamp, 'isStamped'>
 }
 
-export const createTcpCoalesce = ({ arena, bank, skbs, consume, mem }: TcpCoalesceDeps) => {
+export const createTcpCoalesce = (deps: TcpCoalesceDeps) => {
+  const { arena, bank, skbs, consume, mem } = deps
+  const { isStamped } = deps.timestamp
   const { i32, f64 } = arena
 
   const tailroom = (skb: number): number =>
     skbs.isShared(skb) || i32[skb + SKB_FRAGS] !== 0 ? 0 : i32[skb + SKB_END] - i32[skb + SKB_TAIL]
 
+  /** What was put together came when the last of it did (tcp_try_coalesce). */
+  const copyStamp = (to: number, skb: number): void => {
+    i32[to + SKB_TSTAMP] = i32[skb + SKB_TSTAMP]
+    i32[to + SKB_TSTAMP + 1] = i32[skb + SKB_TSTAMP + 1]
+  }
   /** Copies `skb`'s bytes from `from` on behind those of `tail`, which has room. */
   const absorb = (tail: number, skb: number, from: number): void => {
     const len = i32[skb + SKB_LEN] - from
     skbs.copyBits(skb, from, skbs.put(tail, len), len)
     i32[tail + CB_END_SEQ] = i32[skb + CB_END_SEQ]
     i32[tail + CB_FLAGS] |= i32[skb + CB_FLAGS]
+    if (isStamped(skb)) copyStamp(tail, skb)
     f64[bank + Mib.TcpExtTCPRcvCoalesce]++
     consume(skb)
   }
@@ -55,6 +66,7 @@ export const createTcpCoalesce = ({ arena, bank, skbs, consume, mem }: TcpCoales
     i32[small + CB_END_SEQ] = i32[skb + CB_END_SEQ]
     i32[small + CB_FLAGS] = i32[skb + CB_FLAGS]
     i32[small + SKB_GSO_SIZE] = i32[skb + SKB_GSO_SIZE]
+    copyStamp(small, skb)
     consume(skb)
     return small
   }
@@ -96,6 +108,7 @@ export const createTcpCoalesce = ({ arena, bank, skbs, consume, mem }: TcpCoales
     i32[big + CB_SEQ] = i32[skb + CB_SEQ]
     i32[big + CB_END_SEQ] = i32[skb + CB_END_SEQ]
     i32[big + CB_FLAGS] = i32[skb + CB_FLAGS]
+    copyStamp(big, skb)
     i32[big + SKB_NEXT] = next
     i32[prev + SKB_NEXT] = big
     mem.unchargeRcv(sk, skb)

@@ -8,6 +8,7 @@ import { Mib } from '../../../shm/counters.ts'
 import { type ConsumeFn, Drop, type DropFn } from '../../../skb/drop.ts'
 import { SKB_LEN, SKB_NEXT, SKB_PREV } from '../../../skb/skb.ts'
 import { SK_DROPS, SK_EVENT_READ, SK_RCVLOWAT } from '../../../socket/sock.ts'
+import type { Timestamp } from '../../../socket/timestamp.ts'
 import { TCP_CWR, TCP_FIN } from '../../../wire/tcp.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import {
@@ -50,6 +51,7 @@ type TcpDataQueueDeps = {
   prune: TcpPrune
   dataEcn: TcpDataEcn
   eventData: TcpEventData
+  timestamp: Pick<Timestamp, 'wantsTime' | 'stamp'>
   /** core/transport/tcp/states/tcp-states.ts: fin, whose states take their text from here. */
   fin: (sk: number) => void
 } & Pick<TcpLifecycle, 'raise'>
@@ -61,6 +63,7 @@ export const createTcpDataQueue = (deps: TcpDataQueueDeps) => {
   const { insertOfo, removeOfo, renewHolder } = deps.ofoQueue
   const { mayHold, fitsOfo, makeRoomOfo } = deps.prune
   const { eventDataRecv } = deps.eventData
+  const { wantsTime, stamp } = deps.timestamp
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
 
@@ -84,6 +87,7 @@ export const createTcpDataQueue = (deps: TcpDataQueueDeps) => {
       return
     }
     window.measureRcvMss(sk, arrived)
+    if (wantsTime(sk)) stamp(arrived)
     if ((i32[sk + TP_OPTS] & OPT_SACK) !== 0) window.growWindow(sk, arrived)
     f64[bank + Mib.TcpExtTCPOFOQueue]++
     const skb = compact(arrived)

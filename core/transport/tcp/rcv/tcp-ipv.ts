@@ -33,6 +33,8 @@ import {
 } from '../../../skb/skb.ts'
 import type { Skbs } from '../../../skb/skbs.ts'
 import {
+  SK_MIN_TTL,
+  SK_CMSG,
   acceptsPmtu,
   pmtudiscOf,
   SK_FAMILY,
@@ -77,9 +79,9 @@ import {
   FO_PASSIVE,
   FO_SYN_DATA,
   TP_FASTOPEN,
-  TP_MIN_TTL,
   TP_MSS_CACHE,
   TP_PMTU,
+  TP_RCV_NXT,
   TP_SEGS_IN,
   TP_SND_ISN,
   TP_SND_NXT,
@@ -92,6 +94,8 @@ import type { PacketAddrs } from '../../../inet/packet-addrs.ts'
 import type { OwnedFlows } from '../../owned-flows.ts'
 import type { Pmtu } from '../../../inet/dst/pmtu.ts'
 import { l3mdevOf } from '../../../netdev/netdev.ts'
+import { CMSG_SEGMENT } from '../sock/tcp-pktoptions.ts'
+import type { TcpPktoptions } from '../sock/tcp-pktoptions.ts'
 
 const IPPROTO_TCP = 6
 
@@ -114,6 +118,7 @@ type TcpIpvDeps = {
   afOps: AfOpsOf
   skDst: SkDst
   md5: TcpMd5
+  pktoptions: Pick<TcpPktoptions, 'noteSegment'>
 } & Pick<TcpTimewait, 'timewaitRcv'> &
   Pick<TcpReply, 'sendReset'> &
   Pick<PacketAddrs, 'loadAddrs'> &
@@ -125,7 +130,7 @@ type TcpIpvDeps = {
 export const createTcpIpv = (deps: TcpIpvDeps) => {
   const { bank, skbs, drop, hash, listen, life, mss, retransmission, recovery, timewaitRcv } = deps
   const { sendReset, md5, loadAddrs, passOn, afOps, skDst, updatePmtu } = deps
-  const { isRecvErr, keepError, sockEvents } = deps
+  const { isRecvErr, keepError, sockEvents, pktoptions } = deps
   const { tcpRcvEstablished } = deps.input
   const { rcvStateProcess } = deps.states
   const { revertRto } = deps.xmitTimer
@@ -161,7 +166,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   /** RFC 5082: it has come from further away than the socket allows; counted and dropped. */
   const isTooFar = (sk: number, skb: number): boolean => {
     const family = fl[FL_FAMILY]
-    const least = i32[sk + TP_MIN_TTL + afOps(family).index]
+    const least = i32[sk + SK_MIN_TTL + afOps(family).index]
     if (least === 0 || u8[i32[skb + SKB_NETWORK] + afOps(family).hopLimitAt] >= least) return false
     f64[bank + Mib.TcpExtTCPMinTTLDrop]++
     drop(skb, Drop.TCP_MINTTL)
@@ -224,6 +229,8 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     const segs = i32[skb + SKB_GSO_SEGS]
     i32[sk + TP_SEGS_IN] += segs > 1 ? segs : 1
     i32[sk + SK_RXHASH] = i32[skb + SKB_HASH]
+    if ((i32[sk + SK_CMSG] & CMSG_SEGMENT) !== 0 && i32[skb + CB_SEQ] === i32[sk + TP_RCV_NXT])
+      pktoptions.noteSegment(sk, skb)
     switch (state) {
       case TCP_ESTABLISHED:
         tcpRcvEstablished(sk, skb)

@@ -12,6 +12,7 @@ import {
   SK_RCVQ_TAIL,
   SK_RMEM,
 } from '../../../socket/sock.ts'
+import type { Timestamp } from '../../../socket/timestamp.ts'
 import { TCP_FIN } from '../../../wire/tcp.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import { TP_BYTES_RECEIVED, TP_COPIED_SEQ, TP_RCV_NXT } from '../sock/tcp-sock.ts'
@@ -27,11 +28,14 @@ type TcpRcvQueueDeps = {
   mem: TcpMem
   coalesce: Pick<TcpCoalesce, 'tailroom' | 'absorb' | 'compact'>
   ofoQueue: Pick<TcpOfoQueue, 'purgeOfo'>
+  timestamp: Pick<Timestamp, 'wantsTime' | 'isStamped' | 'stamp'>
 }
 
-export const createTcpRcvQueue = ({ arena, consume, mem, coalesce, ofoQueue }: TcpRcvQueueDeps) => {
-  const { i32 } = arena
-  const { tailroom, absorb, compact } = coalesce
+export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
+  const { consume, mem, ofoQueue } = deps
+  const { i32 } = deps.arena
+  const { tailroom, absorb, compact } = deps.coalesce
+  const { wantsTime, isStamped, stamp } = deps.timestamp
 
   /** The buffer may be passed by one skb, or a large one would never fit. */
   const fits = (sk: number, skb: number): boolean =>
@@ -56,6 +60,7 @@ export const createTcpRcvQueue = ({ arena, consume, mem, coalesce, ofoQueue }: T
   const queueRcv = (sk: number, skb: number): void => {
     const end = i32[skb + CB_END_SEQ]
     const next = i32[sk + TP_RCV_NXT]
+    if (wantsTime(sk) && !isStamped(skb)) stamp(skb)
     add64(i32, sk + TP_BYTES_RECEIVED, (end - next) | 0)
     i32[sk + TP_RCV_NXT] = end
     const tail = i32[sk + SK_RCVQ_TAIL]

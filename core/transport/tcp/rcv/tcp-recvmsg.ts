@@ -4,7 +4,7 @@
  */
 import { Errno } from '../../../base/errno.ts'
 import type { Arena } from '../../../shm/arena.ts'
-import { SKB_DATA, SKB_FRAGS, SKB_LEN, SKB_NEXT, SKB_TAIL } from '../../../skb/skb.ts'
+import { SKB_DATA, SKB_FRAGS, SKB_LEN, SKB_NEXT, SKB_TAIL, SKB_TSTAMP } from '../../../skb/skb.ts'
 import type { Skbs } from '../../../skb/skbs.ts'
 import {
   RCV_SHUTDOWN,
@@ -19,6 +19,7 @@ import {
   TCP_LISTEN,
 } from '../../../socket/sock.ts'
 import type { Cmsg } from '../../../socket/cmsg.ts'
+import type { Timestamp } from '../../../socket/timestamp.ts'
 import {
   CMSG_INQ,
   MSG_OOB,
@@ -61,12 +62,14 @@ type TcpRecvmsgDeps = {
   window: TcpWindow
   urg: TcpUrg
   cmsg: Pick<Cmsg, 'putInt'>
+  timestamp: Pick<Timestamp, 'wantsTime' | 'isStamped' | 'tellTimeOf'>
 }
 
 export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
   const { skbs, rcvQueue, transmit, window, cmsg } = deps
   const { i32, u8 } = deps.arena
   const { isInline, recvUrg, passMark } = deps.urg
+  const { wantsTime, isStamped, tellTimeOf } = deps.timestamp
 
   // Where takeSome copies to: arena bytes, or `target` when it is not null.
   let target: Uint8Array | null = null
@@ -147,12 +150,23 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
         if (!trunc) copyOut(skb, offset, to + copied, n)
         copied += n
         i32[sk + TP_COPIED_SEQ] = (i32[sk + TP_COPIED_SEQ] + n) | 0
+        noteTime(skb)
       }
       if (i32[sk + TP_URG_DATA] !== 0) passMark(sk)
       if (offset + n < i32[skb + SKB_LEN]) break
       finishSkb(sk, skb)
     }
     return copied
+  }
+  // When the last of what is read came, where that was noted (tcp_update_recv_tstamps).
+  let isTimed = false
+  let cameMs = 0
+  let cameUs = 0
+  const noteTime = (skb: number): void => {
+    if (!isStamped(skb)) return
+    isTimed = true
+    cameMs = i32[skb + SKB_TSTAMP]
+    cameUs = i32[skb + SKB_TSTAMP + 1]
   }
   const isMark = (sk: number, seq: number): boolean =>
     i32[sk + TP_URG_DATA] !== 0 && i32[sk + TP_URG_SEQ] === seq
@@ -196,6 +210,7 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
       const offset = (seq - i32[skb + CB_SEQ]) | 0
       const n = upToMark(sk, seq, Math.min(i32[skb + SKB_LEN] - offset, len - copied))
       if (n > 0) copyOut(skb, offset, to + copied, n)
+      if (n > 0) noteTime(skb)
       copied += n
       seq = (seq + n) | 0
       if (offset + n < i32[skb + SKB_LEN]) break
@@ -219,7 +234,9 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
 
   /** Copies up to `len` bytes to arena offset `to`: how many, 0 at end of file, or -errno. */
   const recvmsg = (sk: number, to: number, len: number, flags = 0): number => {
+    isTimed = false
     const n = receive(sk, to, len, flags)
+    if (isTimed && wantsTime(sk)) tellTimeOf(sk, cameMs, cameUs)
     if ((i32[sk + SK_CMSG] & CMSG_INQ) !== 0 && n >= 0) cmsg.putInt(IPPROTO_TCP, TCP_INQ, left(sk))
     return n
   }

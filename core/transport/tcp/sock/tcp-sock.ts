@@ -301,9 +301,8 @@ export const TP_URG_DATA = TP + 311
 /** Sent: the sequence number behind it, and 1 while that may not be acknowledged. */
 export const TP_SND_UP = TP + 312
 export const TP_URG_OUT = TP + 313
-/** IP_MINTTL, IPV6_MINHOPCOUNT: each behind the other as the families' index is. */
-export const TP_MIN_TTL = TP + 314
-export const TP_MIN_HOPCOUNT = TP + 315
+/** The TOS of the segment that made the connection, of IPv6 then of the last in order (tcp-pktoptions.ts). */
+export const TP_RCV_TOS = TP + 314
 /** Signatures (RFC 2385): the first of the socket's keys (tcp-md5.ts); 0 is none. */
 export const TP_MD5 = TP + 316
 /** When the closed window was first probed (ms); 0 is not. */

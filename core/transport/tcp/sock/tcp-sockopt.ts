@@ -8,8 +8,6 @@ import type { Arena } from '../../../shm/arena.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import {
   CMSG_INQ,
-  IPPROTO_IP,
-  IPPROTO_IPV6,
   SO_KEEPALIVE,
   SO_LINGER,
   SO_MAX_PACING_RATE,
@@ -78,8 +76,6 @@ import {
   TP_KEEPALIVE_TIME,
   TP_LINGER,
   TP_LINGER2,
-  TP_MIN_HOPCOUNT,
-  TP_MIN_TTL,
   TP_MSS_CACHE,
   TP_MAX_PACING_RATE,
   TP_NONAGLE,
@@ -113,6 +109,7 @@ import {
 import { keepaliveTime } from './tcp-sock-times.ts'
 import { KEY_COUNT, loadSysctlKeys } from './tcp-fastopen-keys.ts'
 import type { TcpMd5 } from './tcp-md5.ts'
+import type { TcpPktoptions } from './tcp-pktoptions.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpRecvmsg } from '../rcv/tcp-recvmsg.ts'
 import type { TcpTstamp } from '../snd/tcp-tstamp.ts'
@@ -120,8 +117,6 @@ import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 
 // Numbers that nobody else names.
-const IP_MINTTL = 21
-const IPV6_MINHOPCOUNT = 73
 const TCP_MAXSEG = 2
 const TCP_SYNCNT = 7
 const TCP_LINGER2 = 8
@@ -148,7 +143,8 @@ type TcpSockoptDeps = {
   cong: TcpCong
   md5: Pick<TcpMd5, 'setKey'>
   tstamp: Pick<TcpTstamp, 'setFlags'>
-} & Pick<TcpRecvmsg, 'cleanupRbuf'>
+} & Pick<TcpRecvmsg, 'cleanupRbuf'> &
+  Pick<TcpPktoptions, 'getPktoptions'>
 
 /** As many retransmissions of a SYN-ACK as it takes for so many seconds to pass (secs_to_retrans). */
 const secsToRetrans = (seconds: number): number => {
@@ -183,6 +179,7 @@ export const createTcpSockopt = ({
   tstamp,
   md5,
   cleanupRbuf,
+  getPktoptions,
 }: TcpSockoptDeps) => {
   const { i32, layout } = arena
   const { sysctl } = layout
@@ -227,11 +224,6 @@ export const createTcpSockopt = ({
     return flag(sk, SK_FLAGS, SOCK_LINGER, value >= 0)
   }
 
-  /** The word of the least hop limit that an option is, or 0. */
-  const minTtlWord = (level: number, name: number): number => {
-    if (level === IPPROTO_IP && name === IP_MINTTL) return TP_MIN_TTL
-    return level === IPPROTO_IPV6 && name === IPV6_MINHOPCOUNT ? TP_MIN_HOPCOUNT : 0
-  }
   const maxPacing = (sk: number, value: number): number => {
     if (value >>> 0 !== 0xffffffff) i32[sk + TP_PACING] = PACING_NEEDED
     i32[sk + TP_MAX_PACING_RATE] = ~value
@@ -395,9 +387,7 @@ export const createTcpSockopt = ({
   /** setsockopt(2) with an int; 0 or -errno. */
   const setOption = (sk: number, level: number, name: number, value: number): number => {
     if (level === SOL_SOCKET) return setSocket(sk, name, value)
-    if (level === IPPROTO_TCP) return setTcp(sk, name, value)
-    const word = minTtlWord(level, name)
-    return word === 0 ? -Errno.ENOPROTOOPT : range(sk, word, value, 0, 255)
+    return level === IPPROTO_TCP ? setTcp(sk, name, value) : -Errno.ENOPROTOOPT
   }
 
   const orSysctl = (sk: number, word: number, index: number): number =>
@@ -478,9 +468,7 @@ export const createTcpSockopt = ({
   /** getsockopt(2) of an int, or -errno. */
   const getOption = (sk: number, level: number, name: number): number => {
     if (level === SOL_SOCKET) return getSocket(sk, name)
-    if (level === IPPROTO_TCP) return getTcp(sk, name)
-    const word = minTtlWord(level, name)
-    return word === 0 ? -Errno.ENOPROTOOPT : i32[sk + word]
+    return level === IPPROTO_TCP ? getTcp(sk, name) : -Errno.ENOPROTOOPT
   }
 
   /** TCP_FASTOPEN_KEY: the words of one key, or of two. */
@@ -523,7 +511,7 @@ export const createTcpSockopt = ({
     words: Int32Array,
     at: number
   ): number => {
-    if (level !== IPPROTO_TCP) return -Errno.ENOPROTOOPT
+    if (level !== IPPROTO_TCP) return getPktoptions(sk, level, name, words, at)
     if (name === TCP_CONGESTION) return cong.getName(sk, words, at)
     return name === TCP_FASTOPEN_KEY ? getKeys(sk, words, at) : -Errno.ENOPROTOOPT
   }

@@ -50,6 +50,7 @@ import type { TcpReply } from '../snd/tcp-reply.ts'
 
 import type { TcpListenQueues } from './tcp-listen-queues.ts'
 import type { TcpRequest } from './tcp-request.ts'
+import type { TcpPktoptions } from '../sock/tcp-pktoptions.ts'
 
 export type TcpCheckReq = ReturnType<typeof createTcpCheckReq>
 type TcpCheckReqDeps = {
@@ -67,6 +68,7 @@ type TcpCheckReqDeps = {
   synack: TcpSynack
   mss: Pick<TcpMss, 'syncMss'>
   listenQueues: TcpListenQueues
+  pktoptions: Pick<TcpPktoptions, 'noteOpening'>
 } & Pick<TcpReply, 'sendReset'> &
   Pick<TcpRequest, 'inheritNow' | 'isMixed' | 'synAgain'>
 
@@ -210,6 +212,7 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
   /** A connection whose handshake `skb` ends. */
   const openChild = (listener: number, child: number, skb: number): void => {
     deps.inheritNow(listener, child)
+    deps.pktoptions.noteOpening(child, skb)
     ports.hold(child, i32[child + SK_NUM])
     f64[bank + Mib.TcpPassiveOpens]++
     enqueueAccept(listener, child)

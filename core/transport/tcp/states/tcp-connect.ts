@@ -4,7 +4,7 @@
  * RFC 6056 (port choice), RFC 6528 (sequence number).
  */
 import { initCwnd } from '../sock/tcp-metrics.ts'
-import { clearAddr, copyAddr, familyOf, isAnyAddr } from '../../../base/family.ts'
+import { AF_INET, clearAddr, copyAddr, familyOf, isAnyAddr } from '../../../base/family.ts'
 import { Errno } from '../../../base/errno.ts'
 import {
   createFlowi,
@@ -26,6 +26,8 @@ import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import {
+  familyOfSock,
+  SK_REUSE,
   SK_BIND_NEXT,
   SK_CREATED,
   SK_DADDR,
@@ -51,7 +53,7 @@ import { MIN_HEADER } from '../../../wire/tcp.ts'
 import { bindAddr, isGroupType, peerError } from '../../bind-addr.ts'
 import { highPort, lowPort, type Ports } from '../../ports.ts'
 import type { SecureSeq } from '../../secure-seq.ts'
-import { INET_NO_PORT, MSG_DONTWAIT } from '../../../socket/socket-constants.ts'
+import { MAPPED, INET_NO_PORT, MSG_DONTWAIT } from '../../../socket/socket-constants.ts'
 import type { FastopenClient } from './tcp-fastopen-client.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
@@ -81,8 +83,6 @@ import {
   TP_LINGER2,
   TP_DEFER_ACCEPT,
   TP_MD5,
-  TP_MIN_HOPCOUNT,
-  TP_MIN_TTL,
   TP_MSS_CACHE,
   TP_NONAGLE,
   TP_MAX_PACING_RATE,
@@ -161,8 +161,6 @@ const USER_WORDS = [
   TP_KEEPALIVE_PROBES,
   TP_SYN_RETRIES,
   TP_USER_TIMEOUT,
-  TP_MIN_TTL,
-  TP_MIN_HOPCOUNT,
   TP_DEFER_ACCEPT,
   TP_MD5,
   TP_CA_OPS,
@@ -370,15 +368,17 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     const err = i32[sk + SK_ERR] || Errno.ECONNABORTED
     startAfresh(sk)
     life.forgetUser(sk)
-    undoConnect(sk, i32[sk + SK_FAMILY])
+    undoConnect(sk)
     return -err
   }
   /** Takes a closed socket to SYN_SENT, with a route and a port; 0 or -errno. */
   const begin = (sk: number, words: Int32Array, at: number, port: number): number => {
     const refused = peerError(i32, sk, words, at)
     if (refused !== 0) return refused
-    const savedFamily = i32[sk + SK_FAMILY]
-    i32[sk + SK_FAMILY] = familyOf(words, at)
+    if (familyOf(words, at) !== i32[sk + SK_FAMILY]) {
+      i32[sk + SK_FAMILY] = AF_INET
+      i32[sk + SK_REUSE] |= MAPPED
+    }
     // a stream does not come from a group that the socket was bound to (tcp_v4_connect)
     const bound = addrType(i32, sk + SK_SADDR, i32[sk + SK_BOUND_DEV])
     if (isGroupType(bound)) clearAddr(i32, sk + SK_SADDR)
@@ -387,7 +387,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     let err = routing.routeSocket(sk)
     if (err === 0) err = chooseLocalPort(sk)
     if (err < 0) {
-      undoConnect(sk, savedFamily)
+      undoConnect(sk)
       return err
     }
     startAfresh(sk)
@@ -474,8 +474,9 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + TP_REORDERING] = i32[sysctl + Sysctl.tcp_reordering]
   }
   const kept = new Int32Array(USER_WORDS.length)
-  const undoConnect = (sk: number, family: number): void => {
-    i32[sk + SK_FAMILY] = family
+  const undoConnect = (sk: number): void => {
+    i32[sk + SK_FAMILY] = familyOfSock(i32, sk)
+    i32[sk + SK_REUSE] &= ~MAPPED
     i32.fill(0, sk + SK_DADDR, sk + SK_DADDR + 4)
     i32[sk + SK_DPORT] = 0
     if ((i32[sk + SK_FLAGS] & SOCK_BINDADDR_LOCK) === 0)

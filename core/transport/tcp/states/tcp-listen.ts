@@ -46,6 +46,7 @@ import {
 } from '../sock/tcp-constants.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpRouting } from './tcp-connect.ts'
+import type { TcpPktoptions } from '../sock/tcp-pktoptions.ts'
 
 /** tcp_syncookies: whether there is a place for the request or not. */
 const SYNCOOKIES_ALWAYS = 2
@@ -67,6 +68,7 @@ type TcpListenDeps = {
   listenQueues: TcpListenQueues
   request: TcpRequest
   checkReq: TcpCheckReq
+  pktoptions: Pick<TcpPktoptions, 'noteOpening'>
 } & Pick<TcpRouting, 'secureSeq'>
 
 export const createTcpListen = (deps: TcpListenDeps) => {
@@ -182,6 +184,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     f64[bank + Mib.TcpPassiveOpens]++
     timers.resetXmitTimer(child, ICSK_TIME_RETRANS, TCP_TIMEOUT_INIT)
     initTransfer(child)
+    deps.pktoptions.noteOpening(child, skb)
     fastopen.open(listener, child, skb)
     sendSynAck(child)
     enqueueAccept(listener, child)

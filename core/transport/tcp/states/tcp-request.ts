@@ -22,6 +22,11 @@ import { Sysctl } from '../../../shm/sysctl.ts'
 import { Drop } from '../../../skb/drop.ts'
 import { SKB_HASH, SKB_MARK, SKB_NETWORK, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import {
+  SK_UNICAST_IF,
+  SK_MIN_TTL,
+  SK_MC_FLAGS,
+  SK_LOCAL_PORTS,
+  SK_FRAG_SIZE,
   SK_BOUND_DEV,
   SK_CREATED,
   SK_DADDR,
@@ -87,8 +92,6 @@ import {
   TP_LINGER,
   TP_LINGER2,
   TP_MAX_WINDOW,
-  TP_MIN_HOPCOUNT,
-  TP_MIN_TTL,
   TP_MSS_CLAMP,
   TP_NONAGLE,
   TP_MAX_PACING_RATE,
@@ -134,6 +137,7 @@ import type { TcpWindow } from '../rcv/tcp-window.ts'
 import type { TcpRouting } from './tcp-connect.ts'
 
 import type { TcpListenQueues } from './tcp-listen-queues.ts'
+import { MAPPED } from '../../../socket/socket-constants.ts'
 /** What the request inherits from its listener. */
 const INHERITED = [
   SK_TYPE,
@@ -157,6 +161,13 @@ const INHERITED_LATE = [
   SK_PMTUDISC,
   SK_PMTUDISC + 1,
   SK_RCVLOWAT,
+  SK_MIN_TTL,
+  SK_MIN_TTL + 1,
+  SK_MC_FLAGS,
+  SK_LOCAL_PORTS,
+  SK_UNICAST_IF,
+  SK_UNICAST_IF + 1,
+  SK_FRAG_SIZE,
   TP_USER_MSS,
   TP_NONAGLE,
   TP_PINGPONG,
@@ -167,8 +178,6 @@ const INHERITED_LATE = [
   TP_KEEPALIVE_INTVL,
   TP_KEEPALIVE_PROBES,
   TP_USER_TIMEOUT,
-  TP_MIN_TTL,
-  TP_MIN_HOPCOUNT,
   TP_NOTSENT_LOWAT,
   TP_PACING,
   TP_MAX_PACING_RATE,
@@ -227,6 +236,8 @@ export const createTcpRequest = (deps: TcpRequestDeps) => {
     i32[child + TP_ADVMSS] = mss.advertisedMss(child)
   }
   const setAddresses = (sk: number, fl: Flowi): void => {
+    // it is its listener's, but for what it speaks
+    if (fl[FL_FAMILY] !== i32[i32[sk + SK_PARENT] + SK_FAMILY]) i32[sk + SK_REUSE] |= MAPPED
     i32[sk + SK_FAMILY] = fl[FL_FAMILY]
     for (let w = 0; w < 4; w++) {
       i32[sk + SK_SADDR + w] = fl[FL_DADDR + w]

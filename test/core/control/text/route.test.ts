@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { AF_INET, AF_INET6 } from '../../../../core/base/family.ts'
 import type { RibRoute } from '../../../../core/control/rib/rib-route.ts'
 import { readRoute, writeRoute } from '../../../../core/control/text/route.ts'
-import { maskWords } from '../../../../core/inet/fib/addr-prefix.ts'
+import { maskWords } from '../../../../core/inet/fib/writer/addr-prefix.ts'
 import type { Words } from '../../../../core/wire/text.ts'
 import { seeded } from '../../../support/random.ts'
 

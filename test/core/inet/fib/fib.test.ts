@@ -5,8 +5,8 @@ import { createFlowi, FL_DADDR, FL_FAMILY } from '../../../../core/base/flowi.ts
 import { createFibReader } from '../../../../core/inet/fib/fib.ts'
 import { fibRoot } from '../../../../core/inet/fib/fib-tables.ts'
 import { byFamily } from '../../../../core/inet/af-ops.ts'
-import { maskWords } from '../../../../core/inet/fib/addr-prefix.ts'
-import { createFibWriter } from '../../../../core/inet/fib/fib-writer.ts'
+import { maskWords } from '../../../../core/inet/fib/writer/addr-prefix.ts'
+import { createFibWriter } from '../../../../core/inet/fib/writer/fib-writer.ts'
 import type { Linkdown } from '../../../../core/inet/fib/linkdown.ts'
 import {
   RT_TABLE_DEFAULT,

@@ -136,6 +136,21 @@ describe('a received packet', () => {
     expect(input(src, dst, iif)).toBe(-Errno.EINVAL)
   })
 
+  test.each([
+    ['192.0.2.9', '10.9.0.1', '10.0.0.5', 9000],
+    ['2001:db8::9', '2001:db8:5::1', 'fd00::5', 1500],
+  ])('by a route via %s that takes more than the link', async (via, dst, src, most) => {
+    const { input, ip, fl } = await network()
+    const mtuBy = async (words: string): Promise<number> => {
+      await ip.route('replace', `${dst} via ${via} ${words}`)
+      expect(input(src, dst, 'lan')).toMatchObject({ dev: 'wan' })
+      return fl[FL_MTU]!
+    }
+    expect(await mtuBy('mtu 9000')).toBe(most)
+    expect(await mtuBy('mtu 1400')).toBe(1400)
+    expect(await mtuBy('mtu lock 9000')).toBe(9000)
+  })
+
   test('to forward is refused while forwarding is off, to us it is not', async () => {
     const { input, sysctl } = await network()
     await sysctl('ip_forward', 0)
@@ -316,13 +331,13 @@ describe('a packet made here', () => {
 
   test('of IPv6, with a source and not bound, prefers a device, and goes by another where that is the way', async () => {
     const { output, ip, fl, index, router } = await network()
-    await ip.route('add', '2001:db8:5::/48 via fd00::9')
-    await ip.route('append', '2001:db8:5::/48 via 2001:db8::9')
+    await ip.route('add', '2001:db8:5::/48 dev lan')
+    await ip.route('append', '2001:db8:5::/48 dev wan')
     await ip.route('add', '2001:db8:6::/48 via fd00::9')
     await ip.route('add', 'prohibit 2001:db8:7::/48')
     const src = '2001:db8::2'
-    expect(output('2001:db8:5::1', { src, oif: 'wan' })).toMatchObject({ via: '2001:db8::9' })
-    expect(output('2001:db8:5::1', { src, oif: 'lan' })).toMatchObject({ via: 'fd00::9' })
+    for (const oif of ['wan', 'lan'])
+      expect(output('2001:db8:5::1', { src, oif })).toMatchObject({ dev: oif })
     expect(output('2001:db8:6::1', { src, oif: 'wan' })).toMatchObject({ via: 'fd00::9' })
     expect(output('2001:db8:7::1', { src, oif: 'wan' })).toBe(-Errno.EACCES)
     // a socket that is bound goes nowhere else
