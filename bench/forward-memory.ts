@@ -281,7 +281,8 @@ const workerPart =
   (arena: Arena): Part => {
     const { i32, f64, layout } = arena
     const stack = makeStack(arena, ip)
-    const skbs = createSkbs(arena, layout.nicThread)
+    // a pool for each of those it stands in for would share the compiled code of the worker's own
+    const { skbs } = stack
     const source = createSource(arena, skbs, ip)
     const ring = backlogRing(layout, 0, layout.nicThread)
     /** A nic thread that need not think: all flows are CPU 0's. */
@@ -296,7 +297,7 @@ const workerPart =
       skbs.reclaim()
     }
     let received = 0
-    const sink = createSink(arena, portTxRing(arena, 0, 0), createSkbs(arena, layout.appThread))
+    const sink = createSink(arena, portTxRing(arena, 0, 0), skbs)
     const after = (): number => {
       const n = sink()
       received += n

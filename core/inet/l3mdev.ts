@@ -5,9 +5,10 @@
 import { DEV_VRF_ROOT4, DEV_VRF_ROOT6 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
-import type { FibReader } from './fib/fib.ts'
+import type { FibLookup } from './fib/fib-lookup.ts'
 
-type Lookups = Pick<FibReader, 'local' | 'main' | 'lookup4' | 'lookup6'>
+type Roots = { readonly v4: number; readonly v6: number }
+type Lookups = FibLookup & { local: Roots; main: Roots }
 
 export type L3Tables = ReturnType<typeof createL3Tables>
 

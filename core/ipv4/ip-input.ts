@@ -81,7 +81,7 @@ type IpInputDeps = {
   peers: Pick<InetPeers, 'find' | 'spend'>
   mr: Pick<MrForward, 'mayPass' | 'forward' | 'forwardCopy'>
   l3mdevRcv: L3mdevRcv
-} & Pick<Route, 'routeInput'> &
+} & Pick<Route, 'routeInput4'> &
   Pick<FlowKeys, 'flowPorts'> &
   Pick<AddrType, 'isLocalAddress'> &
   Pick<IpForward, 'ipForward'> &
@@ -102,7 +102,7 @@ const ERROR_COST_MS = 1000
 const ERROR_BURST_MS = 5000
 
 export const createIpInput = (deps: IpInputDeps) => {
-  const { arena, skbs, drop, consume, nf, protos, routeInput, isLocalAddress, ipForward } = deps
+  const { arena, skbs, drop, consume, nf, protos, routeInput4, isLocalAddress, ipForward } = deps
   const { flowPorts, ipDefrag, steerAgain, icmpSend, options, sourceRoute, peers, mr } = deps
   const { l3mdevRcv } = deps
   const { checkMc } = createMcTable(arena)
@@ -173,7 +173,7 @@ export const createIpInput = (deps: IpInputDeps) => {
     fl[FL_TYPE] = 0
     fl[FL_FLAGS] = 0
     flowPorts(skb, fl)
-    const error = routeInput(fl)
+    const error = routeInput4(fl)
     if (fl[FL_L3MDEV] !== 0) l3mdevRcv(skb, fl[FL_L3MDEV])
     if (error === 0) i32[skb + IPCB_TYPE] = fl[FL_TYPE]
     else if (isMartian(error)) return martian(skb, error)

@@ -81,7 +81,7 @@ type Ip6InputDeps = {
   exthdrs: Exthdrs
   mr: Pick<MrForward, 'mayPass' | 'forward' | 'forwardCopy'>
   l3mdevRcv: L3mdevRcv
-} & Pick<Route, 'routeInput'> &
+} & Pick<Route, 'routeInput6'> &
   Pick<FlowKeys, 'flowPorts'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Ip6Forward, 'ip6Forward'> &
@@ -101,7 +101,7 @@ const LINK_LOCAL_SCOPE = 2
 const PAYLOAD_LENGTH = 4
 
 export const createIp6Input = (deps: Ip6InputDeps) => {
-  const { arena, skbs, drop, consume, nf, protos, routeInput, loadAddrs, ip6Forward } = deps
+  const { arena, skbs, drop, consume, nf, protos, routeInput6, loadAddrs, ip6Forward } = deps
   const { flowPorts, exthdrs, fragRcv, steerAgain, icmpv6Send, mr } = deps
   const { l3mdevRcv } = deps
   const { checkMc, hasMc } = createMcTable(arena)
@@ -196,7 +196,7 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     fl[FL_PROTO] = u8[at + i32[skb + IPCB_NHOFF]]
     flowPorts(skb, fl)
     fl[FL_TYPE] = 0
-    const error = routeInput(fl)
+    const error = routeInput6(fl)
     // what is of a link, and to groups, is not the VRF's (vrf_ip6_rcv: rt6_need_strict)
     if (fl[FL_L3MDEV] !== 0 && !needsZone(fl, FL_DADDR)) l3mdevRcv(skb, fl[FL_L3MDEV])
     if (error !== 0) return ip6Error(skb, error)

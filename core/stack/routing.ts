@@ -17,14 +17,14 @@ export const createRouting = (machine: Machine) => {
   const { arena } = machine
   const fib = createFibReader(arena, INIT_NET)
   const { stateOf: neighState } = createNeighTable(arena)
-  const { routeInput, routeOutput, flowHash } = createRoute({ ...machine, fib, neighState })
+  const { routeOutput, flowHash, ...input } = createRoute({ ...machine, fib, neighState })
   const keys = createPacketKeys(arena)
   const { loadAddrs } = createPacketAddrs(arena)
   return {
     ...createAddrType(arena, fib),
     ...createDoRedirect(arena, fib),
     loadAddrs,
-    routeInput,
+    ...input,
     ...createFlowKeys({ ...machine, net: INIT_NET, flowHash, keys, loadAddrs }),
     ...createDst(machine, routeOutput),
   }

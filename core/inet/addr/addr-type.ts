@@ -13,8 +13,7 @@ import {
 } from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { IFADDR_WORDS } from '../../shm/layout.ts'
-import type { FibReader } from '../fib/fib.ts'
-import { createL3Tables } from '../l3mdev.ts'
+import type { L3Tables } from '../l3mdev.ts'
 import {
   IFA_ADDR,
   IFA_FAMILY,
@@ -37,9 +36,8 @@ import { l3mdevOf } from '../../netdev/netdev.ts'
 
 export type AddrType = ReturnType<typeof createAddrType>
 
-export const createAddrType = (arena: Arena, fib: FibReader) => {
+export const createAddrType = (arena: Arena, { local4, main4, local6 }: L3Tables) => {
   const { i32, layout } = arena
-  const { local4, main4, local6 } = createL3Tables(arena, fib)
   const typeOf = (row: number): number => {
     const type = row === 0 ? RTN_UNICAST : i32[row + NH_TYPE]
     return type === RTN_LOCAL || type === RTN_BROADCAST || type === RTN_ANYCAST ? type : RTN_UNICAST

@@ -1,30 +1,17 @@
 /**
- * The forwarding tables: each a trie in shared memory, found by the map of tables (fib-tables.ts; Linux:
- * fib_trie.c and ip6_fib.c). The first 16 bits of the destination are an index; below, what holds many prefixes
- * is divided by eight bits at a time, what holds few is a list of them (fib-constants.ts has the words). An IPv6 address is
- * four such tries behind one another, so what allocations have in common, 32 bits, takes one step. Prefixes of up to eight
- * bits, the default route above all, are words of their own: no change of one has to touch what lies below.
- *
- * Readers, on any thread, take no lock: every word is valid at every moment, and a block or row that a reader
- * may still hold is reused only after a grace period. The writer is core/inet/fib/writer/fib-writer.ts, on control.
+ * The forwarding tables as a thread asks them: by the rules, or one by one; each is a trie (fib-lookup.ts), found by the map of
+ * tables (fib-tables.ts). Linux: fib_lookup, fib6_lookup.
  */
 import { AF_INET, AF_INET6 } from '../../base/family.ts'
 import type { Flowi } from '../../base/flowi.ts'
 import { FL_DADDR, RTN_THROW } from '../../base/flowi.ts'
 import { DEV_VRF_ROOT4, DEV_VRF_ROOT6 } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
-import { FIB_SHORT_WORDS } from '../../shm/layout.ts'
 import { Errno } from '../../base/errno.ts'
 import { byFamily } from '../af-ops.ts'
+import { createL3Tables } from '../l3mdev.ts'
 import { createFibBound } from './fib-bound.ts'
-import {
-  FB_COUNT,
-  FB_COVER,
-  FB_FIRST,
-  FIB_BUCKET,
-  FIB_PLACE,
-  FIB_PLACE_SHIFT,
-} from './fib-constants.ts'
+import { createFibLookup } from './fib-lookup.ts'
 import { fibRoot } from './fib-tables.ts'
 import { FR_HEAD_FIRST } from './fib-rule-constants.ts'
 import { createFibRuleWalk, ruleHead } from './fib-rules.ts'
@@ -33,54 +20,6 @@ import { NH_TYPE, RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN } from './next
 export type FibReader = ReturnType<typeof createFibReader>
 /** Roots of one table's tries. */
 type FibTable = { readonly v4: number; readonly v6: number }
-
-/** Lookups in the trie of a root: the row of the longest prefix that covers an address, or 0. */
-export const createFibLookup = ({ i32, layout }: Arena) => {
-  const pool = layout.fibNodes
-  /** What a bucket has for the next bits of an address: a row, 0, or the block of the bits behind them. */
-  const inBucket = (block: number, key: number): number => {
-    const end = block + FB_FIRST + (i32[block + FB_COUNT] << 1)
-    for (let at = block + FB_FIRST; at < end; at += 2) {
-      // shifts count by the low five bits alone
-      const value = i32[at + 1]
-      if ((key ^ i32[at]) >>> value === 0) return value & ~31
-    }
-    return i32[block + FB_COVER]
-  }
-
-  const lookup4 = (root: number, addr: number): number => {
-    let word = i32[root + FIB_SHORT_WORDS + (addr >>> 16)]
-    for (let shift = 8; word < 0; shift -= 8) {
-      const block = pool + ((word & FIB_PLACE) >> FIB_PLACE_SHIFT)
-      word =
-        (word & FIB_BUCKET) !== 0 ? inBucket(block, addr) : i32[block + ((addr >>> shift) & 255)]
-    }
-    return word !== 0 ? word : i32[root + (addr >>> 24)]
-  }
-
-  const lookup6 = (root: number, words: Int32Array, at: number): number => {
-    let key = words[at]
-    let word = i32[root + FIB_SHORT_WORDS + (key >>> 16)]
-    let left = 16
-    let last = at
-    while (word < 0) {
-      if (left === 0) {
-        key = words[++last]
-        left = 32
-      }
-      const block = pool + ((word & FIB_PLACE) >> FIB_PLACE_SHIFT)
-      if ((word & FIB_BUCKET) !== 0) {
-        word = inBucket(block, key)
-        left = 0
-      } else {
-        left -= 8
-        word = i32[block + ((key >>> left) & 255)]
-      }
-    }
-    return word !== 0 ? word : i32[root + (words[at] >>> 24)]
-  }
-  return { lookup4, lookup6 }
-}
 
 /** A reader of one net's tables, which must be there (FibWriter.addNet). */
 export const createFibReader = (arena: Arena, net: number) => {
@@ -192,5 +131,6 @@ export const createFibReader = (arena: Arena, net: number) => {
     fibLookup6,
     fibLookupBound4,
     fibLookupBound6,
+    ...createL3Tables(arena, { local, main, lookup4, lookup6 }),
   }
 }

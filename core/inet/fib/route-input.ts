@@ -197,10 +197,10 @@ export const createRouteInput = (deps: RouteInputDeps) => {
   const ofFamily = byFamily(routeInput4, routeInput6)
 
   /**
-   * Where a received packet goes: FL_FAMILY, FL_SADDR, FL_DADDR and FL_IIF in; FL_TYPE LOCAL, BROADCAST,
+   * Where a received packet goes, of either family: FL_FAMILY, FL_SADDR, FL_DADDR and FL_IIF in; FL_TYPE LOCAL, BROADCAST,
    * ANYCAST, MULTICAST (all for this host) or UNICAST (to forward), FL_DST, FL_DEV and FL_MTU out.
    */
   const routeInput = (fl: Flowi): number => ofFamily(fl[FL_FAMILY])(fl)
 
-  return { routeInput }
+  return { routeInput, routeInput4, routeInput6 }
 }

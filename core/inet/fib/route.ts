@@ -7,7 +7,6 @@
  * route, -EHOSTUNREACH an unreachable route or forwarding is off, -EACCES a prohibit route.
  */
 import { createSourceSelection } from '../addr/source.ts'
-import { createL3Tables } from '../l3mdev.ts'
 import { createMcTable } from '../mc/mc-table.ts'
 import type { FibReader } from './fib.ts'
 import { createValidateSource } from './fib-validate-source.ts'
@@ -27,13 +26,13 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
   const parts = {
     arena,
     fib,
-    ...createL3Tables(arena, fib),
+    ...fib,
     ...createMultipath({ ...deps, flowHash }),
     ...createRouteResult(arena),
   }
   const source = createSourceSelection(arena)
-  const validateSource = createValidateSource({ ...parts, ...fib, ...source })
-  const { routeInput } = createRouteInput({ ...parts, ...createMcTable(arena), ...validateSource })
+  const validateSource = createValidateSource({ ...parts, ...source })
+  const input = createRouteInput({ ...parts, ...createMcTable(arena), ...validateSource })
   const { routeOutput } = createRouteOutput({ ...parts, ...source })
-  return { routeInput, routeOutput, flowHash }
+  return { ...input, routeOutput, flowHash }
 }
