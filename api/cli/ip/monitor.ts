@@ -15,6 +15,7 @@ import { neighText } from '../../iproute2/neigh.ts'
 import { bucketText, nexthopText } from '../../iproute2/nexthop.ts'
 import { routeText } from '../../iproute2/route.ts'
 import { ruleText } from '../../iproute2/rule.ts'
+import { readEvents } from '../events.ts'
 import { getStream, printJson, Refused, UsageError } from '../cli.ts'
 import type { IpObject } from './object.ts'
 import { matchWord } from '../words.ts'
@@ -47,28 +48,6 @@ const textOf = (kind: string, item: unknown, isOfDev: boolean): string => {
       return addrLines(item as AddressItem).join('\n')
     default:
       return JSON.stringify(item)
-  }
-}
-
-/** Events of a stream: what stands between two empty lines. */
-async function* readEvents(
-  body: ReadableStream<Uint8Array>
-): AsyncGenerator<Record<string, string>> {
-  const decoder = new TextDecoder()
-  let waiting = ''
-  for await (const chunk of body) {
-    waiting += decoder.decode(chunk, { stream: true })
-    for (let end = waiting.indexOf('\n\n'); end >= 0; end = waiting.indexOf('\n\n')) {
-      const fields = waiting
-        .slice(0, end)
-        .split('\n')
-        .map((line): [string, string] => {
-          const colon = line.indexOf(': ')
-          return [line.slice(0, colon), line.slice(colon + 2)]
-        })
-      waiting = waiting.slice(end + 2)
-      yield Object.fromEntries(fields)
-    }
   }
 }
 

@@ -120,6 +120,7 @@ export const createSsTables = () => {
       count: shown.length,
       states: states.size === 0 ? CONNECTED : [...states],
       protocols: [...new Set(shown.flatMap(({ protocol }) => protocol ?? []))],
+      isOfFamily: (sock: SockItem): boolean => families.has(sock.family),
       /** Is the socket one of theirs? */
       has: (sock: SockItem): boolean =>
         families.has(sock.family) &&

@@ -29,6 +29,7 @@ const STREAMS: readonly (readonly [level: number, name: number, value: number])[
       [7, 8192],
       [9, 1],
       [10, 1],
+      [12, 3],
       [18, 7],
       [29, 1],
       [36, 5],
