@@ -115,12 +115,15 @@ import type { TcpRecvmsg } from '../rcv/tcp-recvmsg.ts'
 import type { TcpTstamp } from '../snd/tcp-tstamp.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import type { TcpTimers } from './tcp-timers.ts'
+import type { Time } from '../../../base/time.ts'
+import { getTcpInfo } from './tcp-get-info.ts'
 
 // Numbers that nobody else names.
 const TCP_MAXSEG = 2
 const TCP_SYNCNT = 7
 const TCP_LINGER2 = 8
 const TCP_WINDOW_CLAMP = 10
+const TCP_INFO = 11
 const TCP_THIN_DUPACK = 17
 const TCP_REPAIR = 19
 const TCP_ULP = 31
@@ -138,6 +141,7 @@ const MAX_KEEP_COUNT = 127
 
 type TcpSockoptDeps = {
   arena: Arena
+  time: Time
   output: TcpOutput
   timers: TcpTimers
   sndCheck: TcpSndCheck
@@ -173,6 +177,7 @@ const retransToSecs = (sent: number): number => {
 
 export const createTcpSockopt = ({
   arena,
+  time,
   output,
   timers,
   sndCheck,
@@ -520,6 +525,7 @@ export const createTcpSockopt = ({
   ): number => {
     if (level !== IPPROTO_TCP) return getPktoptions(sk, level, name, words, at)
     if (name === TCP_CONGESTION) return cong.getName(sk, words, at)
+    if (name === TCP_INFO) return getTcpInfo(i32, sk, time, words, at)
     return name === TCP_FASTOPEN_KEY ? getKeys(sk, words, at) : -Errno.ENOPROTOOPT
   }
 
