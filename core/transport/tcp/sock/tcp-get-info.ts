@@ -120,7 +120,7 @@ const chronos = (i32: Int32Array, sk: number, nowUs: number): [number, number, n
 }
 
 /** Octets of the struct. */
-export const TCP_INFO_BYTES = 236
+const TCP_INFO_BYTES = 236
 // Its fields in their order; '' is one that Linux has not filled for long.
 const OCTETS = ['state', 'ca_state', 'retransmits', 'probes', 'backoff', 'options'] as const
 const WORDS_AT = 8
