@@ -20,6 +20,14 @@ describe('a file', () => {
     expect(reasonOf(run(`< . 1 len 10 ack 1; ${error}`))).toBeNull()
     expect(reasonOf(run(`${error}; < . 1 len 10 ack 1`, '111'))).toBeNull()
   })
+  test('has its probes answered by text that is not predicted', () => {
+    const run = (step: string, kernel: string): Run =>
+      differing({ steps: step, kernel: [kernel], softnet: ['file 0 bytes_received 102'] })
+    const answered = 'file 0 probes 0 bytes_received 102'
+    expect(reasonOf(run('< . 3 len 100 ack 1 win 0', answered))).toContain('answers probes')
+    expect(reasonOf(run('< . 3 ack 1 win 0', answered))).toBeNull()
+    expect(reasonOf(run('< . 3 len 100 ack 1 win 0', 'file 0 probes 2'))).toBeNull()
+  })
   test('of IPv4 whose attempt has failed has the error once', () => {
     const run = (before: string, step = '0 get SO_ERROR'): Run =>
       differing({
