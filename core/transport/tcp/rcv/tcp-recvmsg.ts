@@ -154,7 +154,7 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
       }
       if (i32[sk + TP_URG_DATA] !== 0) passMark(sk)
       if (offset + n < i32[skb + SKB_LEN]) break
-      finishSkb(sk, skb)
+      if (finishSkb(sk, skb)) break
     }
     return copied
   }
@@ -179,9 +179,12 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     const ahead = (i32[sk + TP_URG_SEQ] - seq) | 0
     return ahead > 0 && ahead < n ? ahead : n
   }
-  const finishSkb = (sk: number, skb: number): void => {
-    if ((i32[skb + CB_FLAGS] & TCP_FIN) !== 0) i32[sk + TP_COPIED_SEQ] = i32[skb + CB_END_SEQ]
+  /** All of it is read. True at a FIN, where a read ends. */
+  const finishSkb = (sk: number, skb: number): boolean => {
+    const isFin = (i32[skb + CB_FLAGS] & TCP_FIN) !== 0
+    if (isFin) i32[sk + TP_COPIED_SEQ] = i32[skb + CB_END_SEQ]
     rcvQueue.dequeueRcv(sk)
+    return isFin
   }
   /** What recv says when there is no text: end of file, an error, or to wait. */
   const nothing = (sk: number): number => {
@@ -213,7 +216,7 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
       if (n > 0) noteTime(skb)
       copied += n
       seq = (seq + n) | 0
-      if (offset + n < i32[skb + SKB_LEN]) break
+      if (offset + n < i32[skb + SKB_LEN] || (i32[skb + CB_FLAGS] & TCP_FIN) !== 0) break
     }
     return copied
   }
