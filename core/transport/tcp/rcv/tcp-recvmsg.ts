@@ -4,15 +4,7 @@
  */
 import { Errno } from '../../../base/errno.ts'
 import type { Arena } from '../../../shm/arena.ts'
-import {
-  SKB_DATA,
-  SKB_FRAGS,
-  SKB_LEN,
-  SKB_NEXT,
-  SKB_TAIL,
-  SKB_TSTAMP,
-  SMALL_ROOM,
-} from '../../../skb/skb.ts'
+import { SKB_DATA, SKB_FRAGS, SKB_LEN, SKB_NEXT, SKB_TAIL, SKB_TSTAMP } from '../../../skb/skb.ts'
 import type { Skbs } from '../../../skb/skbs.ts'
 import {
   RCV_SHUTDOWN,
@@ -265,14 +257,13 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
    */
   const readSkb = (sk: number, len: number): number => {
     const skb = i32[sk + SK_RCVQ_HEAD]
-    if (skb === 0 || i32[sk + TP_URG_DATA] !== 0) return 0
-    // what is told beside it recvmsg tells; what the pool lacks must not be held for long (budget.ts)
+    // several are better copied together, and a large buffer is read into again while it is in this CPU's cache
+    if (skb === 0 || i32[skb + SKB_NEXT] !== 0 || mem.isLarge(skb)) return 0
+    // what is told beside it recvmsg tells; another thread's pool is not to be held for long (budget.ts)
     if (i32[sk + SK_CMSG] !== 0 || wantsTime(sk) || !skbs.isOwn(skb)) return 0
     const offset = (i32[sk + TP_COPIED_SEQ] - i32[skb + CB_SEQ]) | 0
     const n = i32[skb + SKB_LEN] - offset
-    if (n <= 0 || n > len || i32[skb + SKB_FRAGS] !== 0) return 0
-    // a little that has much room, or more behind it, is better copied together
-    if (n <= SMALL_ROOM && (mem.isLarge(skb) || i32[skb + SKB_NEXT] !== 0)) return 0
+    if (n <= 0 || n > len || i32[sk + TP_URG_DATA] !== 0 || i32[skb + SKB_FRAGS] !== 0) return 0
     skbs.pull(skb, offset)
     i32[sk + TP_COPIED_SEQ] = (i32[sk + TP_COPIED_SEQ] + n) | 0
     passFin(sk, skb)
