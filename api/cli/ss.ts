@@ -1,12 +1,14 @@
 /** `softnet ss`: sockets of the stack. Options are ss's; addresses and ports are always numbers. */
-import { readFileSync } from 'node:fs'
-import type { SockItem, SockProtocol } from '../../core/control/text/messages.ts'
+import { readFileSync, writeFileSync } from 'node:fs'
+import type { LinkItem, SockItem, SockProtocol } from '../../core/control/text/messages.ts'
 import { type SsShow, ssSummary, ssText } from '../iproute2/ss.ts'
 import { SOCK_STATES } from '../endpoints/sockets.ts'
 import type { Cli, Command } from './cli.ts'
 import { getItems, inNetns, printJson, Refused, segment, send, UsageError } from './cli.ts'
-import { parseSsFilter, readSsState } from './ss-filter.ts'
-import { createSsTables } from './ss-tables.ts'
+import { ssDiag } from './ss/diag.ts'
+import { followSockets } from './ss/follow.ts'
+import { parseSsFilter, readSsState } from './ss/filter.ts'
+import { createSsTables } from './ss/tables.ts'
 import { VERSION } from './version.ts'
 import { letters } from './words.ts'
 
@@ -16,6 +18,7 @@ const HELP = `Usage: softnet ss [ OPTIONS ] [ state STATE ] [ FILTER ]
    -A QUERY := { all | inet | tcp | udp | raw | packet | packet_raw | packet_dgram | unix ... }[,QUERY], with ! without it
    -a all   -l listening   -n numeric (always)   -H no header   -O one line   -s summary   -j JSON
    -i internal information   -m memory   -e extended   -o timers   -p, -T processes   -K close what matches   -V version
+   --tos type of service and priority   -E what ends from now on   -D FILE to write TCP sockets to, as messages of sock_diag
    -N NETNS of a network namespace   -F FILE with more of the filter
    FILTER := { src | dst } [ADDR[/LEN]][:PORT] | { sport | dport } { = != < > <= >= } :PORT | dev DEV | fwmark MARK[/MASK],
              joined by and, or, not, ( )
@@ -49,6 +52,11 @@ const LONG: Readonly<Record<string, string>> = {
   summary: 's',
   json: 'j',
   info: 'i',
+  tos: 'tos',
+  cgroup: 'cgroup',
+  bpf: 'b',
+  events: 'E',
+  diag: 'D',
   tipcinfo: 'tipcinfo',
   memory: 'm',
   extended: 'e',
@@ -63,7 +71,7 @@ const LONG: Readonly<Record<string, string>> = {
   version: 'V',
 }
 const KNOWN = new Set([...Object.values(LONG)])
-const TAKES_ARGUMENT = ['f', 'A', 'F', 'N']
+const TAKES_ARGUMENT = ['f', 'A', 'D', 'F', 'N']
 
 /** What asks for tables. */
 const TABLE: Readonly<Record<string, string>> = {
@@ -102,7 +110,7 @@ const readOptions = (args: readonly string[]) => {
   const on = new Set<string>()
   const rest: string[] = []
   const tables = createSsTables()
-  const said: { netns?: string; filter?: string } = {}
+  const said: { netns?: string; filter?: string; diag?: string } = {}
   const apply = (option: string, value: string): void => {
     on.add(option)
     if (TABLE[option] !== undefined) tables.take(TABLE[option])
@@ -111,6 +119,7 @@ const readOptions = (args: readonly string[]) => {
     else if (option === 'f') tables.family(value)
     else if (option === 'A') tables.query(value)
     else if (option === 'N') said.netns = value
+    else if (option === 'D') said.diag = value
     else if (option === 'F' && said.filter !== undefined)
       throw new UsageError('More than one filter file')
     else if (option === 'F') said.filter = readFilter(value)
@@ -166,8 +175,29 @@ const statesOf = (on: ReadonlySet<string>, ofTables: readonly string[]): readonl
   return on.has('l') ? ['LISTEN', 'UNCONN'] : ofTables
 }
 
+/** -D: TCP sockets alone, whatever tables are asked for. */
+const writeDiag = async (
+  cli: Cli,
+  file: string,
+  isWanted: (sock: SockItem) => boolean,
+  withMemory: boolean
+): Promise<void> => {
+  const socks = (await fetchSockets(cli, ['tcp'])).filter(isWanted).sort(inOrder)
+  const links = await getItems<LinkItem>(cli, '/v1/links')
+  const ifindexOf = (dev: string): number =>
+    links.find(({ ifname }) => ifname === dev)?.ifindex ?? 0
+  const octets = ssDiag(socks, withMemory, ifindexOf)
+  try {
+    writeFileSync(file === '-' ? 1 : file, octets)
+  } catch (error) {
+    const { code } = error as { code?: string }
+    const why = code === 'EACCES' ? 'Permission denied' : 'No such file or directory'
+    throw new Refused(`fopen dump file: ${why}`)
+  }
+}
+
 export const ss: Command = async (args, outside) => {
-  const { on, rest, tables, netns, filter } = readOptions(args)
+  const { on, rest, tables, netns, filter, diag } = readOptions(args)
   const cli = inNetns(outside, netns)
   if (on.has('h')) {
     cli.out(HELP)
@@ -178,6 +208,9 @@ export const ss: Command = async (args, outside) => {
     return 0
   }
   if (on.has('Z') || on.has('z')) throw new Refused('ss: SELinux is not enabled.')
+  if (on.has('cgroup')) throw new Refused('ss: there are no cgroups here.')
+  if (on.has('b'))
+    throw new Refused('ss: filters of sockets are known to their applications alone.')
   if (on.has('s')) {
     cli.out(ssSummary(await fetchSockets(cli, EVERY)))
     return 0
@@ -189,18 +222,7 @@ export const ss: Command = async (args, outside) => {
   }
   const { states: named, words } = readSsState(rest)
   const states = named.length > 0 ? named : statesOf(on, shown.states)
-  const isWanted = parseSsFilter([...words, ...(filter === undefined ? [] : [filter])])
-  const all = await fetchSockets(cli, shown.protocols)
-  const socks = all
-    .filter((sock) => shown.has(sock) && states.includes(sock.state) && isWanted(sock))
-    .sort(inOrder)
-  if (on.has('K')) {
-    for (const sock of socks) await send(cli, 'DELETE', `/v1/sockets/${segment(sock.sk)}`)
-  }
-  if (cli.json || on.has('j')) {
-    printJson(cli, socks)
-    return 0
-  }
+  const matches = parseSsFilter([...words, ...(filter === undefined ? [] : [filter])])
   const show: SsShow = {
     netid: shown.count > 1,
     state: new Set(states).size > 1,
@@ -210,6 +232,24 @@ export const ss: Command = async (args, outside) => {
     extended: on.has('e'),
     options: on.has('o'),
     oneline: on.has('O'),
+    tos: on.has('tos'),
+  }
+  const isShown = (sock: SockItem): boolean => shown.has(sock) && matches(sock)
+  if (on.has('E')) return followSockets(cli, shown.protocols, isShown, show)
+  if (diag !== undefined) {
+    const wanted = (sock: SockItem): boolean =>
+      shown.isOfFamily(sock) && states.includes(sock.state) && matches(sock)
+    await writeDiag(cli, diag, wanted, on.has('m'))
+    return 0
+  }
+  const all = await fetchSockets(cli, shown.protocols)
+  const socks = all.filter((sock) => isShown(sock) && states.includes(sock.state)).sort(inOrder)
+  if (on.has('K')) {
+    for (const sock of socks) await send(cli, 'DELETE', `/v1/sockets/${segment(sock.sk)}`)
+  }
+  if (cli.json || on.has('j')) {
+    printJson(cli, socks)
+    return 0
   }
   cli.out(ssText(socks, show))
   return 0

@@ -14,6 +14,7 @@ export type SsShow = {
   readonly extended: boolean
   readonly options: boolean
   readonly oneline: boolean
+  readonly tos: boolean
 }
 
 const addrText = (addr: string, isV6Only: boolean): string => {
@@ -87,6 +88,12 @@ const infoText = (sock: SockItem, show: SsShow): string =>
 /** It has no peer: it listens, or takes what comes. */
 const isOpenEnded = ({ state }: SockItem): boolean => state === 'LISTEN' || state === 'UNCONN'
 
+/** As printf's %#x. */
+const hex = (value: number): string => (value === 0 ? '0' : `0x${(value >>> 0).toString(16)}`)
+const tosText = ({ tos, tclass, priority }: SockItem): string =>
+  (tos === undefined ? '' : ` tos:${hex(tos)}`) +
+  (tclass === undefined ? '' : ` tclass:${hex(tclass)}`) +
+  (priority === undefined ? '' : ` class_id:${hex(priority)}`)
 const endText = (sock: SockItem, show: SsShow): string => {
   let text = ''
   if (show.options && sock.timer !== undefined) {
@@ -97,9 +104,9 @@ const endText = (sock: SockItem, show: SsShow): string => {
     const [reads, sends] = [(sock.shutdown & 1) === 0, (sock.shutdown & 2) === 0]
     const mark = sock.mark === undefined ? '' : ` fwmark:0x${sock.mark.toString(16)}`
     text += ` sk:${sock.sk}${mark}${v6only ? ` v6only:${sock.v6only ? 1 : 0}` : ''}`
-    text += ` ${reads ? '<' : '-'}-${sends ? '>' : '-'}`
+    text += ` ${reads ? '<' : '-'}-${sends ? '>' : '-'}${show.tos ? tosText(sock) : ''}`
     text += ` worker:${sock.worker} hash:${sock.hash}`
-  }
+  } else if (show.tos) text += tosText(sock)
   // The blank before the first word is ss's own: the column has none.
   return text
 }
@@ -144,7 +151,8 @@ const anyOf = (sock: SockItem): string => {
   return sock.v6only === true || sock.local.addr !== '::' ? '[::]' : '*'
 }
 
-export const ssText = (socks: readonly SockItem[], show: SsShow): string => {
+/** Prints some sockets, and then others below them: the header once, columns as wide as anything so far. */
+export const createSsPrinter = (show: SsShow) => {
   const head = [
     ...(show.netid ? ['Netid'] : []),
     ...(show.state ? ['State'] : []),
@@ -155,10 +163,9 @@ export const ssText = (socks: readonly SockItem[], show: SsShow): string => {
     'Peer Address:',
     'Port',
   ]
-  const rows = socks.map((sock) => cellsOf(sock, show))
-  const measured = show.header ? [head, ...rows] : rows
-  const widths = head.map((_, i) => Math.max(0, ...measured.map((row) => row[i]!.length)))
+  const widths = head.map((cell) => (show.header ? cell.length : 0))
   const first = head.length - 4
+  let hasHeader = !show.header
   const line = (cells: readonly string[], end: string): string => {
     let text = ''
     for (let i = 0; i < cells.length; i++) {
@@ -169,15 +176,23 @@ export const ssText = (socks: readonly SockItem[], show: SsShow): string => {
     }
     return text + (show.header ? end.padEnd('Process'.length) : end)
   }
-  const lines = show.header ? [line(head, 'Process')] : []
-  for (const [i, sock] of socks.entries()) {
-    const detail = detailText(sock, show)
-    const end = endText(sock, show)
-    if (show.oneline) lines.push(line(rows[i]!, end + (detail === '' ? '' : ` ${detail}`)))
-    else lines.push(line(rows[i]!, end), ...(detail === '' ? [] : [`\t ${detail}`]))
+  return (socks: readonly SockItem[]): string => {
+    const rows = socks.map((sock) => cellsOf(sock, show))
+    for (const row of rows)
+      for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i]!, cell.length)
+    const lines = hasHeader ? [] : [line(head, 'Process')]
+    hasHeader = true
+    for (const [i, sock] of socks.entries()) {
+      const detail = detailText(sock, show)
+      const end = endText(sock, show)
+      if (show.oneline) lines.push(line(rows[i]!, end + (detail === '' ? '' : ` ${detail}`)))
+      else lines.push(line(rows[i]!, end), ...(detail === '' ? [] : [`\t ${detail}`]))
+    }
+    return lines.length === 0 ? '' : `${lines.join('\n')}\n`
   }
-  return lines.length === 0 ? '' : `${lines.join('\n')}\n`
 }
+export const ssText = (socks: readonly SockItem[], show: SsShow): string =>
+  createSsPrinter(show)(socks)
 
 /** ss -s. */
 export const ssSummary = (socks: readonly SockItem[]): string => {

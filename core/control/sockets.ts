@@ -8,6 +8,9 @@ import { AF_INET, AF_PACKET, V4_MAPPED } from '../base/family.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Ipi } from '../shm/ipi.ts'
 import {
+  SK_TOS,
+  SK_TCLASS,
+  SK_PRIORITY,
   familyOfSock,
   SK_ACK_BACKLOG,
   SK_BOUND_DEV,
@@ -98,6 +101,9 @@ export const createSocketDump = ({ arena, calls, sockInfo }: SocketsDeps) => {
     hash: i32[sk + SK_RXHASH] >>> 0,
     v6only: (i32[sk + SK_REUSE] & V6ONLY) !== 0,
     mark: i32[sk + SK_MARK],
+    tos: i32[sk + SK_TOS],
+    tclass: i32[sk + SK_TCLASS],
+    priority: i32[sk + SK_PRIORITY],
     shutdown: i32[sk + SK_SHUTDOWN],
     rmem: i32[sk + SK_RMEM],
     rcvbuf: i32[sk + SK_RCVBUF],

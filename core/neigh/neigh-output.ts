@@ -26,9 +26,13 @@ import {
   NEIGH_HH,
   NEIGH_SEQ,
   NEIGH_STATE,
+  NEIGH_UPDATED,
   NEIGH_USE_CONFIRMED,
   NEIGH_USE_USED,
   NEIGH_USE_WORDS,
+  NUD_FAILED,
+  NUD_INCOMPLETE,
+  NUD_NONE,
   NUD_STALE,
   NUD_VALID,
 } from './neigh-constants.ts'
@@ -72,7 +76,7 @@ const P_FAILED = 10
 const P_OLDER = 11
 const P_NEWER = 12
 const P_WORDS = 13
-/** Worker 0 is asked again when it has not answered: its ring was full, or it was restarted. */
+/** Worker 0 is asked again when it has not heard the question: its ring was full, or it was restarted. */
 const ASK_AGAIN_MS = 1000
 
 const QLEN4 = Conf4.unres_qlen_bytes
@@ -257,15 +261,31 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
     for (let p = P_WORDS; p <= PENDING * P_WORDS; p += P_WORDS) {
       if (pending[p + P_HEAD] === 0) continue
       if (pending[p + P_FAILED] !== 0) settle(p, false)
-      else if (((time[TIME_MS] - pending[p + P_ASKED]) | 0) >= ASK_AGAIN_MS)
-        ask(p, pending[p + P_HEAD])
+      else if (((time[TIME_MS] - pending[p + P_ASKED]) | 0) >= ASK_AGAIN_MS) askAgain(p)
     }
     if (waiting !== 0 && !wheel.isArmed(timer)) wheel.arm(timer, ASK_AGAIN_MS, onTimer)
   })
+  /** Unless worker 0 is at it, or has answered: another question would begin anew what has just failed. */
+  const askAgain = (p: number): void => {
+    const row = table.lookup(pending[p + P_DEV], keyOf(p))
+    const state = row === 0 ? NUD_NONE : i32[row + NEIGH_STATE]
+    if (state === NUD_INCOMPLETE) pending[p + P_ASKED] = time[TIME_MS]
+    else if (state === NUD_FAILED && ((i32[row + NEIGH_UPDATED] - pending[p + P_ASKED]) | 0) >= 0)
+      settle(p, false)
+    else ask(p, pending[p + P_HEAD])
+  }
+  const keyOf = (p: number): number => {
+    putKey(
+      pending[p + P_ADDR],
+      pending[p + P_ADDR + 1],
+      pending[p + P_ADDR + 2],
+      pending[p + P_ADDR + 3]
+    )
+    return key
+  }
   /** Takes a pending next hop out of its chain. */
   const release = (p: number): void => {
-    for (let w = 0; w < 4; w++) i32[key + w] = pending[p + P_ADDR + w]
-    const bucket = bucketOf(pending[p + P_DEV], key)
+    const bucket = bucketOf(pending[p + P_DEV], keyOf(p))
     if (buckets[bucket] === p) buckets[bucket] = pending[p + P_NEXT]
     else {
       let before = buckets[bucket]

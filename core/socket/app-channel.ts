@@ -37,6 +37,8 @@ import {
 import { PEER_ADDR, PEER_AUX, PEER_PORT, PEER_WORDS, PEER_ZONE } from './socket-constants.ts'
 import { SHUT_RDWR, SHUT_WR } from './socket-constants.ts'
 import {
+  SK_DPORT,
+  SK_DADDR,
   SK_EVENT_ACCEPT,
   SK_EVENT_CONNECT,
   SK_EVENT_ERROR,
@@ -353,9 +355,15 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     return result
   }
   /** `child` waits to become a connection of the listener `sid`. */
-  const accept = (sid: number, child: number, user: number, granted: number): void => {
+  const accept = (
+    sid: number,
+    child: number,
+    user: number,
+    granted: number,
+    isNow: boolean
+  ): void => {
     const refused = (flags[sid] & LISTENER) === 0 ? -EINVAL : isTaken(child) ? -EBUSY : 0
-    if (refused !== 0) return post(AppOp.ACCEPT, sid, user, refused)
+    if (refused !== 0) return post(AppOp.ACCEPT, child, user, refused)
     acceptNext[child] = 0
     acceptUser[child] = user
     acceptOf[child] = sid
@@ -366,6 +374,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     else acceptNext[acceptTail[sid]] = child
     acceptTail[sid] = child
     pumpAccept(sid)
+    if (isNow && (flags[child] & AWAITING) !== 0) cancelAccept(child, -EAGAIN)
   }
 
   const pumpAccept = (sid: number): void => {
@@ -389,6 +398,11 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     connectUser[sid] = user
     flags[sid] |= CONNECTING
   }
+  /** As the call that waited would have said: another asks how the first has ended (inet_stream_connect). */
+  const endConnect = (sid: number, sk: number): void => {
+    const result = sockets.connect(sk, i32, sk + SK_DADDR, i32[sk + SK_DPORT])
+    if (result !== -EALREADY) connected(sid, result, sk)
+  }
   const connected = (sid: number, result: number, sk: number): void => {
     flags[sid] &= ~CONNECTING
     postWithAddresses(AppOp.CONNECT, sid, connectUser[sid], result, sk)
@@ -396,7 +410,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     pumpSend(sid)
   }
   /** Takes a child-to-be out of its listener's chain, and answers for it. */
-  const cancelAccept = (child: number): void => {
+  const cancelAccept = (child: number, result = -ECANCELED): void => {
     const sid = acceptOf[child]
     let before = 0
     for (let each = acceptHead[sid]; each !== child; each = acceptNext[each]) before = each
@@ -404,7 +418,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     else acceptNext[before] = acceptNext[child]
     if (acceptTail[sid] === child) acceptTail[sid] = before
     flags[child] = 0
-    post(AppOp.ACCEPT, child, acceptUser[child], -ECANCELED)
+    post(AppOp.ACCEPT, child, acceptUser[child], result)
   }
   /** What was asked for and will not come any more is answered: each submission has its completion. */
   const cancel = (sid: number): void => {
@@ -450,18 +464,17 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     const sk = sockOf(sid)
     if (sk === 0) return
     if ((flags[sid] & LINGERING) !== 0) return endClose(sid, false)
-    if ((flags[sid] & LISTENER) !== 0) return pumpAccept(sid)
     if ((flags[sid] & CONNECTING) !== 0) {
-      if ((events & SK_EVENT_CONNECT) !== 0) connected(sid, 0, sk)
-      else if ((events & (SK_EVENT_ERROR | SK_EVENT_HUP)) !== 0)
-        return connected(sid, -(sockets.takeError(sk) || ECONNRESET), sk)
-      else return
+      if ((events & (SK_EVENT_CONNECT | SK_EVENT_ERROR | SK_EVENT_HUP)) === 0) return
+      endConnect(sid, sk)
+      if ((events & SK_EVENT_CONNECT) === 0) return
     }
     const met = pollMask[sid] & events
     if (met !== 0) {
       pollMask[sid] = 0
       post(AppOp.POLL, sid, pollUser[sid], met)
     }
+    if ((flags[sid] & LISTENER) !== 0) return pumpAccept(sid)
     // what was received before an error is delivered before it
     if ((events & ~(SK_EVENT_WRITE | SK_EVENT_ACCEPT)) !== 0) pumpRecv(sid)
     if ((events & ~(SK_EVENT_READ | SK_EVENT_ACCEPT)) !== 0) pumpSend(sid)
@@ -519,6 +532,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     send,
     grant,
     recvmsg,
+    handOver,
     shutdown,
     close,
     poll,

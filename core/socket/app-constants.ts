@@ -34,7 +34,7 @@ export const AppOp = {
   BIND: 2,
   /** LEN backlog. */
   LISTEN: 3,
-  /** PORT sid of the child, LEN its credit; completed when a connection is there. */
+  /** PORT sid of the child, LEN its credit; completed when a connection is there, with ARG0 1 at once (-EAGAIN). */
   ACCEPT: 4,
   CONNECT: 5,
   /** SKB, ARG0 flags (MSG_MORE); completed with its bytes when the protocol has taken all of them. */
@@ -50,7 +50,7 @@ export const AppOp = {
   CLOSE: 11,
   /** ARG0 level, ARG1 name, ARG2 value; the value of TCP_CONGESTION is a name in the ADDR words, others that are words lie in SKB. */
   SETSOCKOPT: 12,
-  /** Completed with the value as result; with a name in ADDR and its length. */
+  /** Completed with the value as result; with a name in ADDR and its length; with ARG2 1 with octets in SKB, and how many. */
   GETSOCKOPT: 13,
   GETSOCKNAME: 14,
   GETPEERNAME: 15,

@@ -8,7 +8,7 @@ import { copyAddr, isV4Mapped } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { ConsumeFn } from '../skb/drop.ts'
-import { SKB_DATA, SKB_LEN } from '../skb/skb.ts'
+import { RX_HEADROOM, SKB_DATA, SKB_LEN } from '../skb/skb.ts'
 import type { Skbs } from '../skb/skbs.ts'
 import type { AppChannel } from './app-channel.ts'
 import { createTakeControl } from './app-control.ts'
@@ -35,7 +35,7 @@ import type { TakeSkb } from './app-skb.ts'
 
 type AppSubmitDeps = {
   arena: Arena
-  skbs: Pick<Skbs, 'trim'>
+  skbs: Pick<Skbs, 'trim' | 'alloc' | 'put'>
   sockets: Sockets
   channel: AppChannel
   completions: AppCompletions
@@ -43,15 +43,15 @@ type AppSubmitDeps = {
   consume: ConsumeFn
 }
 
-const { EALREADY, EBADF, EFAULT, EINVAL } = Errno
+const { EALREADY, EBADF, EFAULT, EINVAL, ENOBUFS } = Errno
 /** Octets that whoever reads a value may look at. */
 const LEAST_VALUE = 64
 const isSid = (sid: number): boolean => sid > 0 && sid < APP_SIDS
 
 export const createAppSubmit = (deps: AppSubmitDeps) => {
-  const { arena, sockets, channel, completions, takeSkb, consume } = deps
+  const { arena, skbs, sockets, channel, completions, takeSkb, consume } = deps
   const { i32, u8 } = arena
-  const control = createTakeControl(arena, deps.skbs)
+  const control = createTakeControl(arena, skbs)
   const { post, postWithAddresses, begin, commit, stage } = completions
   const word = (at: number, k: number): number => i32[at + k]
 
@@ -145,7 +145,7 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
       case AppOp.CLOSE:
         return channel.close(sid, user, word(at, E_ARG0))
     }
-    if (sk === 0) return post(op, sid, user, -EBADF)
+    if (sk === 0) return post(op, answered(at, op, sid), user, -EBADF)
     switch (op) {
       case AppOp.RECVMSG:
         return channel.recvmsg(sid, user, word(at, E_LEN), word(at, E_ARG0), sk)
@@ -177,10 +177,13 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
     }
     post(op, sid, user, -EINVAL)
   }
+  /** Whose completion it is that answers. */
+  const answered = (at: number, op: number, sid: number): number =>
+    op === AppOp.ACCEPT && isSid(word(at, E_PORT)) ? word(at, E_PORT) : sid
   const accept = (at: number, sid: number, user: number): void => {
     const child = word(at, E_PORT)
     if (!isSid(child)) return post(AppOp.ACCEPT, sid, user, -EBADF)
-    channel.accept(sid, child, user, word(at, E_LEN))
+    channel.accept(sid, child, user, word(at, E_LEN), word(at, E_ARG0) === 1)
   }
   const source = new Int32Array(4)
   const membership = (at: number, sk: number): number => {
@@ -200,6 +203,7 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
   }
   const getOption = (at: number, sid: number, sk: number): void => {
     const user = word(at, E_USER)
+    if (word(at, E_ARG2) === 1) return getWords(at, sid, sk)
     if (!isName(at))
       return post(
         AppOp.GETSOCKOPT,
@@ -211,6 +215,18 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
     begin(AppOp.GETSOCKOPT, sid, user, length)
     if (length > 0) copyAddr(i32, stage + E_ADDR, address, 0)
     commit()
+  }
+
+  /** The value of an option as octets, in an skb. */
+  const getWords = (at: number, sid: number, sk: number): void => {
+    const user = word(at, E_USER)
+    const length = sockets.getsockoptName(sk, word(at, E_ARG0), word(at, E_ARG1), value, 0)
+    const skb = length < 0 ? 0 : skbs.alloc(length, RX_HEADROOM)
+    if (skb === 0) return post(AppOp.GETSOCKOPT, sid, user, length < 0 ? length : -ENOBUFS)
+    const to = skbs.put(skb, length)
+    for (let k = 0; k < length; k++) u8[to + k] = octets[k]
+    begin(AppOp.GETSOCKOPT, sid, user, length)
+    channel.handOver(skb)
   }
 
   return { submit }

@@ -135,6 +135,8 @@ export const SK_TCLASS = SK_INET + 10
 export const SK_HOPS = SK_INET + 11
 /** IP_MINTTL, and IPV6_MINHOPCOUNT behind it. */
 export const SK_MIN_TTL = SK_INET + 12
+/** SO_PRIORITY */
+export const SK_PRIORITY = SK_INET + 14
 
 /**
  * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_* (socket-constants.ts): a zeroed

@@ -26,6 +26,8 @@ export const SO_OOBINLINE = 10
 export const SO_LINGER = 13
 /** UDP's datagrams over IPv4 have no checksum. */
 export const SO_NO_CHECK = 11
+/** TC_PRIO_*, which IP_TOS sets as well; no queue here heeds it. */
+export const SO_PRIORITY = 12
 export const SO_REUSEPORT = 15
 /** Octets that have to be there before a stream is said to be readable. */
 export const SO_RCVLOWAT = 18

@@ -13,6 +13,7 @@ import type { McSockopt } from './mc-sockopt.ts'
 import type { NameOption, Proto } from './proto.ts'
 import type { SkFilter } from './sk-filter.ts'
 import {
+  SO_PRIORITY,
   IP_OPTIONS,
   IP_TOS,
   IP_TTL,
@@ -67,6 +68,7 @@ import {
   V6ONLY,
 } from './socket-constants.ts'
 import {
+  SK_PRIORITY,
   familyOfSock,
   SK_BOUND_DEV,
   SK_CMSG,
@@ -108,6 +110,9 @@ type SockoptDeps = {
 
 /** The two bits of TOS that are ECN's (RFC 3168). */
 const ECN_MASK = 3
+/** TC_PRIO_BESTEFFORT, _BULK, _INTERACTIVE and _INTERACTIVE_BULK, by the two upper bits of what TOS once was (rt_tos2priority). */
+const TOS_TO_PRIORITY = [0, 2, 6, 4]
+const TOS_MASK = 0x18
 /** What can still be doubled. */
 const MAX_BUFFER = 0x3fffffff
 const { EINVAL, ENODEV, ENOPROTOOPT, EOPNOTSUPP, EPERM } = Errno
@@ -205,6 +210,8 @@ export const createSockopt = ({
         return i32[sk + SK_FAMILY] === AF_PACKET ? null : setInetFlag(sk, INET_SELECT_ERR, value)
       case SO_MARK:
         return setWord(sk, SK_MARK, value)
+      case SO_PRIORITY:
+        return setWord(sk, SK_PRIORITY, value)
       case SO_RXQ_OVFL:
         return setTold(sk, CMSG_OVFL, value)
       case SO_RCVMARK:
@@ -227,7 +234,11 @@ export const createSockopt = ({
     if (level === IPPROTO_IPV6 && (value < -1 || value > 255)) return -EINVAL
     const tos = level === IPPROTO_IPV6 && value === -1 ? 0 : value & 255
     const word = tosWord(level)
-    return setWord(sk, word, tosOf(sk, word, tos))
+    const kept = tosOf(sk, word, tos)
+    // of what changes (__ip_sock_set_tos)
+    if (level === IPPROTO_IP && kept !== i32[sk + word])
+      i32[sk + SK_PRIORITY] = TOS_TO_PRIORITY[(kept & TOS_MASK) >> 3]
+    return setWord(sk, word, kept)
   }
   const setIp = (sk: number, level: number, name: number, value: number): number | null => {
     // what has its number stays what it is
@@ -292,6 +303,8 @@ export const createSockopt = ({
         return i32[sk + SK_FAMILY] === AF_PACKET ? null : inetFlag(sk, INET_SELECT_ERR)
       case SO_MARK:
         return i32[sk + SK_MARK]
+      case SO_PRIORITY:
+        return i32[sk + SK_PRIORITY]
       case SO_RXQ_OVFL:
         return isTold(sk, CMSG_OVFL)
       case SO_RCVMARK:

@@ -61,6 +61,16 @@ describeE2e(import.meta.path, 'the tools print the same', () => {
     expect(await askBoth(lines)).toBe('')
   })
 
+  test('sockets that softnet dumps are read by ss', async () => {
+    const file = `${world.scratch}/diag`
+    expect(await world.softnet.ask([`ss -taD ${file}`])).toEqual(['exit 0'])
+    const [ours] = await world.softnet.ask(['ss -tan --tos'])
+    const read = await world.kernel.ask([`TCPDIAG_FILE=${file} ss -tan --tos`])
+    const line = (text: string): string => text.replace(/ +$/gm, '')
+    expect(line(read[0]!)).toBe(line(ours!))
+    expect(ours).toContain('ESTAB')
+  })
+
   test('ip monitor', async () => {
     const hosts = [world.kernel, world.softnet]
     let found = ''

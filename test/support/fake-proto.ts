@@ -151,6 +151,8 @@ export const createFakeTcp = (deps: FakeDeps) => {
   /** What connect() meets: the test's end, or null to refuse. */
   let onConnect: (port: number) => ((peer: Peer) => void) | null = () => null
 
+  /** Sockets whose connect() nobody has asked for its end yet. */
+  const begun = new Set<number>()
   const congestion = new Map<number, Int32Array>()
   const proto: Proto = {
     open,
@@ -179,6 +181,13 @@ export const createFakeTcp = (deps: FakeDeps) => {
       return 0
     },
     connect: (sk, words, at, port) => {
+      // the call that asks how it has ended
+      if (begun.delete(sk)) {
+        const error = i32[sk + SK_ERR]!
+        i32[sk + SK_ERR] = 0
+        return -error
+      }
+      begun.add(sk)
       i32.set(words.subarray(at, at + 4), sk + SK_DADDR)
       i32[sk + SK_DPORT] = port
       i32[sk + SK_NUM] ||= ephemeral++

@@ -167,10 +167,12 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     send(sid)
     return true
   }
-  const askGetOption = (sid: number, level: number, name: number): void => {
+  /** `isBytes`: octets, in the completion's skb. */
+  const askGetOption = (sid: number, level: number, name: number, isBytes = false): void => {
     const at = rings.begin(AppOp.GETSOCKOPT, sid, 0)
     i32[at + E_ARG0] = level
     i32[at + E_ARG1] = name
+    i32[at + E_ARG2] = isBytes ? 1 : 0
     send(sid)
   }
   /** The last `control` octets of the skb are control messages; port -1: to the peer. */
@@ -223,9 +225,11 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     i32[at + E_LEN] = address
     send(sid)
   }
-  const askAccept = (listener: number, child: number, credit: number): void => {
+  /** `isNow`: what is there, or -EAGAIN. */
+  const askAccept = (listener: number, child: number, credit: number, isNow = false): void => {
     const at = rings.begin(AppOp.ACCEPT, listener, child)
     i32[at + E_PORT] = child
+    i32[at + E_ARG0] = isNow ? 1 : 0
     i32[at + E_LEN] = credit
     send(listener)
   }

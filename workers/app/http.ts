@@ -1,9 +1,9 @@
 /**
- * An HTTP/1.1 server over softnet's sockets that answers with a fetch function (hono's app.fetch): http-connection.ts for
+ * An HTTP/1.1 server over softnet's sockets that answers with a fetch function (hono's app.fetch): http/connection.ts for
  * each connection, and here the time-outs of them all. Application thread only. RFC 9110, RFC 9112.
  */
 import type { AppConnection } from './connection.ts'
-import { HttpConnection, type HttpRules } from './http-connection.ts'
+import { HttpConnection, type HttpRules } from './http/connection.ts'
 import type { AppListener, ListenerOptions } from './listener.ts'
 
 /** What of an application's network (net.ts) it is served over. */

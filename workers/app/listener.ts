@@ -174,7 +174,7 @@ export class AppListener extends EventEmitter implements Endpoint {
     this.#engine.askAccept(listener, child, RECV_WINDOW)
   }
   #accepted(at: number, result: number, child: number): void {
-    // -EBADF comes under the listener's sid; the listener's end is told elsewhere
+    // the listener's end is told elsewhere
     if (result < 0) return
     const listener = this.#children.get(child)!
     this.#children.delete(child)

@@ -9,7 +9,7 @@ import { createWake } from '../wake.ts'
 import { createBell } from './doorbell.ts'
 import { createEngine } from './engine.ts'
 import { type HttpOptions, serveHttp } from './http.ts'
-import { installWeb } from './http-response.ts'
+import { installWeb } from './http/response.ts'
 import { AppListener, type ListenerOptions } from './listener.ts'
 import { type AppThreadData, STOP } from './thread-data.ts'
 

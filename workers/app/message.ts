@@ -47,14 +47,19 @@ export const besideAt = ({ arena, bytes, copyBytes }: Engine, at: number): Besid
   const skb = i32[at + E_SKB]
   const end = i32[skb + SKB_DATA] + i32[skb + SKB_LEN]
   const from = end - length
+  const control = readControl(copyBytes(from + FLAGS_BYTES, length - FLAGS_BYTES))
+  return { flags: bytes.readInt32LE(from), control }
+}
+/** Control messages that lie one behind the other, as those of an option do (IP_PKTOPTIONS). */
+export const readControl = (bytes: Buffer): ControlMessage[] => {
   const control: ControlMessage[] = []
-  for (let k = from + FLAGS_BYTES; k < end; ) {
+  for (let k = 0; k < bytes.length; ) {
     const size = bytes.readInt32LE(k + 8)
-    const data = copyBytes(k + HEADER_BYTES, size)
+    const data = bytes.subarray(k + HEADER_BYTES, k + HEADER_BYTES + size)
     control.push({ level: bytes.readInt32LE(k), type: bytes.readInt32LE(k + 4), data })
     k += HEADER_BYTES + padded(size)
   }
-  return { flags: bytes.readInt32LE(from), control }
+  return control
 }
 
 /** Whom the record at `at` is from, with the device where the address needs one. */

@@ -7,6 +7,7 @@ import { AppRaw, type RawOptions } from './raw.ts'
 import { AppDatagram, type DatagramOptions } from './datagram.ts'
 import { createEngine, type EngineDeps } from './engine.ts'
 import { AppMessageSocket, type MessageSocketOptions } from './message-socket.ts'
+import { AppStreamSocket, type StreamSocketOptions } from './stream-socket.ts'
 import { AppListener, type ListenerOptions } from './listener.ts'
 import { AppServer, type ServerOptions } from './server.ts'
 import { type ConnectArgs, readConnect } from './net-args.ts'
@@ -72,6 +73,9 @@ export const createAppNet = (deps: EngineDeps) => {
     /** A socket of datagrams by the calls of socket(2): promises, control messages, the error queue. */
     createSocket: (options: MessageSocketOptions = {}): Promise<AppMessageSocket> =>
       new AppMessageSocket(engine, options).open(),
+    /** A stream, by the same and by listen and accept. */
+    createStream: (options: StreamSocketOptions = {}): Promise<AppStreamSocket> =>
+      new AppStreamSocket(engine, options).open(),
   }
   return {
     net,

@@ -11,7 +11,7 @@ import type { Carrier, LinkKind, PathKind } from '../../core/dev/kinds/link-kind
 import type { Far } from '../../core/dev/kinds/veth.ts'
 import { NETDEV_TX_OK } from '../../core/netdev/netdev.ts'
 import { createArena } from '../../core/shm/arena.ts'
-import { type ArenaConfig, SMALL_ARENA } from '../../core/shm/layout.ts'
+import { THREAD_SLEEPING, type ArenaConfig, SMALL_ARENA } from '../../core/shm/layout.ts'
 import type { Drop } from '../../core/skb/drop.ts'
 import { SKB_DEV } from '../../core/skb/skb.ts'
 import type { ServicesConfig } from '../../core/socket/services/services.ts'
@@ -52,6 +52,7 @@ export const createHost = (deps: HostDeps) => {
   const { onError, realtimeUs } = deps
   const arena = createArena({ ...SMALL_ARENA, ...memory, apps: 1 })
   const { i32, layout } = arena
+  const sleeping = layout.threadBlocks + THREAD_SLEEPING
   let ring: () => void = () => {}
   const wake = (thread: number): void => {
     if (thread === layout.appThread) ring()
@@ -175,10 +176,17 @@ export const createHost = (deps: HostDeps) => {
       return stack.now().skbs
     },
     /** Reads the clock: at the start of a turn, before frames come in. */
-    tick: () => stack.now().tick(),
+    tick: (): void => {
+      i32[sleeping] = 0
+      stack.now().tick()
+    },
     receive,
     poll,
-    nextDelay: stack.nextDelay,
+    /** How long its loop may sleep, which it is about to do: who asks for something from now on wakes it. */
+    nextDelay: (limitMs: number): number => {
+      i32[sleeping] = 1
+      return stack.nextDelay(limitMs)
+    },
     configure,
     ifindexOf,
     close,

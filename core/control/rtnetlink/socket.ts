@@ -28,6 +28,10 @@ export type Sock = {
   hash: number
   v6only: boolean
   mark: number
+  /** IP_TOS, IPV6_TCLASS and SO_PRIORITY, of a whole socket. */
+  tos: number
+  tclass: number
+  priority: number
   /** RCV_SHUTDOWN, SEND_SHUTDOWN */
   shutdown: number
   rmem: number

@@ -1,7 +1,7 @@
 /**
  * Sockets and flows between words and numbers, as ss prints them (misc/ss.c).
  */
-import { AF_PACKET } from '../../base/family.ts'
+import { AF_INET6, AF_PACKET } from '../../base/family.ts'
 import { SOCK_DGRAM } from '../../socket/sock.ts'
 import { IPPROTO_ICMP, IPPROTO_RAW, IPPROTO_TCP, IPPROTO_UDP } from '../../wire/ipproto.ts'
 import { formatAddr, formatWords, parseAddr } from '../../wire/text.ts'
@@ -58,6 +58,9 @@ const writeEnd = ({ words, port }: numbers.SockEnd, family: number): SockEnd => 
   addr: formatAddr(addrOf(family, words)),
   port,
 })
+/** What is left of a connection, or will be one, has none of its own (inet_diag_msg_attrs_fill). */
+const hasTos = ({ family, info }: numbers.Sock): boolean =>
+  family !== AF_PACKET && info.state !== 'TIME-WAIT' && info.state !== 'SYN-RECV'
 export const writeSock = (sock: numbers.Sock, nameOf: (ifindex: number) => string): SockItem => {
   const { family, local, peer, dev, cookie, worker, hash, v6only, mark, shutdown, info } = sock
   return {
@@ -72,6 +75,11 @@ export const writeSock = (sock: numbers.Sock, nameOf: (ifindex: number) => strin
     hash: hexOf(hash),
     ...(v6only && { v6only }),
     ...(mark !== 0 && { mark }),
+    ...(hasTos(sock) && {
+      tos: sock.tos,
+      ...(family === AF_INET6 && { tclass: sock.tclass }),
+      priority: sock.priority,
+    }),
     shutdown,
     skmem: {
       rmem_alloc: sock.rmem,

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { run as runLine } from '../../../api/cli/run.ts'
 import type { SockItem } from '../../../core/control/text/messages.ts'
-import { parseSsFilter } from '../../../api/cli/ss-filter.ts'
+import { parseSsFilter } from '../../../api/cli/ss/filter.ts'
 import { createSoftnet } from '../support/softnet.ts'
 import { makeSock } from '../support/items.ts'
 
@@ -212,8 +212,12 @@ describe('what ss refuses', () => {
   }
   test.each([
     ['ss -q', "2: ss: invalid option -- 'q'"],
-    ['ss -tE', "2: ss: invalid option -- 'E'"],
-    ['ss --tos', "2: ss: unrecognized option '--tos'"],
+    ['ss -tX', "2: ss: invalid option -- 'X'"],
+    ['ss -tD', "2: ss: option requires an argument -- 'D'"],
+    ['ss -b', '1: ss: filters of sockets are known to their applications alone.'],
+    ['ss --cgroup', '1: ss: there are no cgroups here.'],
+    ['ss -D /nowhere/at-all', '1: fopen dump file: No such file or directory'],
+    ['ss --nothing', "2: ss: unrecognized option '--nothing'"],
     ['ss --ti', "2: ss: option '--ti' is ambiguous; possibilities: '--tipc' '--tipcinfo'"],
     ['ss --tcp=1', "2: ss: option '--tcp' doesn't allow an argument"],
     ['ss -A', "2: ss: option requires an argument -- 'A'"],
@@ -239,4 +243,67 @@ describe('what ss refuses', () => {
       rmSync(folder, { recursive: true })
     }
   })
+})
+
+/** What ss -E prints of a stream of events. */
+const followed = async (line: string, events: readonly (readonly [string, SockItem])[]) => {
+  const body = events
+    .map(([event, item]) => `event: socket\ndata: ${JSON.stringify({ event, item })}\n\n`)
+    .join('')
+  const said: string[] = []
+  const status = await runLine(line.split(' '), {
+    fetch: async () => new Response(`event: ready\ndata: {}\n\n${body}`),
+    endpoint: '',
+    env: {},
+    json: false,
+    err: () => {},
+    out: (text) => void said.push(text),
+  })
+  expect(status).toBe(1)
+  return said
+}
+const ended = (over: Partial<SockItem>): ['del', SockItem] => ['del', makeSock(over)]
+
+// What ss from iproute2 6.1 prints when the kernel's end.
+test('ss -E prints what ends, as it ends', async () => {
+  const peer = { addr: '127.0.0.1', port: 7000 }
+  const events = [
+    ['new', makeSock({ state: 'ESTAB', peer })],
+    ['new', makeSock({ state: 'TIME-WAIT', local: { addr: '127.0.0.1', port: 57222 }, peer })],
+    ended({ state: 'TIME-WAIT', peer }),
+    ended({ state: 'SYN-RECV', peer }),
+    ended({
+      netid: 'udp',
+      local: { addr: '10.0.0.254', port: 53 },
+      peer: { addr: '0.0.0.0', port: 0 },
+    }),
+    ended({ netid: 'raw' }),
+    ended({ state: 'LISTEN', local: peer, peer: { addr: '0.0.0.0', port: 0 } }),
+  ] as const
+  expect((await followed('ss -E', events)).join('')).toBe(
+    'Netid State  Recv-Q Send-Q Local Address:Port  Peer Address:PortProcess\n' +
+      'tcp   UNCONN 0      0          127.0.0.1:57222    127.0.0.1:7000       \n' +
+      'udp   UNCONN 0      0         10.0.0.254:53         0.0.0.0:*          \n' +
+      'tcp   UNCONN 0      0          127.0.0.1:7000       0.0.0.0:*          \n'
+  )
+  expect((await followed('ss -HtE sport = :7000', events)).join('')).toBe(
+    'UNCONN 0      0      127.0.0.1:7000 0.0.0.0:*\n'
+  )
+  expect(await followed('ss -wE', events)).toEqual([])
+})
+test('ss --tos', async () => {
+  const show = async (over: Partial<SockItem>): Promise<string> => {
+    let out = ''
+    await runLine(['ss', '-Htan', '--tos'], {
+      fetch: async () => Response.json({ items: [makeSock(over)], next: null, revision: 1 }),
+      endpoint: '',
+      env: {},
+      json: false,
+      err: () => {},
+      out: (text) => void (out += text),
+    })
+    return out.trim().replace(/^.*:49496 /, '')
+  }
+  expect(await show({ tos: 0x28, priority: 4 })).toBe('tos:0x28 class_id:0x4')
+  expect(await show({ tos: 0, tclass: 0, priority: 0 })).toBe('tos:0 tclass:0 class_id:0')
 })

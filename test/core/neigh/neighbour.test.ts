@@ -97,6 +97,26 @@ describe('resolution', () => {
     expect(ipv4.dst(errors[0]!, 14)).toBe(ip('10.0.2.9'))
     expect(path.isAllReturned()).toBe(true)
   })
+  test('that another worker has asked for fails once, and is not asked for anew by what has waited', () => {
+    const path = router({ config: { workers: 2 } })
+    // the other worker's turn, when worker 0 is about to find that nobody answers
+    const { wheel, words } = path.first
+    const states: number[] = []
+    const turn = wheel.register(() => {
+      states.push(path.neighState(3, '10.0.3.9'))
+      path.workers[1]!.refresh()
+      path.workers[1]!.poll()
+    })
+    wheel.arm(words(4), 3000, turn)
+    path.receive(udpFrame(toRouter, fields, ports), 2, path.workers[1])
+    path.advance(4000)
+    expect(states).toEqual([NUD_INCOMPLETE])
+    expect(path.neighState(3, '10.0.3.9')).toBe(NUD_FAILED)
+    expect(requests(path)).toHaveLength(3)
+    expect(path.drops(Drop.NEIGH_FAILED)).toBe(1)
+    expect(path.counter(Softnet.neigh_res_failed)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('tries again when a failed neighbour is wanted again', () => {
     const path = router()
     forward(path)

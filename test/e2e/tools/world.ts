@@ -215,7 +215,7 @@ export const createWorld = async () => {
       }
       for (const host of [kernel, softnet]) while (!(await isThere(host))) await Bun.sleep(20)
     }
-    return { kernel, softnet, both, talk, close }
+    return { kernel, softnet, scratch, both, talk, close }
   } catch (error) {
     await close()
     throw error

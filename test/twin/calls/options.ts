@@ -8,7 +8,7 @@ const [ICMP, UDP, ICMPV6, OTHER] = [1, 17, 58, 253]
 const [IP, SOL_SOCKET, IPV6] = [0, 1, 41]
 const TIMES = [29, 35, 63, 64]
 const [UDP_SEGMENT, UDP_GRO] = [103, 104]
-const [SO_ERROR, SO_MARK, SO_RXQ_OVFL, SO_RCVMARK] = [4, 36, 40, 75]
+const [SO_ERROR, SO_PRIORITY, SO_MARK, SO_RXQ_OVFL, SO_RCVMARK] = [4, 12, 36, 40, 75]
 const PEEK = 2
 const [IP_BIND_ADDRESS_NO_PORT, IP_LOCAL_PORT_RANGE] = [24, 51]
 const ERRQUEUE = 0x2000
@@ -99,6 +99,27 @@ export const options = (af: number, lo: string): Program[] => {
           ['getsockopt', `s${type}`, IPV6, 16],
         ]),
       ]),
+    },
+    {
+      name: 'a type of service that changes is a priority as well',
+      rows: [STREAM, DGRAM, RAW].flatMap((type): Row[] => {
+        const file = `s${type}`
+        const asked = (name: number, value: number, at: number = SOL_SOCKET): Row[] => [
+          ['setsockopt', file, at, name, value],
+          ['getsockopt', file, SOL_SOCKET, SO_PRIORITY],
+        ]
+        return [
+          ['socket', file, af, type, type === RAW ? OTHER : 0],
+          ['getsockopt', file, SOL_SOCKET, SO_PRIORITY],
+          ...[0x10, 0x08, 0x18, 0x06, 0xff].flatMap((tos) => asked(1, tos, IP)),
+          ...asked(SO_PRIORITY, 3),
+          ...asked(1, 0xff, IP),
+          ...asked(1, 0x04, IP),
+          ...asked(67, 0x10, IPV6),
+          ...asked(SO_PRIORITY, 77),
+          ...asked(SO_PRIORITY, -1),
+        ]
+      }),
     },
     {
       name: 'the device of unicast',

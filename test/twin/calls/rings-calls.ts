@@ -1,10 +1,12 @@
-// An application's side: the calls of a socket of datagrams over the rings of a library's host, in virtual time.
+// An application's side: the calls of sockets over the rings of a library's host, in virtual time.
 
 import { Errno } from '../../../core/base/errno.ts'
 import { MSG_DONTWAIT } from '../../../core/socket/socket-constants.ts'
 import { createNetwork } from '../../../workers/library/network.ts'
 import { virtualTime } from '../../../workers/library/time.ts'
 import type { AppMessageSocket, ReceivedMessage } from '../../../workers/app/message-socket.ts'
+import { AppStreamSocket } from '../../../workers/app/stream-socket.ts'
+import { readControl } from '../../../workers/app/message.ts'
 import type { AddressInfo } from '../../../workers/app/address.ts'
 import {
   type Answer,
@@ -16,16 +18,31 @@ import {
   shownFlags,
   shownPort,
 } from './calls.ts'
+import type { Row } from './calls.ts'
 
 const [INET6, STREAM, RAW, PACKET] = [10, 1, 3, 17]
+const TYPES = [STREAM, 2, RAW]
+const STREAMS = ['listen', 'accept']
 const SETTLE_MS = 2
-const STREAMS = ['listen', 'accept', 'socketpair', 'getcmsg']
+/** What a call that does not wait is told of a connection that is being made. */
+const ENDS = [0, -Errno.ECONNREFUSED]
 
-/** Is there nothing in a program but sockets of datagrams of IP? Streams have calls of Node's. */
-export const isOfDatagrams = ({ rows }: Program): boolean =>
-  rows.every(([name, ...args]) =>
-    name === 'socket' ? args[1] !== PACKET && args[2] !== STREAM : !STREAMS.includes(name)
-  )
+/** Asks for the error of a connection that an application has waited for. */
+const UNLIKE = /a stream that is not connected/
+/** Has a program calls alone that applications have? Packet sockets are others' shape, datagrams have no connections to accept. */
+export const isOfApplications = ({ name, rows }: Program): boolean => {
+  const streams = new Set<unknown>()
+  const isKnown = ([call, file, ...args]: Row): boolean => {
+    if (call === 'socket') {
+      const [family, type] = args as number[]
+      if (type === STREAM) streams.add(file)
+      return family !== PACKET && TYPES.includes(type!)
+    }
+    if (call === 'accept') streams.add(args[0])
+    return call !== 'socketpair' && (!STREAMS.includes(call) || streams.has(file))
+  }
+  return !UNLIKE.test(name) && rows.every(isKnown)
+}
 
 export const createRingsCalls = async (): Promise<Side> => {
   const time = virtualTime()
@@ -35,6 +52,8 @@ export const createRingsCalls = async (): Promise<Side> => {
   })
   await time.run(3000)
   const files = new Map<string, { file: AppMessageSocket; family: number }>()
+  /** How a stream's connect has ended, which the next call asks. */
+  const connected = new Map<string, number>()
 
   const failed = (error: unknown): number => (error as { errno: number }).errno
   const on = async (
@@ -63,37 +82,57 @@ export const createRingsCalls = async (): Promise<Side> => {
   ): Promise<Answer> =>
     on(name, async (file) => show(await file.recvmsg(length, flags | MSG_DONTWAIT)))
   const send: Side['send'] = (name, length, flags = 0) =>
-    on(name, (file, family) => file.sendmsg(payload(length, family), { flags }))
+    on(name, (file, family) =>
+      file.sendmsg(payload(length, family), { flags: flags | MSG_DONTWAIT })
+    )
   const recv: Side['recv'] = (name, length, flags = 0) =>
     receive(name, length, flags, (message) => message.length)
-  const none = (): Promise<Answer> => Promise.reject(new Error('not of datagrams'))
+  const none = (): Promise<Answer> => Promise.reject(new Error('of no socket'))
+  /** Connects, which an application waits for, and answers as a call that does not wait. */
+  const connectStream = async (name: string, address: string, port: number): Promise<Answer> => {
+    const ended = connected.get(name)
+    connected.delete(name)
+    if (ended !== undefined) return ended
+    const answer = await on(name, (file) => file.connect(address, port))
+    if (!ENDS.includes(Number(answer))) return answer
+    connected.set(name, Number(answer))
+    return -Errno.EINPROGRESS
+  }
   const close: Side['close'] = (name) =>
     on(name, async (file) => {
       file.close()
       files.delete(name)
+      connected.delete(name)
     })
 
   return {
     name: 'rings',
     settle: () => time.run(SETTLE_MS),
     end: async () => {
-      for (const name of [...files.keys()]) await close(name)
+      for (const name of [...files.keys()]) {
+        await close(name)
+        await time.run(SETTLE_MS)
+      }
     },
     socket: async (name, family, type, protocol) => {
-      const options = {
-        family: family === INET6 ? 'IPv6' : 'IPv4',
-        type: type === RAW ? 'raw' : 'dgram',
-        protocol,
-      } as const
+      const options = { family: family === INET6 ? 'IPv6' : 'IPv4', protocol } as const
+      const { createSocket, createStream } = host.message
       try {
-        files.set(name, { file: await host.message.createSocket(options), family })
+        const file =
+          type === STREAM
+            ? createStream(options)
+            : createSocket({ ...options, type: type === RAW ? 'raw' : 'dgram' })
+        files.set(name, { file: await file, family })
         return 0
       } catch (error) {
         return failed(error)
       }
     },
     bind: (name, address, port) => on(name, (file) => file.bind(address, port)),
-    connect: (name, address, port) => on(name, (file) => file.connect(address, port)),
+    connect: (name, address, port) =>
+      files.get(name)?.file instanceof AppStreamSocket
+        ? connectStream(name, address, port)
+        : on(name, (file) => file.connect(address, port)),
     getsockname: (name) => on(name, async (file) => shown(await file.getsockname())),
     getpeername: (name) => on(name, async (file) => shown(await file.getpeername())),
     send,
@@ -102,7 +141,10 @@ export const createRingsCalls = async (): Promise<Side> => {
     recvmsg: recv,
     sendto: (name, length, address, port, flags = 0) =>
       on(name, (file, family) =>
-        file.sendmsg(payload(length, family), { to: { address, port }, flags })
+        file.sendmsg(payload(length, family), {
+          to: { address, port },
+          flags: flags | MSG_DONTWAIT,
+        })
       ),
     sendcmsg: (name, length, address, port, ...messages) =>
       on(name, (file, family) => {
@@ -127,9 +169,17 @@ export const createRingsCalls = async (): Promise<Side> => {
       on(name, (file) => file.setOption(level, option, value)),
     getsockopt: (name, level, option) => on(name, (file) => file.getOption(level, option)),
     close,
-    getcmsg: none,
-    listen: none,
-    accept: none,
+    getcmsg: (name, level, option) =>
+      on(name, async (file) => {
+        const octets = await file.getOptionBytes(level, option)
+        const control = readControl(octets)
+        return `told${control.map((each) => ` ${shownCmsg(each.level, each.type, each.data)}`).join('')}`
+      }),
+    listen: (name, backlog) => on(name, (file) => (file as AppStreamSocket).listen(backlog)),
+    accept: (name, child) =>
+      on(name, async (file, family) => {
+        files.set(child, { file: await (file as AppStreamSocket).accept(MSG_DONTWAIT), family })
+      }),
     socketpair: none,
   }
 }

@@ -11,6 +11,7 @@ const [SO_TIMESTAMP, SO_MARK] = [29, 36]
 const TIMES = [SO_TIMESTAMP, 35, 63, 64]
 const [IP_PKTOPTIONS, IPV6_2292PKTOPTIONS, IP_LOCAL_PORT_RANGE] = [9, 6, 51]
 const [DO, OMIT] = [2, 5]
+const [ERRQUEUE, ZEROCOPY] = [0x2000, 0x4000000]
 const int = (value: number): string => {
   const octets = Buffer.alloc(4)
   octets.writeInt32LE(value)
@@ -28,6 +29,7 @@ const STREAMS: readonly (readonly [level: number, name: number, value: number])[
       [7, 8192],
       [9, 1],
       [10, 1],
+      [12, 3],
       [18, 7],
       [29, 1],
       [36, 5],
@@ -210,6 +212,25 @@ export const streams = (af: number, lo: string): Program[] => {
           ['setsockopt', file, IPV6, 67, 0x20],
           ['getsockopt', file, IPV6, 67],
         ]),
+      ],
+    },
+    {
+      name: 'what may be written again',
+      rows: [
+        ...connected(7211, [['setsockopt', 'l', SOL_SOCKET, 60, 1]]),
+        ['send', 's', 5, ZEROCOPY],
+        ['recvcmsg', 'c', 9],
+        ['recvcmsg', 's', 9, ERRQUEUE],
+        ['setsockopt', 'c', SOL_SOCKET, 60, 1],
+        ...[100, 200, 300].flatMap((n): Row[] => [
+          ['send', 'c', n, ZEROCOPY],
+          ['recvcmsg', 's', 900],
+        ]),
+        ['recvcmsg', 'c', 9, ERRQUEUE],
+        ['recvcmsg', 'c', 9, ERRQUEUE],
+        ['setsockopt', 'c', SOL_SOCKET, SO_TIMESTAMP, 1],
+        ['send', 'c', 5, ZEROCOPY],
+        ['recvcmsg', 'c', 9, ERRQUEUE],
       ],
     },
     {

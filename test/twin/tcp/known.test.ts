@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'bun:test'
 import { INFO } from './end.ts'
 import { isKnown, KNOWN_TCP } from './known.ts'
-import { type Half, isSameTime, type Line, makeRun, type Run } from './play.ts'
+import { apartOf, type Half, isSameTime, type Line, makeRun, type Run } from './play.ts'
 import { decodeCase } from './script.ts'
 
 type Parts = {
@@ -55,6 +55,104 @@ describe('a window that is taken back', () => {
     const { kernel, softnet, sent } = duplicate
     const other = { kernel: softnet, softnet: kernel, sent, steps: `${ahead}; < . 21 ack 1` }
     expect(reasonOf(differing(other))).toBeNull()
+  })
+})
+
+describe('a handshake whose SYNs have crossed', () => {
+  const sends = (steps: string): Run => {
+    const more = [text(1, 1001)]
+    const run = differing({ steps, sent: [text(0, 1)], kernel: more, softnet: [] })
+    run.halves[0].flow.sent = 1001
+    return run
+  }
+  const SYN = '0 connect; < S 0 win 0 [wscale 14]'
+  test('ends with a SYN-ACK whose window the kernel scales', () => {
+    expect(reasonOf(sends(`${SYN}; < SP. 0 ack 1 win 1; 0 send 1000`))).toContain('RFC 7323 2.2')
+    for (const steps of [
+      `${SYN}; < P. 1 ack 1 win 1; 0 send 1000`,
+      '0 connect; < S 0 win 0; < SP. 0 ack 1 win 1; 0 send 1000',
+      '0 connect; < SP. 0 ack 1 win 1 [wscale 14]; 0 send 1000',
+    ])
+      expect(reasonOf(sends(steps))).toBeNull()
+  })
+  const counted = (last: string, softnet: string[]): Run =>
+    differing({ steps: `${SYN}; ${last}; < . 1459 ack 1 win 1000`, kernel: [], softnet })
+  test('ends with a segment whose window the kernel does not count', () => {
+    const shown = ['file 0 snd_mss 1220 delivered 12']
+    expect(reasonOf(counted('< . -1 len 1460', shown))).toContain('Max(SND.WND)')
+    expect(reasonOf(counted('< . 1 len 1460', shown))).toBeNull()
+    expect(reasonOf(counted('< . -1 len 1460 win 0', shown))).toBeNull()
+    expect(reasonOf(counted('< . -1 len 1460', ['file 0 snd_cwnd 12']))).toBeNull()
+  })
+})
+
+describe('a window that one does not take', () => {
+  const steps =
+    '0 send 10000; < . 1001 ack 1 win 1; < . 1 len 100 ack 1 win 1; < P. 101 len 1 ack 1'
+  const acknowledged = text(1, 1).replace('ack 1', 'ack 102')
+  const sends = (first: string): Run => {
+    const run = differing({ steps, sent: [text(0, 1)], kernel: [first], softnet: [acknowledged] })
+    run.halves[0].flow.sent = 289
+    return run
+  }
+  test('lets the other send text, with which its acknowledgement goes', () => {
+    expect(reasonOf(sends(text(1, 289)))).toContain('tcp_update_wl')
+  })
+  test('and nothing but text', () => {
+    expect(reasonOf(sends(text(0, 0)))).toBeNull()
+  })
+})
+
+describe('a segment between the edges of the two windows', () => {
+  const at = (seq: number, kernel: string[], softnet: string[] = []): Run => {
+    const steps = `< . 11 len 1 ack 1 win 1; < . ${seq} len 100 ack 1; 0 send 1000`
+    const run = differing({ steps, sent: [text(0, 1)], kernel, softnet })
+    run.edges = run.edges.map(() => [42369, 42340])
+    run.halves[0].flow.sent = 1001
+    return run
+  }
+  const sends = [text(1, 537), text(537, 1001, 'P')]
+  test('has a window that one of them has not taken', () => {
+    expect(reasonOf(at(42367, sends))).toContain('windows go by memory')
+    expect(reasonOf(at(42367, ['> F. 1:1(0) ack 2 win 42368']))).toContain('windows go by memory')
+  })
+  test('not where it lies in both, or something else is sent', () => {
+    expect(reasonOf(at(42100, sends))).toBeNull()
+    expect(reasonOf(at(42367, ['> . 1:1(0) ack 2 win 42368']))).toBeNull()
+    expect(reasonOf(at(42367, sends, ['> R. 1:1(0) ack 2 win 0']))).toBeNull()
+  })
+})
+
+describe('an old acknowledgement', () => {
+  const sentBy = (step: string, kernel: string[]): Run =>
+    differing({ steps: `< . 1 ack 101; ${step}`, sent: [text(1, 9101)], kernel, softnet: [] })
+  test('lets the kernel send what waits', () => {
+    const lines = [text(9101, 10321), text(10321, 11541, 'P'), 'file 1 unacked 10']
+    expect(reasonOf(sentBy('< . 1 ack 0', lines))).toContain('sends what waits after')
+    expect(reasonOf(sentBy('< . 1 ack 102', lines))).toBeNull()
+    expect(reasonOf(sentBy('< . 1 ack 0', [...lines, 'file 1 snd_cwnd 11']))).toBeNull()
+  })
+  test('lets it send nothing again', () => {
+    expect(reasonOf(sentBy('< . 1 ack 0', [text(7881, 9101)]))).toBeNull()
+  })
+})
+
+describe('text behind a hole that comes twice', () => {
+  const reports = (line: string, sack: string): string =>
+    line.replace(' tos', ` [nop, nop, sack ${sack}] tos`)
+  const run = (steps: string, sack = '2921 2922 1461 2931'): Run => {
+    const [kernel, softnet] = ['1461 2931', sack].map((one) => [reports(text(2, 2), one)])
+    return differing({ steps, kernel: kernel!, softnet: softnet! })
+  }
+  const first = '< . 1461 len 1460 ack 1'
+  test('is not seen by the kernel where it goes on from a segment, and another has brought it', () => {
+    const steps = `${first}; < . 1462 len 1460 ack 1; < . 2921 len 10 ack 1`
+    expect(reasonOf(run(steps))).toContain('tcp_ooo_try_coalesce')
+    expect(reasonOf(run(steps, '2921 2922 3000 3010'))).toBeNull()
+  })
+  test('is reported else', () => {
+    const steps = [`${first}; < . 2920 len 11 ack 1`, `${first}; < . 2921 len 10 ack 1`]
+    for (const one of steps) expect(reasonOf(run(one))).toBeNull()
   })
 })
 
@@ -141,6 +239,30 @@ describe('what goes again', () => {
   })
 })
 
+describe('text that softnet sends in Disorder', () => {
+  const first = [text(1, 525), text(525, 1049), text(1049, 1461), text(1461, 1985)]
+  const limited = (again: string[], state: number): Run => {
+    const steps = '0 send 1985; < . 1 ack 1049 [sack 1461 1985]; 0 send 10000'
+    const kernel = [text(1985, 2509), again[0]!, 'file 0 ca_state 4 unacked 12 lost 12']
+    const fresh = [text(1985, 2509), text(2509, 3033)]
+    const softnet = [...fresh, again[1]!, 'file 0 ca_state 4 unacked 16 lost 16']
+    const run = differing({ steps, sent: first, kernel, softnet })
+    run.halves[0].flow.sent = 2509
+    run.halves[1].flow.sent = 3033
+    for (const half of run.halves) show(half, { ca_state: state, snd_mss: 524 })
+    return run
+  }
+  const cut = [text(1049, 1573), text(1049, 1461)]
+  test('is a reason beside that of what goes again', () => {
+    expect(reasonOf(limited(cut, 4))).toMatch(/^RFC 3042 2: .* besides, a super-frame/)
+    expect(reasonOf(limited([cut[0]!, cut[0]!], 4))).toMatch(/^RFC 3042 2: (?!.*besides)/)
+  })
+  test('is none where nothing was reported, or something else differs', () => {
+    expect(reasonOf(limited(cut, 0))).toBeNull()
+    expect(reasonOf(limited([cut[0]!, text(1049, 1500)], 4))).toBeNull()
+  })
+})
+
 describe('what was taken back and is reported again', () => {
   const reported = (block: string, kernel: number, softnet: number): Run => {
     const steps = `0 send 1; < . 1 ack 7301 [sack 10001 14381]; wait 660; < . 1 ack 5841 [sack ${block}]`
@@ -168,7 +290,7 @@ describe('silence of about an RTO', () => {
     const run = differing({ steps: `< . 1 ack 1; ${step}`, kernel, softnet })
     for (const half of run.halves) {
       half.idleMs = idleMs
-      half.rtos.set(0, 220)
+      half.rtosBefore = new Map([[0, 220]])
     }
     return run
   }
@@ -197,8 +319,15 @@ describe('when something was sent', () => {
     expect(isSameTime(0, line(200, 300), line(250, 300))).toBe(false)
     expect(isSameTime(0, line(40, 44), line(460, 44))).toBe(false)
   })
-  test('may be apart by as much more as nobody looked', () => {
+  test('may be apart by as much more as nobody looked, or RTOs are', () => {
     expect(isSameTime(0, line(200, 200), line(240, 240))).toBe(false)
     expect(isSameTime(10, line(200, 200), line(240, 240))).toBe(true)
+    const { halves } = differing({ steps: 'wait 700', kernel: [], softnet: [] })
+    halves[0].rtosBefore = new Map([[0, 334]])
+    expect(apartOf(0, halves)).toBe(0)
+    halves[1].rtosBefore = new Map([[0, 445]])
+    expect(apartOf(0, halves)).toBe(111)
+    halves[1].rtosBefore = new Map([[0, 1000]])
+    expect(apartOf(0, halves)).toBe(0)
   })
 })

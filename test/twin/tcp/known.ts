@@ -7,6 +7,8 @@ import {
   isOldStamp,
   isOldText,
   isReportForgotten,
+  isReportMissed,
+  isSentByOld,
   withoutOldStamp,
 } from './known/receive.ts'
 import {
@@ -20,6 +22,7 @@ import {
   isCutForReports,
   isIdleOfOne,
   isLimitedTransmit,
+  withoutLimitedTransmit,
   isPace,
 } from './known/sending.ts'
 import {
@@ -35,6 +38,9 @@ import {
   isAtEdge,
   isDuplicateOfOne,
   isRoomOfHole,
+  isScaledSyn,
+  isWindowAtEdge,
+  isWindowNotCounted,
   isWindowTakenBack,
 } from './known/windows.ts'
 import type { Run } from './play.ts'
@@ -71,8 +77,13 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
-      'RFC 5961 5: what its ACK field shows to be old is dropped, with its text and its time stamp; where the kernel predicts the header it takes both before it looks at the ACK (tcp_rcv_established)',
-    isIt: (run) => isOldStamp(run) || isOldText(run),
+      'RFC 2883 4: what has come twice is reported; what goes on where text behind a hole has ended the kernel puts to that, and does not see that more of it had come with another (tcp_data_queue_ofo, tcp_ooo_try_coalesce)',
+    isIt: isReportMissed,
+  },
+  {
+    reason:
+      'RFC 5961 5: what its ACK field shows to be old is dropped, with its text and its time stamp; where the kernel predicts the header it takes both before it looks at the ACK, and sends what waits after (tcp_rcv_established)',
+    isIt: (run) => isOldStamp(run) || isOldText(run) || isSentByOld(run),
     without: withoutOldStamp,
   },
   {
@@ -97,8 +108,8 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
-      'windows go by memory, which is each one’s own: the segment lies in the one’s and not in the other’s, or what is behind a hole takes more room of the one’s',
-    isIt: (run) => isAtEdge(run) || isRoomOfHole(run),
+      'windows go by memory, which is each one’s own: the segment lies in the one’s and not in the other’s, and so may its window, or what is behind a hole takes more room of the one’s',
+    isIt: (run) => isAtEdge(run) || isWindowAtEdge(run) || isRoomOfHole(run),
   },
   {
     reason:
@@ -124,6 +135,7 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'RFC 3042 2: each of the first duplicate acknowledgements lets a new segment go; the kernel holds it back where it thinks the next acknowledgement near, though what is missing will hardly be acknowledged (tcp_tso_should_defer)',
     isIt: isLimitedTransmit,
+    without: withoutLimitedTransmit,
   },
   {
     reason:
@@ -149,6 +161,16 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'RFC 9293 3.10.7.4: the window is that of the segment which lies furthest; where the kernel predicts text it is that text’s, though others have been ahead (tcp_update_wl)',
     isIt: (run) => isWindowTakenBack(run) || isDuplicateOfOne(run),
+  },
+  {
+    reason:
+      'RFC 7323 2.2: the window of a segment with SYN is not scaled; the kernel scales that of the SYN-ACK of crossed SYNs (tcp_rcv_state_process)',
+    isIt: isScaledSyn,
+  },
+  {
+    reason:
+      'RFC 9293 3.8.6.2.1: Max(SND.WND) is the largest window so far; the kernel leaves out that of what ends a handshake of crossed SYNs, unless it is newer than the SYN (tcp_rcv_state_process)',
+    isIt: isWindowNotCounted,
   },
   {
     reason:

@@ -42,6 +42,8 @@ export type Half = {
   /** End.pace and End.rto of each connection. */
   paces: Map<number, number>
   rtos: Map<number, number>
+  /** As the step began. */
+  rtosBefore: ReadonlyMap<number, number>
   /** How long ago it had sent something when the step began. */
   idleMs: number
   /** What it had acknowledged before the step, and sent, and whether a connection had lost something by then. */
@@ -99,6 +101,7 @@ const makeHalf = (family: 'ipv4' | 'ipv6', id: number, isn: number): Half => ({
   shown: new Map(),
   paces: new Map(),
   rtos: new Map(),
+  rtosBefore: new Map(),
   idleMs: 0,
   acked: 0,
   hadSent: 0,
@@ -288,12 +291,23 @@ const look = (end: End, half: Half): void => {
 export const lateness = (afterMs: number, gapMs: number): number => 16 + gapMs + 0.1 * afterMs
 /** A SYN goes again by a timer of a second at least, whatever has been said since that was set. */
 const SYN_TIMER_MS = 1000
-/** A timer is set by what the host sends, or by what is done to it after that. */
-export const isSameTime = (gapMs: number, a: Line, b: Line): boolean => {
+/**
+ * The first round trip is longer where a timer has sent what is answered, and was late; the RTO is thrice that. How much the two
+ * RTOs are apart, where it is not more than that.
+ */
+export const apartOf = (gapMs: number, [a, b]: Run['halves']): number => {
+  const most = Math.max(
+    0,
+    ...[...a.rtosBefore].map(([slot, rto]) => Math.abs(rto - (b.rtosBefore.get(slot) ?? rto)))
+  )
+  return most <= 3 * lateness(SYN_TIMER_MS, gapMs) ? most : 0
+}
+/** A timer is set by what the host sends, or by what is done to it after that. `moreMs`: the timers of the two are apart by that. */
+export const isSameTime = (moreMs: number, a: Line, b: Line): boolean => {
   if (a.atMs < 0 || b.atMs < 0) return true
   const timer = a.text.startsWith('> S') ? SYN_TIMER_MS : 0
   const isNear = (one: number, other: number): boolean =>
-    Math.abs(one - other) <= lateness(Math.max(timer, Math.min(one, other)), gapMs)
+    Math.abs(one - other) <= lateness(Math.max(timer, Math.min(one, other)), moreMs)
   const isDoneLater = a.sinceMs <= a.afterMs && b.sinceMs <= b.afterMs
   return isNear(a.afterMs, b.afterMs) || (isDoneLater && isNear(a.sinceMs, b.sinceMs))
 }
@@ -363,7 +377,8 @@ const compare = (run: Run, before: string): Difference | null => {
         isSameText(run, text, softnet[k]!.text) || isOfferedAgain(run, text, softnet[k]!.text)
     )
   const isTimed = run.isLate || run.steps.at(-1)!.do === 'wait'
-  if (isSame && (!isTimed || kernel.every((line, k) => isSameTime(run.gapMs, line, softnet[k]!))))
+  const moreMs = run.gapMs + apartOf(run.gapMs, run.halves)
+  if (isSame && (!isTimed || kernel.every((line, k) => isSameTime(moreMs, line, softnet[k]!))))
     return null
   const show = (lines: readonly Line[]): string[] =>
     lines.map(({ text, atMs }) =>
@@ -478,6 +493,7 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
         const half = run.halves[side]!
         half.lines = []
         half.idleMs = run.stepStart - half.sentAt
+        half.rtosBefore = new Map(half.rtos)
         half.acked = half.flow.acked
         half.hadSent = half.flow.sent
         half.hadLost = stateOfLoss(half) > TCP_CA_DISORDER

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'bun:test'
 import { createHostApp } from '../../../api/host-app.ts'
-import { HttpResponse } from '../../../workers/app/http-response.ts'
+import { HttpResponse } from '../../../workers/app/http/response.ts'
 import { serveHttp, type HttpOptions } from '../../../workers/app/http.ts'
 import { createFakeHost, once, until, type FakeHost } from '../../support/fake-host.ts'
 

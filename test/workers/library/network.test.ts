@@ -46,6 +46,16 @@ test('a host with two links forwards nothing until it is told to (RFC 1122 secti
   expect(String(Buffer.concat(await time.until(said())))).toBe('through')
 })
 
+test('a network that sleeps wakes for a call of a program', async () => {
+  const { time, a } = await twoHosts()
+  await time.run(DAD_MS)
+  // longer than it is awake without work
+  for (let turn = 0; turn < 20; turn++) await new Promise((done) => setImmediate(done))
+  const socket = await a.message.createSocket()
+  await socket.bind('10.0.0.1', 53)
+  expect((await socket.getsockname()).port).toBe(53)
+})
+
 /** Until addresses of IPv6 are found to be nobody else's. */
 const DAD_MS = 3000
 

@@ -34,6 +34,10 @@ export type SockItem = {
   hash: string
   v6only?: boolean
   mark?: number
+  /** Of sockets of IP but what a connection has left: of its packets, and SO_PRIORITY (ss: class_id). */
+  tos?: number
+  tclass?: number
+  priority?: number
   /** 1: it reads no more; 2: it sends no more. */
   shutdown: number
   skmem: {

@@ -14,6 +14,7 @@ import { createTcpRack } from './tcp-rack.ts'
 import { SACK_DSACK, SACK_DSACK_TLP, SACK_NEW, SACK_ORIG, type TcpSacktag } from './tcp-sacktag.ts'
 import { SK_STATE, TCP_SYN_SENT } from '../../../socket/sock.ts'
 import type { Time } from '../../../base/time.ts'
+import { TIME_MS } from '../../../base/time.ts'
 import {
   ICSK_TIME_RETRANS,
   OPT_SACK,
@@ -44,6 +45,7 @@ import {
   TP_SEND_HEAD,
   TP_SND_CWND,
   TP_SND_CWND_CNT,
+  TP_SND_CWND_STAMP,
   TP_SND_NXT,
   TP_SND_SSTHRESH,
   TP_SND_UNA,
@@ -99,7 +101,7 @@ type TcpRecoveryDeps = {
 const RENEGING_MIN_MS = 10
 
 export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
-  const { i32, f64, bank, sysctl, queue, sacktag, cong, mss, mtup } = deps
+  const { i32, f64, bank, sysctl, time, queue, sacktag, cong, mss, mtup } = deps
   const rack = createTcpRack({ ...deps, markLost: sacktag.markLost })
   const { initCwndReduction, cwndReduction, endCwndReduction } = createTcpPrr(i32, cong)
   const { setCaState } = cong
@@ -159,6 +161,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
         ecnWithdrawCwr(i32, sk)
       }
     }
+    i32[sk + TP_SND_CWND_STAMP] = time[TIME_MS]
     i32[sk + TP_UNDO_MARKER] = 0
     // what was thought lost is looked at once more
     i32[sk + TP_RACK_ADVANCED] = 1

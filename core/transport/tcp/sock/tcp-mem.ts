@@ -23,9 +23,9 @@ export const SMALL_PAYLOAD = SMALL_BYTES - MAX_HEADER
 export const LARGE_PAYLOAD = LARGE_BYTES - MAX_HEADER
 /**
  * What a sent skb costs the socket beside its bytes: as much as Linux's, so that a buffer of so many octets holds as much
- * (SKB_TRUESIZE of an skb with room for headers alone).
+ * (SKB_TRUESIZE of an skb with room for headers alone, SKB_SMALL_HEAD_SIZE).
  */
-const SEND_OVERHEAD = 1280
+const SEND_OVERHEAD = 832
 /** A socket's share is so many times what is free: one alone gets four fifths. */
 const SHARE = 4
 /** A socket holds little when it has less than an eighth of what is left for such ones. */

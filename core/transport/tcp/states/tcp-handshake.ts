@@ -203,8 +203,10 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
   /** SYN_RECV: our SYN is acknowledged. */
   const handshakeDone = (sk: number, skb: number): void => {
     const th = i32[skb + SKB_TRANSPORT]
+    // RFC 7323 2.2: the window of a segment with SYN, as of crossed ones, is not scaled
+    const scale = (i32[skb + CB_FLAGS] & TCP_SYN) !== 0 ? 0 : i32[sk + TP_SND_WSCALE]
     i32[sk + TP_SND_UNA] = tcp.ack(u8, th)
-    i32[sk + TP_SND_WND] = tcp.window(u8, th) << i32[sk + TP_SND_WSCALE]
+    i32[sk + TP_SND_WND] = tcp.window(u8, th) << scale
     i32[sk + TP_SND_WL1] = i32[skb + CB_SEQ]
     i32[sk + TP_MAX_WINDOW] = Math.max(i32[sk + TP_MAX_WINDOW], i32[sk + TP_SND_WND])
     // the SYN-ACK is in no queue

@@ -7,9 +7,12 @@ import {
   isOfHole,
   isOnly,
   isSameBut,
+  isSameFiles,
   isSegment,
   OPTIONS,
   stepOf,
+  type Stretch,
+  stretchesOf,
   WINDOW,
   without,
 } from './lines.ts'
@@ -67,6 +70,21 @@ export const isOldText = (run: Run): boolean => {
   )
 }
 
+/** An old acknowledgement, and only the kernel sends by it what waited. */
+export const isSentByOld = (run: Run): boolean => {
+  const { at } = run.difference!
+  const [kernel] = run.halves
+  const isFresh = ({ kernel: text, softnet }: Stretch): boolean =>
+    softnet.length === 0 && text.every(({ from }) => from >= kernel.hadSent)
+  const stretches = stretchesOf(run) ?? []
+  return (
+    oldSegments(run).some((old) => old.at === at && old.segment.len === 0) &&
+    stretches.length > 0 &&
+    stretches.every(isFresh) &&
+    isSameFiles(run, / (unacked|notsent_bytes) \d+/g)
+  )
+}
+
 /** Only the kernel echoes a stamp, in a state that nothing is read in any more, of a peer whose SYN had none. */
 export const isForeignStamp = (run: Run): boolean => {
   const { before, kernel, softnet } = run.difference!
@@ -93,6 +111,29 @@ export const hasTextBehindFin = ({ steps, difference }: Run): boolean => {
     (kernel.filter(isClosed).join() !== softnet.filter(isClosed).join() ||
       ackOf(kernel) > ackOf(softnet)) &&
     segments.some(({ seq, len }) => ends.some((end) => seq <= end + 1 && seq + len > end))
+  )
+}
+
+/** The first block is a duplicate of what the second one says (RFC 2883 4). */
+const isDuplicateReport = (line: string): boolean => {
+  const [from, to, low, high] = (/ sack ([-\d ]+)/.exec(line)?.[1] ?? '').split(' ').map(Number)
+  return high !== undefined && from! >= low! && to! <= high
+}
+/** Only softnet reports a duplicate: text goes on where some behind a hole has ended, of which more had come. */
+export const isReportMissed = (run: Run): boolean => {
+  const step = stepOf(run)
+  if (step.do !== 'segment' || step.segment.len === 0) return false
+  const { seq } = step.segment
+  const before = run.steps
+    .slice(0, run.difference!.at)
+    .flatMap((one) => (one.do === 'segment' && one.segment.len > 0 ? [one.segment] : []))
+  const { kernel, softnet } = run.difference!
+  return (
+    before.some((one) => one.seq + one.len === seq) &&
+    before.some((one) => one.seq < seq && one.seq + one.len > seq) &&
+    softnet.some(isDuplicateReport) &&
+    !kernel.some(isDuplicateReport) &&
+    isOnly(run, OPTIONS)
   )
 }
 

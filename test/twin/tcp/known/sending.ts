@@ -47,12 +47,12 @@ export const isCutAnew = (run: Run): boolean => {
   const [kernel] = run.halves
   const size = segmentOf(run)
   const before = run.answers.slice(0, run.difference!.at).flat()
-  const starts = new Set(before.map(textAt))
+  const bounds = new Set([...before.map(textAt), kernel.hadSent])
   const isOf = (stretch: Stretch): boolean =>
     stretch.kernel.length > 0 &&
     [...stretch.kernel, ...stretch.softnet].every(({ to }) => to <= kernel.hadSent) &&
     stretch.kernel.slice(0, -1).every((text) => lenOf(text) === size) &&
-    stretch.softnet.every(({ from }) => starts.has(from))
+    stretch.softnet.every(({ from, to }) => bounds.has(from) && bounds.has(to))
   const stretches = stretchesOf(run)
   return (
     run.steps.slice(0, run.difference!.at + 1).some((step) => blocksOf(step).length > 0) &&
@@ -78,12 +78,14 @@ export const isCutForReports = (run: Run): boolean => {
   )
 }
 
-/** Only softnet sends, in Disorder and at once, text that goes for the first time; all else is the same. */
-export const isLimitedTransmit = (run: Run): boolean => {
+/** Text that only softnet has sent, which goes for the first time. */
+const isBeyond =
+  ({ halves: [kernel] }: Run) =>
+  (line: string): boolean =>
+    (textAt(line) ?? -1) >= kernel.flow.sent
+/** Only softnet sends, in Disorder and at once, text that goes for the first time. */
+const hasLimitedTransmit = (run: Run): boolean => {
   const [kernel, softnet] = run.halves
-  const lines = (all: readonly string[]): string[] => all.filter((line) => line.startsWith('> '))
-  const [less, more] = [lines(run.difference!.kernel), lines(run.difference!.softnet)]
-  const both = more.filter((line) => (textAt(line) ?? -1) < kernel.flow.sent)
   const { before, ...files } = run.difference!
   // what was before, a timeout or a recovery, may have ended, where a recovery begins
   const isAnew = [files.kernel, files.softnet].every((all) =>
@@ -94,10 +96,33 @@ export const isLimitedTransmit = (run: Run): boolean => {
     (IS_HIDDEN.test(before) ||
       ((isAnew || !kernel.hadLost) && stateOfLoss(kernel) >= TCP_CA_DISORDER)) &&
     stepOf(run).do !== 'wait' &&
-    softnet.flow.sent > kernel.flow.sent &&
+    softnet.flow.sent > kernel.flow.sent
+  )
+}
+/** And all else is the same. */
+export const isLimitedTransmit = (run: Run): boolean => {
+  const [less, more] = sentLines(run)
+  const both = more.filter((line) => !isBeyond(run)(line))
+  return (
+    hasLimitedTransmit(run) &&
     less.length === both.length &&
     less.every((line, k) => isSameText(run, bareOfPush(line), bareOfPush(both[k]!)))
   )
+}
+/** The run as it would be without that, and what it counts. */
+export const withoutLimitedTransmit = (run: Run): Run | null => {
+  if (!hasLimitedTransmit(run)) return null
+  const { kernel, softnet } = run.difference!
+  const bare = (line: string): string =>
+    line.startsWith('file ')
+      ? line.replace(/ (unacked|lost|notsent_bytes|snd_cwnd) \d+/g, '')
+      : line
+  const mended = softnet.filter((line) => !isBeyond(run)(line))
+  if (mended.length === softnet.length) return null
+  return {
+    ...run,
+    difference: { ...run.difference!, kernel: kernel.map(bare), softnet: mended.map(bare) },
+  }
 }
 
 /**
@@ -107,8 +132,8 @@ export const isLimitedTransmit = (run: Run): boolean => {
 export const isIdleOfOne = (run: Run): boolean => {
   const step = stepOf(run)
   if (step.do !== 'call' || step.name !== 'send') return false
-  const isNear = run.halves.some(({ idleMs, rtos }) =>
-    [...rtos.values()].some((rto) => Math.abs(idleMs - rto) <= lateness(rto, run.gapMs))
+  const isNear = run.halves.some(({ idleMs, rtosBefore }) =>
+    [...rtosBefore.values()].some((rto) => Math.abs(idleMs - rto) <= lateness(rto, run.gapMs))
   )
   const isMore = ({ kernel, softnet }: Stretch): boolean =>
     kernel.length === 0 || softnet.length === 0

@@ -9,6 +9,7 @@ import {
   bareOfPush,
   IS_HIDDEN,
   isOfHole,
+  isSameBut,
   isSameFiles,
   sentLines,
   stepOf,
@@ -18,25 +19,33 @@ import {
 } from './lines.ts'
 
 /**
- * It, or its end, lies between the edges of the two windows, or one's before did that no file could show. An edge that only the
- * kernel scales is not known to the octet.
+ * The segment of a step, or its end, lies between the edges of the two windows. An edge that only the kernel scales is not known to
+ * the octet.
  */
-export const isAtEdge = ({ steps, edges, difference, halves }: Run): boolean => {
-  const { at, before } = difference!
+const isBetweenEdges = ({ steps, edges, halves }: Run, at: number): boolean => {
+  const step = steps[at]!
+  if (step.do !== 'segment') return false
   const { scalesUnasked, wscale } = halves[0].flow
   const unit = scalesUnasked ? 1 << wscale : 0
+  const [a, b] = edges[at]!
+  const { seq, len, flags } = step.segment
+  const end = seq + len + (flags.includes('F') ? 1 : 0)
+  const [low, high] = [Math.min(a, b), Math.max(a, b) + unit]
+  return [seq, end].some((one) => one >= low && one <= high) && low !== high
+}
+/** It is there now, or one before was that no file could show. */
+export const isAtEdge = (run: Run): boolean => {
+  const { at, before } = run.difference!
   const from = IS_HIDDEN.test(before) ? 0 : at
-  return steps.slice(0, at + 1).some((step, k) => {
-    if (step.do !== 'segment') return false
-    const [a, b] = edges[k]!
-    const { seq, len, flags } = step.segment
+  return run.steps.slice(0, at + 1).some((step, k) => {
     // that an RST was answered is only seen when the next such answer is one too many
-    if (k < from && !flags.includes('R')) return false
-    const end = seq + len + (flags.includes('F') ? 1 : 0)
-    const [low, high] = [Math.min(a, b), Math.max(a, b) + unit]
-    return [seq, end].some((one) => one >= low && one <= high) && low !== high
+    const isReset = step.do === 'segment' && step.segment.flags.includes('R')
+    return (k >= from || isReset) && isBetweenEdges(run, k)
   })
 }
+/** Only one has taken the window of a segment there, and sends more by it, or less. */
+export const isWindowAtEdge = (run: Run): boolean =>
+  run.steps.slice(0, run.difference!.at).some((_, k) => isBetweenEdges(run, k)) && isMoreOfOne(run)
 
 const windowOf = (line: string): number => Number(/ win (\d+)/.exec(line)?.[1] ?? 0)
 
@@ -105,13 +114,55 @@ export const isWindowTakenBack = (run: Run): boolean => {
     const ahead = segments.slice(0, at).map((one) => one.seq)
     return len > 0 && ahead.some((far) => far > seq && isLater(segments.slice(at + 1), far, win))
   })
-  const [a, b] = sentLines(run)
-  const [more, less] = a.length > b.length ? [a, b] : [b, a]
+  return isBack && isMoreOfOne(run)
+}
+/** They have sent the same, but that one has sent more text; an acknowledgement goes along with that. */
+const isMoreOfOne = (run: Run): boolean => {
+  const [kernel, softnet] = sentLines(run)
+  const isKernelMore = run.halves[0].flow.sent > run.halves[1].flow.sent
+  const [more, less] = isKernelMore ? [kernel, softnet] : [softnet, kernel]
+  const same = less.filter((line) => !isAck(line) || more.includes(line))
   return (
-    isBack &&
-    more.length > less.length &&
-    less.every((line, k) => isSameText(run, bareOfPush(line), bareOfPush(more[k]!))) &&
-    more.slice(less.length).every((line) => textAt(line) !== null)
+    more.length > same.length &&
+    same.every((line, k) => isSameText(run, bareOfPush(line), bareOfPush(more[k]!))) &&
+    more.slice(same.length).every((line) => textAt(line) !== null || line.startsWith('> F'))
+  )
+}
+
+/** The segments that end a handshake whose SYNs have crossed: the peer's SYN, and the first with ACK after it. */
+const crossedOf = (run: Run): [syn: Segment, last: Segment] | null => {
+  const connect = run.steps.findIndex((step) => step.do === 'call' && step.name === 'connect')
+  if (connect < 0) return null
+  const segments = run.steps
+    .slice(connect, run.difference!.at + 1)
+    .flatMap((step) => (step.do === 'segment' ? [step.segment] : []))
+  const at = segments.findIndex(({ flags }) => /^S[^.]*$/.test(flags))
+  const last = segments.slice(at + 1).find(({ flags }) => flags.includes('.'))
+  return at < 0 || last === undefined ? null : [segments[at]!, last]
+}
+/** The kernel scales the window of the SYN-ACK that answers a crossed SYN, and sends more. */
+export const isScaledSyn = (run: Run): boolean => {
+  const [syn, last] = crossedOf(run) ?? []
+  return (
+    syn !== undefined &&
+    last!.flags.includes('S') &&
+    syn.options.some((option) => /^wscale [1-9]/.test(option)) &&
+    run.halves[0].flow.sent > run.halves[1].flow.sent &&
+    isMoreOfOne(run)
+  )
+}
+/**
+ * What ended a handshake of crossed SYNs was no newer than the peer's SYN: the kernel does not count its window among those by
+ * whose largest it bounds segments, and what it believes to have come twice.
+ */
+export const isWindowNotCounted = (run: Run): boolean => {
+  const [syn, last] = crossedOf(run) ?? []
+  return (
+    syn !== undefined &&
+    last!.seq <= syn.seq &&
+    last!.win > syn.win &&
+    isSameBut(run, /^file /) &&
+    isSameFiles(run, / (snd_mss|delivered) \d+/g)
   )
 }
 
