@@ -22,13 +22,11 @@ import {
   SK_MARK,
   SK_MIN_TTL,
   SK_PMTUDISC,
-  SK_PROTOCOL,
   SK_NUM,
   SK_STATE,
   SK_TYPE,
   SK_UNICAST_IF,
   SOCK_RAW,
-  SOCK_STREAM,
   TCP_CLOSE,
   TCP_LISTEN,
 } from './sock.ts'
@@ -78,7 +76,6 @@ import {
   IPV6_TRANSPARENT,
   IPV6_UNICAST_IF,
 } from './socket-constants.ts'
-import { IPPROTO_TCP, IPPROTO_UDP } from '../wire/ipproto.ts'
 
 type InetSockoptDeps = { arena: Arena; errqueue: Pick<ErrQueue, 'purge'> } & Pick<
   Pmtu,
@@ -132,14 +129,8 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
     if (level === IPPROTO_IPV6) return family === AF_INET6
     return family === AF_INET || (family === AF_INET6 && i32[sk + SK_TYPE] !== SOCK_RAW)
   }
-  const flagOf = (sk: number, level: number, name: number): Flag | undefined => {
-    const found = FLAGS.find((each) => each.level === level && each.name === name)
-    return found?.name === IP_BIND_ADDRESS_NO_PORT && !hasPorts(sk) ? undefined : found
-  }
-  /** Raw sockets have none, ping sockets numbers of their own. */
-  const hasPorts = (sk: number): boolean =>
-    i32[sk + SK_PROTOCOL] === (i32[sk + SK_TYPE] === SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP) &&
-    i32[sk + SK_TYPE] !== SOCK_RAW
+  const flagOf = (level: number, name: number): Flag | undefined =>
+    FLAGS.find((each) => each.level === level && each.name === name)
   const setWord = (sk: number, word: number, value: number): number => {
     i32[sk + word] = value
     return 0
@@ -172,7 +163,7 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
   const setFragSize = (sk: number, value: number): number =>
     value !== 0 && value < IPV6_MIN_MTU ? -EINVAL : setWord(sk, SK_FRAG_SIZE, value)
   const setOption = (sk: number, level: number, name: number, value: number): number => {
-    const found = flagOf(sk, level, name)
+    const found = flagOf(level, name)
     if (found !== undefined) return setFlag(sk, found, value)
     const index = indexOf(level)
     if (name === (index === 0 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER))
@@ -182,7 +173,8 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
       return setUnicastIf(sk, index, swapped(value))
     if (name === (index === 0 ? IP_MINTTL : IPV6_MINHOPCOUNT))
       return value < 0 || value > 255 ? -EINVAL : setWord(sk, SK_MIN_TTL + index, value)
-    if (index === 0 && name === IP_LOCAL_PORT_RANGE && hasPorts(sk)) return setLocalPorts(sk, value)
+    // raw sockets have no ports, ping sockets numbers of their own: there it is kept
+    if (index === 0 && name === IP_LOCAL_PORT_RANGE) return setLocalPorts(sk, value)
     // streams are cut to what fits anyway
     return index === 1 && name === IPV6_MTU ? setFragSize(sk, value) : -ENOPROTOOPT
   }
@@ -199,7 +191,7 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
     return routeOutput(fl) === 0 ? fl[FL_MTU] : -ENOTCONN
   }
   const getOption = (sk: number, level: number, name: number): number => {
-    const found = flagOf(sk, level, name)
+    const found = flagOf(level, name)
     if (found !== undefined) return (i32[sk + found.word] & found.bit) === 0 ? 0 : 1
     const index = indexOf(level)
     if (name === (index === 0 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER))
@@ -211,7 +203,7 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
     if (index === 1) return -ENOPROTOOPT
     // of raw sockets the protocol is their number
     if (name === IP_PROTOCOL) return i32[sk + SK_NUM]
-    return name === IP_LOCAL_PORT_RANGE && hasPorts(sk) ? i32[sk + SK_LOCAL_PORTS] : -ENOPROTOOPT
+    return name === IP_LOCAL_PORT_RANGE ? i32[sk + SK_LOCAL_PORTS] : -ENOPROTOOPT
   }
   return { speaks, setOption, getOption }
 }

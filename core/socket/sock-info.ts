@@ -86,11 +86,13 @@ export const TCP_INFO = {
   sacked: 'number',
   dsack_dups: 'number',
   reordering: 'number',
+  reord_seen: 'number',
   rcv_rtt: 'number',
   rcv_space: 'number',
   rcv_ssthresh: 'number',
   notsent: 'number',
   minrtt: 'number',
+  rcv_ooopack: 'number',
   snd_wnd: 'number',
   rcv_wnd: 'number',
 } as const satisfies Record<string, Shown>

@@ -137,6 +137,9 @@ export const SK_HOPS = SK_INET + 11
 export const SK_MIN_TTL = SK_INET + 12
 /** SO_PRIORITY */
 export const SK_PRIORITY = SK_INET + 14
+/** Of sockets without connections, and of no effect there: SO_LINGER, one more; SO_MAX_PACING_RATE, its bits turned over. */
+export const SK_LINGER = SK_INET + 15
+export const SK_MAX_PACING_RATE = SK_INET + 16
 
 /**
  * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_* (socket-constants.ts): a zeroed

@@ -14,6 +14,7 @@ export const SHUT_WR = 1
 export const SHUT_RDWR = 2
 
 export const SOL_SOCKET = 1
+export const SO_DEBUG = 1
 export const SO_REUSEADDR = 2
 export const SO_TYPE = 3
 export const SO_ERROR = 4
@@ -28,9 +29,13 @@ export const SO_LINGER = 13
 export const SO_NO_CHECK = 11
 /** TC_PRIO_*, which IP_TOS sets as well; no queue here heeds it. */
 export const SO_PRIORITY = 12
+/** Taken, and nothing else since Linux 2.2. */
+export const SO_BSDCOMPAT = 14
 export const SO_REUSEPORT = 15
 /** Octets that have to be there before a stream is said to be readable. */
 export const SO_RCVLOWAT = 18
+/** One octet, always. */
+export const SO_SNDLOWAT = 19
 export const SO_BINDTODEVICE = 25
 /** A name option: the instructions, struct sock_filter each. Read back it is SO_GET_FILTER, the same number. */
 export const SO_ATTACH_FILTER = 26
@@ -264,6 +269,10 @@ export const INET_NO_CHECK = 32
 export const INET_SELECT_ERR = 64
 /** UDP_GRO */
 export const INET_UDP_GRO = 128
+// SO_KEEPALIVE and SO_OOBINLINE of sockets without connections, and SO_DEBUG: kept, and nothing comes of it, as in Linux.
+export const INET_KEEPALIVE = 256
+export const INET_OOBINLINE = 512
+export const INET_DEBUG = 1024
 
 // Bits of SK_CMSG: what a socket wants to be told beside each packet (socket/ip-cmsg.ts).
 export const CMSG_PKTINFO = 1

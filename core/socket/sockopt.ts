@@ -12,6 +12,7 @@ import type { InetSockopt } from './inet-sockopt.ts'
 import type { McSockopt } from './mc-sockopt.ts'
 import type { NameOption, Proto } from './proto.ts'
 import type { SkFilter } from './sk-filter.ts'
+import { createUnseenSockopt } from './unseen-sockopt.ts'
 import {
   SO_PRIORITY,
   IP_OPTIONS,
@@ -29,7 +30,6 @@ import {
   CMSG_TIME_NS,
   FILTER_LOCKED,
   FREEBIND,
-  INET_NO_CHECK,
   INET_SELECT_ERR,
   IP_FREEBIND,
   IPV6_FREEBIND,
@@ -47,7 +47,6 @@ import {
   SO_DOMAIN,
   SO_ERROR,
   SO_MARK,
-  SO_NO_CHECK,
   SO_PROTOCOL,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
@@ -94,7 +93,6 @@ import {
   SOCK_STREAM,
   TCP_LISTEN,
 } from './sock.ts'
-import { IPPROTO_UDP } from '../wire/ipproto.ts'
 
 type SockoptDeps = {
   arena: Arena
@@ -128,6 +126,7 @@ export const createSockopt = ({
 }: SockoptDeps) => {
   const { i32 } = arena
   const { sysctl } = arena.layout
+  const { setUnseen, getUnseen } = createUnseenSockopt(arena)
 
   const setBit = (sk: number, bit: number, on: number): number => {
     i32[sk + SK_REUSE] = on === 0 ? i32[sk + SK_REUSE] & ~bit : i32[sk + SK_REUSE] | bit
@@ -149,8 +148,6 @@ export const createSockopt = ({
     on === 0 && (i32[sk + SK_REUSE] & FILTER_LOCKED) !== 0 ? -EPERM : setBit(sk, FILTER_LOCKED, on)
 
   const doubled = (value: number): number => Math.min(Math.max(value, 0), MAX_BUFFER) * 2
-  const isUdp = (sk: number): boolean =>
-    i32[sk + SK_PROTOCOL] === IPPROTO_UDP && i32[sk + SK_TYPE] !== SOCK_RAW
   const setInetFlag = (sk: number, bit: number, on: number): number => {
     const flags = i32[sk + SK_INET_FLAGS]
     return setWord(sk, SK_INET_FLAGS, on === 0 ? flags & ~bit : flags | bit)
@@ -203,11 +200,8 @@ export const createSockopt = ({
         return setWord(sk, SK_RCVBUF, Math.max(SOCK_MIN_RCVBUF, doubled(value)))
       case SO_SNDBUFFORCE:
         return setWord(sk, SK_SNDBUF, Math.max(SOCK_MIN_SNDBUF, doubled(value)))
-      case SO_NO_CHECK:
-        return isUdp(sk) ? setInetFlag(sk, INET_NO_CHECK, value) : null
       case SO_SELECT_ERR_QUEUE:
-        // what packet sockets send is told of by nobody
-        return i32[sk + SK_FAMILY] === AF_PACKET ? null : setInetFlag(sk, INET_SELECT_ERR, value)
+        return setInetFlag(sk, INET_SELECT_ERR, value)
       case SO_MARK:
         return setWord(sk, SK_MARK, value)
       case SO_PRIORITY:
@@ -262,7 +256,8 @@ export const createSockopt = ({
   const setsockopt = (sk: number, level: number, name: number, value: number): number => {
     const answer = protoOf(sk).setOption?.(sk, level, name, value) ?? -ENOPROTOOPT
     if (answer !== -ENOPROTOOPT) return answer
-    if (level === SOL_SOCKET) return setSocket(sk, name, value) ?? -ENOPROTOOPT
+    if (level === SOL_SOCKET)
+      return setSocket(sk, name, value) ?? setUnseen(sk, name, value) ?? -ENOPROTOOPT
     if (!isIp(sk, level)) return -ENOPROTOOPT
     const inetAnswer = inet.setOption(sk, level, name, value)
     if (inetAnswer !== -ENOPROTOOPT) return inetAnswer
@@ -297,10 +292,8 @@ export const createSockopt = ({
         return i32[sk + SK_RCVBUF]
       case SO_SNDBUF:
         return i32[sk + SK_SNDBUF]
-      case SO_NO_CHECK:
-        return isUdp(sk) ? inetFlag(sk, INET_NO_CHECK) : null
       case SO_SELECT_ERR_QUEUE:
-        return i32[sk + SK_FAMILY] === AF_PACKET ? null : inetFlag(sk, INET_SELECT_ERR)
+        return inetFlag(sk, INET_SELECT_ERR)
       case SO_MARK:
         return i32[sk + SK_MARK]
       case SO_PRIORITY:
@@ -350,7 +343,7 @@ export const createSockopt = ({
   const getsockopt = (sk: number, level: number, name: number): number => {
     const answer = protoOf(sk).getOption?.(sk, level, name) ?? -ENOPROTOOPT
     if (answer !== -ENOPROTOOPT) return answer
-    if (level === SOL_SOCKET) return getSocket(sk, name) ?? -ENOPROTOOPT
+    if (level === SOL_SOCKET) return getSocket(sk, name) ?? getUnseen(sk, name) ?? -ENOPROTOOPT
     if (!isIp(sk, level)) return unknownLevel(sk, level)
     const inetAnswer = inet.getOption(sk, level, name)
     if (inetAnswer !== -ENOPROTOOPT) return inetAnswer

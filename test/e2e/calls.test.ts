@@ -40,6 +40,7 @@ const DIFFERENT = new Set([
   'IPV6_2292PKTOPTIONS',
   'IPV6_MTU',
   'TCP_CONGESTION',
+  'TCP_INFO',
   'TCP_MD5SIG',
   'TCP_REPAIR',
   'TCP_FASTOPEN_KEY',
@@ -54,6 +55,8 @@ describeE2e(import.meta.path, 'a call has the answer that the kernel gives', () 
   let sides: { kernel: Side; softnet: Side; rings: Side }
   beforeAll(async () => {
     writeFileSync('/proc/sys/net/ipv4/ping_group_range', '0 2147483647')
+    // windows grow as softnet's do
+    writeFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'reno')
     const ip = Bun.spawnSync(['ip', 'link', 'set', 'lo', 'up', 'mtu', `${LO_MTU}`])
     expect(ip.stderr.toString()).toBe('')
     const [softnet, rings] = [await createSoftnetCalls(), await createRingsCalls()]

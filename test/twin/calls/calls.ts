@@ -38,6 +38,8 @@ export type Calls = {
   getsockopt: (file: string, level: number, name: number) => Answered
   /** getsockopt of an option whose value is control messages. */
   getcmsg: (file: string, level: number, name: number) => Answered
+  /** TCP_INFO, of what is no time or size that follows from one. */
+  getinfo: (file: string) => Answered
   close: (file: string) => Answered
 }
 export type Row = { [Name in keyof Calls]: [Name, ...Parameters<Calls[Name]>] }[keyof Calls]
@@ -57,6 +59,51 @@ export const LO_MTU = 2000
 export const shownCmsg = (level: number, type: number, octets: Uint8Array): string => {
   const isTime = level === 1 && [29, 35, 37, 63, 64].includes(type)
   return `${level}.${type}=${isTime ? 'time' : Buffer.from(octets).toString('hex')}`
+}
+/** Where fields of struct tcp_info are. */
+const INFO = {
+  ca_state: 1,
+  retransmits: 2,
+  probes: 3,
+  backoff: 4,
+  options: 5,
+  snd_mss: 16,
+  unacked: 24,
+  sacked: 28,
+  lost: 32,
+  retrans: 36,
+  fackets: 40,
+  pmtu: 60,
+  snd_ssthresh: 76,
+  snd_cwnd: 80,
+  advmss: 84,
+  reordering: 88,
+  total_retrans: 100,
+  max_pacing_rate: 112,
+  bytes_acked: 120,
+  bytes_received: 128,
+  segs_out: 136,
+  segs_in: 140,
+  notsent_bytes: 144,
+  data_segs_in: 152,
+  data_segs_out: 156,
+  delivered: 192,
+  delivered_ce: 196,
+  bytes_sent: 200,
+  bytes_retrans: 208,
+  dsack_dups: 216,
+  reord_seen: 220,
+  rcv_ooopack: 224,
+}
+/** struct tcp_info as text; the fields before 8 have an octet each. */
+export const shownInfo = (octets: Uint8Array): string => {
+  const { buffer, byteOffset, byteLength } = octets
+  const view = new DataView(buffer, byteOffset, byteLength)
+  const fields = Object.entries(INFO).map(([name, at]) => {
+    const value = at < 8 ? octets[at]! : view.getInt32(at, true)
+    return value === 0 ? '' : ` ${name}:${value}`
+  })
+  return `state:${octets[0]}${fields.join('')}`
 }
 /** MSG_* that calls answer, as text. */
 export const shownFlags = (flags: number): string => (flags === 0 ? '' : ` flags ${flags}`)

@@ -10,6 +10,7 @@ import {
   type Side,
   shownCmsg,
   shownFlags,
+  shownInfo,
   shownPort,
 } from './calls.ts'
 
@@ -27,6 +28,7 @@ const MSG_NOSIGNAL = 0x4000
 const AF_INET6 = 10
 const ROOM = 1 << 18
 const EBADF = 9
+const TCP_INFO = 11
 
 export const createKernelCalls = (): Side => {
   const files = new Map<string, { fd: number; family: number }>()
@@ -195,6 +197,11 @@ export const createKernelCalls = (): Side => {
       length.view.setUint32(0, 512, true)
       const result = libc.getsockopt(fdOf(file), level, option, control.at, length.at)
       return result < 0 ? -errno() : `told${shownControl(length.view.getUint32(0, true))}`
+    },
+    getinfo: (file) => {
+      length.view.setUint32(0, 512, true)
+      const result = libc.getsockopt(fdOf(file), 6, TCP_INFO, control.at, length.at)
+      return result < 0 ? -errno() : shownInfo(control.bytes.slice(0, 240))
     },
     close,
   }

@@ -122,6 +122,29 @@ export const options = (af: number, lo: string): Program[] => {
       }),
     },
     {
+      name: 'what is kept, though nothing comes of it',
+      rows: (
+        [
+          [DGRAM, 0],
+          [RAW, OTHER],
+          [DGRAM, is4 ? ICMP : ICMPV6],
+        ] as const
+      ).flatMap(([type, protocol], k): Row[] => [
+        ['socket', `s${k}`, af, type, protocol],
+        ...[1, 9, 10, 11, 14, 18, 19, 45].flatMap((name): Row[] => [
+          ['getsockopt', `s${k}`, SOL_SOCKET, name],
+          ...[7, -1, 0].flatMap((value): Row[] => [
+            ['setsockopt', `s${k}`, SOL_SOCKET, name, value],
+            ['getsockopt', `s${k}`, SOL_SOCKET, name],
+          ]),
+        ]),
+        ...[21, 24, 51].flatMap((name): Row[] => [
+          ['setsockopt', `s${k}`, IP, name, 5],
+          ['getsockopt', `s${k}`, IP, name],
+        ]),
+      ]),
+    },
+    {
       name: 'the device of unicast',
       rows: [
         ['socket', 'd', af, DGRAM, 0],

@@ -16,10 +16,13 @@ import {
   type Side,
   shownCmsg,
   shownFlags,
+  shownInfo,
   shownPort,
 } from './calls.ts'
 import type { Row } from './calls.ts'
+import { IPPROTO_TCP } from '../../../core/wire/ipproto.ts'
 
+const TCP_INFO = 11
 const [INET6, STREAM, RAW, PACKET] = [10, 1, 3, 17]
 const TYPES = [STREAM, 2, RAW]
 const STREAMS = ['listen', 'accept']
@@ -180,6 +183,8 @@ export const createRingsCalls = async (): Promise<Side> => {
       on(name, async (file, family) => {
         files.set(child, { file: await (file as AppStreamSocket).accept(MSG_DONTWAIT), family })
       }),
+    getinfo: (name) =>
+      on(name, async (file) => shownInfo(await file.getOptionBytes(IPPROTO_TCP, TCP_INFO))),
     socketpair: none,
   }
 }

@@ -15,11 +15,14 @@ import {
   type Side,
   shownCmsg,
   shownFlags,
+  shownInfo,
   shownPort,
 } from './calls.ts'
+import { IPPROTO_TCP } from '../../../core/wire/ipproto.ts'
 
 const swap16 = (value: number): number => ((value & 0xff) << 8) | (value >> 8)
 
+const TCP_INFO = 11
 /** Time in which what goes over lo has come. */
 const SETTLE_MS = 2
 
@@ -175,6 +178,12 @@ export const createSoftnetCalls = async (): Promise<Side> => {
         const told = new Int32Array(128)
         const n = sockets.getsockoptName(sk, level, option, told, 0)
         return n < 0 ? n : `told${shownControl(told, n >> 2)}`
+      }),
+    getinfo: (file) =>
+      on(file, (sk) => {
+        const told = new Int32Array(128)
+        const n = sockets.getsockoptName(sk, IPPROTO_TCP, TCP_INFO, told, 0)
+        return n < 0 ? n : shownInfo(new Uint8Array(told.buffer))
       }),
     close,
   }

@@ -110,6 +110,7 @@ export const streams = (af: number, lo: string): Program[] => {
     ['connect', 'c', lo, port],
     ['accept', 'l', 's'],
   ]
+  const all = ['l', 'c', 's']
   const hops = (file: string, value: number): Row[] => [
     ['setsockopt', file, IP, 2, value],
     ['setsockopt', file, IPV6, 16, value],
@@ -231,6 +232,27 @@ export const streams = (af: number, lo: string): Program[] => {
         ['setsockopt', 'c', SOL_SOCKET, SO_TIMESTAMP, 1],
         ['send', 'c', 5, ZEROCOPY],
         ['recvcmsg', 'c', 9, ERRQUEUE],
+      ],
+    },
+    {
+      name: 'what is told of a connection',
+      rows: [
+        ['socket', 'n', af, STREAM, 0],
+        ['getinfo', 'n'],
+        ...connected(7212, []),
+        ...all.map((file): Row => ['getinfo', file]),
+        ['send', 'c', 100],
+        ['recv', 's', 900],
+        ['send', 's', 5000],
+        ['recv', 'c', 900],
+        ['recv', 'c', 9000],
+        ...all.map((file): Row => ['getinfo', file]),
+        ['shutdown', 'c', 1],
+        ...all.map((file): Row => ['getinfo', file]),
+        ['close', 's'],
+        ...['l', 'c'].map((file): Row => ['getinfo', file]),
+        ['socket', 'd', af, 2, 0],
+        ['getinfo', 'd'],
       ],
     },
     {

@@ -6,12 +6,13 @@
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { type ConsumeFn, Drop, type DropFn } from '../../../skb/drop.ts'
-import { SKB_LEN, SKB_NEXT, SKB_PREV } from '../../../skb/skb.ts'
+import { SKB_GSO_SEGS, SKB_LEN, SKB_NEXT, SKB_PREV } from '../../../skb/skb.ts'
 import { SK_DROPS, SK_EVENT_READ, SK_RCVLOWAT } from '../../../socket/sock.ts'
 import type { Timestamp } from '../../../socket/timestamp.ts'
 import { TCP_CWR, TCP_FIN } from '../../../wire/tcp.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import {
+  TP_RCV_OOOPACK,
   ACK_NOW,
   ACK_SCHED,
   ECN_MODE_RFC3168,
@@ -86,6 +87,7 @@ export const createTcpDataQueue = (deps: TcpDataQueueDeps) => {
       drop(arrived, Drop.TCP_OFO_DROP)
       return
     }
+    i32[sk + TP_RCV_OOOPACK] += Math.max(1, i32[arrived + SKB_GSO_SEGS])
     window.measureRcvMss(sk, arrived)
     if (wantsTime(sk)) stamp(arrived)
     if ((i32[sk + TP_OPTS] & OPT_SACK) !== 0) window.growWindow(sk, arrived)

@@ -17,6 +17,8 @@ import type { SockInfo, SockTimer, TcpInfo } from '../../../socket/sock-info.ts'
 import type { CongestionControl } from '../rec/tcp-cong.ts'
 import { CONGESTION_CONTROLS } from '../rec/tcp-cong-controls.ts'
 import {
+  TP_REORD_SEEN,
+  TP_RCV_OOOPACK,
   ECN_MODE_ANY,
   ECN_SEEN,
   FO_SYN_DATA_ACKED,
@@ -196,6 +198,8 @@ const totals = (i32: Int32Array, sk: number) => ({
   sacked: i32[sk + TP_SACKED_OUT],
   dsack_dups: i32[sk + TP_DSACK_DUPS],
   reordering: i32[sk + TP_REORDERING],
+  reord_seen: i32[sk + TP_REORD_SEEN],
+  rcv_ooopack: i32[sk + TP_RCV_OOOPACK],
 })
 
 /** What the sender could reach, a window each round trip and somewhat more (Linux's pacing); and what it last reached. */

@@ -303,6 +303,8 @@ export const TP_SND_UP = TP + 312
 export const TP_URG_OUT = TP + 313
 /** The TOS of the segment that made the connection, of IPv6 then of the last in order (tcp-pktoptions.ts). */
 export const TP_RCV_TOS = TP + 314
+/** Segments that came out of order. */
+export const TP_RCV_OOOPACK = TP + 315
 /** Signatures (RFC 2385): the first of the socket's keys (tcp-md5.ts); 0 is none. */
 export const TP_MD5 = TP + 316
 /** When the closed window was first probed (ms); 0 is not. */

@@ -115,14 +115,19 @@ import type { TcpRecvmsg } from '../rcv/tcp-recvmsg.ts'
 import type { TcpTstamp } from '../snd/tcp-tstamp.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import type { TcpTimers } from './tcp-timers.ts'
+import type { Time } from '../../../base/time.ts'
+import { getTcpInfo } from './tcp-get-info.ts'
 
 // Numbers that nobody else names.
 const TCP_MAXSEG = 2
 const TCP_SYNCNT = 7
 const TCP_LINGER2 = 8
 const TCP_WINDOW_CLAMP = 10
+const TCP_INFO = 11
+const TCP_THIN_DUPACK = 17
 const TCP_REPAIR = 19
 const TCP_ULP = 31
+const TCP_IS_MPTCP = 43
 const TCP_RTO_MAX_MS = 44
 const TCP_RTO_MIN_US = 45
 
@@ -136,6 +141,7 @@ const MAX_KEEP_COUNT = 127
 
 type TcpSockoptDeps = {
   arena: Arena
+  time: Time
   output: TcpOutput
   timers: TcpTimers
   sndCheck: TcpSndCheck
@@ -171,6 +177,7 @@ const retransToSecs = (sent: number): number => {
 
 export const createTcpSockopt = ({
   arena,
+  time,
   output,
   timers,
   sndCheck,
@@ -343,6 +350,9 @@ export const createTcpSockopt = ({
       case TCP_INQ:
         if (value < 0 || value > 1) return -Errno.EINVAL
         return flag(sk, SK_CMSG, CMSG_INQ, value !== 0)
+      case TCP_THIN_DUPACK:
+        // Linux does nothing any more
+        return value < 0 || value > 1 ? -Errno.EINVAL : 0
       case TCP_ULP:
         // there are none: no name of one is known
         return -Errno.ENOENT
@@ -442,8 +452,10 @@ export const createTcpSockopt = ({
         return i32[sk + TP_WINDOW_CLAMP]
       case TCP_INQ:
         return (i32[sk + SK_CMSG] & CMSG_INQ) === 0 ? 0 : 1
+      case TCP_THIN_DUPACK:
       case TCP_ULP:
       case TCP_REPAIR:
+      case TCP_IS_MPTCP:
         return 0
       case TCP_QUICKACK:
         return i32[sk + TP_PINGPONG] !== 0 ? 0 : 1
@@ -513,6 +525,7 @@ export const createTcpSockopt = ({
   ): number => {
     if (level !== IPPROTO_TCP) return getPktoptions(sk, level, name, words, at)
     if (name === TCP_CONGESTION) return cong.getName(sk, words, at)
+    if (name === TCP_INFO) return getTcpInfo(i32, sk, time, words, at)
     return name === TCP_FASTOPEN_KEY ? getKeys(sk, words, at) : -Errno.ENOPROTOOPT
   }
 

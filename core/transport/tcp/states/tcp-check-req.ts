@@ -16,6 +16,7 @@ import type { TcpStates } from './tcp-states.ts'
 import type { TcpSynack } from './tcp-synack.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import {
+  TP_SEGS_OUT,
   ICSK_TIME_RETRANS,
   OPT_TIMESTAMPS,
   TP_DEFER_ACCEPT,
@@ -213,6 +214,8 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
   const openChild = (listener: number, child: number, skb: number): void => {
     deps.inheritNow(listener, child)
     deps.pktoptions.noteOpening(child, skb)
+    // its SYN-ACK was the request's
+    i32[child + TP_SEGS_OUT] = 0
     ports.hold(child, i32[child + SK_NUM])
     f64[bank + Mib.TcpPassiveOpens]++
     enqueueAccept(listener, child)

@@ -30,6 +30,7 @@ import type { TcpSynack } from './tcp-synack.ts'
 import type { TcpSyncookies } from './tcp-syncookies.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import {
+  TP_SEGS_OUT,
   ICSK_TIME_RETRANS,
   OPT_TIMESTAMPS,
   TP_FO_MAX_QLEN,
@@ -187,6 +188,8 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     deps.pktoptions.noteOpening(child, skb)
     fastopen.open(listener, child, skb)
     sendSynAck(child)
+    // which is not its own (tcp_v4_send_synack)
+    i32[child + TP_SEGS_OUT] = 0
     enqueueAccept(listener, child)
   }
 

@@ -16,6 +16,7 @@ import {
 import { SK_RCVQ_HEAD, SK_RMEM } from '../../../../../core/socket/sock.ts'
 import { SKB_DATA, SKB_LEN } from '../../../../../core/skb/skb.ts'
 import { pattern } from '../../../../../sim/net/pattern.ts'
+import { tcpInfo } from '../../../../../core/transport/tcp/sock/tcp-info.ts'
 import { FAMILIES, NO_LEAKS } from '../../../../support/tcp-host.ts'
 import { createTcpScript } from '../../../../support/tcp-script.ts'
 
@@ -62,12 +63,13 @@ describe.each(FAMILIES)('%s', (_, family) => {
     finish()
   })
   test('what waited for a hole came before the hole was filled', () => {
-    const { inject, pass, receive, finish } = timed(family)
+    const { host, sk, inject, pass, receive, finish } = timed(family)
     pass(10)
     inject('P. 1001:2001(1000) ack 1')
     pass(30)
     inject('P. 1:1001(1000) ack 1')
     pass(10)
+    expect(tcpInfo(host.arena, sk, 0)).toMatchObject({ rcv_ooopack: 1 })
     expect(receive(500)).toEqual([500, 40])
     expect(receive(2000)).toEqual([1500, 10])
     finish()
