@@ -23,10 +23,32 @@ const differsByRouteMtu = ({ kernel, softnet }: Difference): boolean => {
 /** Of lines of one counter. */
 const total = (lines: readonly string[]): number =>
   lines.reduce((sum, line) => sum + Number(line.split(' ')[1]), 0)
-const isEmptyJumbo = (packet: Uint8Array): boolean =>
-  packet.length >= ipv6.HEADER &&
-  ipv6.payloadLength(packet, 0) === 0 &&
-  packet[ipv6.NEXT_HEADER_FIELD] === IPPROTO_HOPOPTS
+const isEmptyJumbo = (step: Case[number]): boolean => {
+  if (step.do !== 'frame') return false
+  const packet = step.frame.subarray(14)
+  return (
+    packet.length >= ipv6.HEADER &&
+    ipv6.payloadLength(packet, 0) === 0 &&
+    packet[ipv6.NEXT_HEADER_FIELD] === IPPROTO_HOPOPTS
+  )
+}
+/** Counters of so many: the kernel's as of packets that have gone on, softnet's as of malformed ones. */
+const isOfEmptyJumbos = (
+  count: number,
+  kernel: readonly string[],
+  softnet: readonly string[]
+): boolean => {
+  const isRequest = (line: string): boolean => line.startsWith('Ip6ReasmReqds ')
+  const requests = total(kernel.filter(isRequest)) - total(softnet.filter(isRequest))
+  const [theirs, ours] = [kernel, softnet].map((all) => all.filter((line) => !isRequest(line)))
+  return (
+    requests >= 0 &&
+    requests <= count &&
+    theirs!.every((line) => /^Ip6In(NoRoutes|HdrErrors) /.test(line)) &&
+    ours!.every((line) => /^Ip6InHdrErrors /.test(line)) &&
+    total(theirs!) <= total(ours!)
+  )
+}
 /** Do its extension headers say that they are longer than it is? */
 const runsPast = (packet: Uint8Array): boolean => {
   let at = ipv6.HEADER
@@ -87,13 +109,11 @@ export const KNOWN_IPV6: readonly Known[] = [
   },
   {
     reason:
-      'RFC 2675 section 3: a length of 0 with hop-by-hop options is a jumbogram, which says its length there or is malformed. Linux sends it on as it is.',
+      'RFC 2675 section 3: a length of 0 with hop-by-hop options is a jumbogram, which says its length there or is malformed. Linux sends it on as it is, or looks for a fragment in it.',
     isIt: (steps, { where, kernel, softnet }) =>
-      steps.some((step) => step.do === 'frame' && isEmptyJumbo(step.frame.subarray(14))) &&
+      steps.some(isEmptyJumbo) &&
       (where === 'counters'
-        ? kernel.every((line) => /^Ip6In(NoRoutes|HdrErrors) /.test(line)) &&
-          softnet.every((line) => /^Ip6InHdrErrors /.test(line)) &&
-          total(kernel) <= total(softnet)
+        ? isOfEmptyJumbos(steps.filter(isEmptyJumbo).length, kernel, softnet)
         : softnet.every((line) => /ICMP6, type 4, code 0/.test(line)) &&
           kernel.every((line) => line.startsWith('IP6 '))),
   },
