@@ -32,6 +32,9 @@ import {
 import type { IpCmsg } from './ip-cmsg.ts'
 import { familyOfSock, SK_CMSG } from './sock.ts'
 import {
+  SO_EE_ORIGIN_TIMESTAMPING,
+  CMSG_TIME,
+  CMSG_STAMPING,
   IP_RECVERR,
   IPPROTO_IP,
   IPPROTO_IPV6,
@@ -50,7 +53,7 @@ type RecvErrorDeps = {
   consume: ConsumeFn
   cmsg: Cmsg
   errqueue: Pick<ErrQueue, 'take'>
-  timestamp: Pick<Timestamp, 'wantsTime' | 'tellTimeOf'>
+  timestamp: Pick<Timestamp, 'tellTimeOf'>
 } & Pick<IpCmsg, 'ipCmsgOfError'>
 export type RecvError = ReturnType<typeof createRecvError>
 
@@ -61,7 +64,7 @@ const SOCKADDR_IN6 = 28
 
 export const createRecvError = (deps: RecvErrorDeps) => {
   const { arena, skbs, consume, cmsg, errqueue, ipCmsgOfError } = deps
-  const { wantsTime, tellTimeOf } = deps.timestamp
+  const { tellTimeOf } = deps.timestamp
   const { i32, u8 } = arena
   const entry = new Int32Array(EE_WORDS)
   const peer = new Int32Array(PEER_WORDS)
@@ -76,12 +79,18 @@ export const createRecvError = (deps: RecvErrorDeps) => {
     if (n > 0) skbs.copyBits(packet, 0, to, n)
     copyAddr(peer, PEER_ADDR, entry, EE_ADDR)
     peer[PEER_PORT] = entry[EE_PORT]
-    if (wantsTime(sk)) tellTimeOf(sk, entry[EE_TIME_MS], entry[EE_TIME_US])
+    if (hasTime(sk)) tellTimeOf(sk, entry[EE_TIME_MS], entry[EE_TIME_US])
     if (packet !== 0 && i32[sk + SK_CMSG] !== 0) tellOf(sk, packet)
     putError(sk, packet)
     cmsg.putFlags(MSG_ERRQUEUE | entry[EE_FLAGS] | (whole > len ? MSG_TRUNC : 0))
     if (packet !== 0) consume(packet)
     return n
+  }
+  /** Of what comes of the stack itself, but of when something was sent, SO_TIMESTAMP alone tells when. */
+  const hasTime = (sk: number): boolean => {
+    const origin = entry[EE_ORIGIN]
+    const isStamped = origin === SO_EE_ORIGIN_TIMESTAMPING || entry[EE_PACKET] !== 0
+    return (i32[sk + SK_CMSG] & (isStamped ? CMSG_TIME | CMSG_STAMPING : CMSG_TIME)) !== 0
   }
   /** What the message itself says beside its data: its ports are taken to be where what it quotes begins (ip_icmp_error). */
   const tellOf = (sk: number, packet: number): void => {

@@ -140,6 +140,8 @@ export const SK_PRIORITY = SK_INET + 14
 /** Of sockets without connections, and of no effect there: SO_LINGER, one more; SO_MAX_PACING_RATE, its bits turned over. */
 export const SK_LINGER = SK_INET + 15
 export const SK_MAX_PACING_RATE = SK_INET + 16
+/** SO_TIMESTAMPING of sockets of datagrams (streams: TP_TSFLAGS). */
+export const SK_TSFLAGS = SK_INET + 17
 
 /**
  * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_* (socket-constants.ts): a zeroed
@@ -174,6 +176,10 @@ export const mayBeAnothers = (
   const isFree = (i32[sk + SK_REUSE] & 8) !== 0 || (i32[sk + SK_INET_FLAGS] & 16) !== 0
   return isFree || i32[layout.sysctl + all] !== 0
 }
+
+/** CMSG_* bits with those that SO_TIMESTAMPING makes of its own: RX_SOFTWARE is 8, SOFTWARE 16. */
+export const withStamping = (wanted: number, flags: number): number =>
+  (wanted & ~0xc00000) | ((flags & 8) === 0 ? 0 : 0x400000) | ((flags & 16) === 0 ? 0 : 0x800000)
 
 /** Least that buffers can be set to. */
 export const SOCK_MIN_RCVBUF = 2304

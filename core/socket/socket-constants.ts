@@ -104,6 +104,8 @@ export const SIOCOUTQNSD = 0x894b
 
 // SO_TIMESTAMPING: what to take the time of, and how to tell it.
 export const SOF_TIMESTAMPING_TX_SOFTWARE = 2
+/** Packets are stamped as they come; SOFTWARE: what is stamped is told. */
+export const SOF_TIMESTAMPING_RX_SOFTWARE = 8
 export const SOF_TIMESTAMPING_SOFTWARE = 0x10
 /** ee_data says which octet. */
 export const SOF_TIMESTAMPING_OPT_ID = 0x80
@@ -115,6 +117,7 @@ export const SOF_TIMESTAMPING_OPT_ID_TCP = 0x10000
 /** Those that there are. */
 export const SOF_TIMESTAMPING_MASK =
   SOF_TIMESTAMPING_TX_SOFTWARE |
+  SOF_TIMESTAMPING_RX_SOFTWARE |
   SOF_TIMESTAMPING_SOFTWARE |
   SOF_TIMESTAMPING_OPT_ID |
   SOF_TIMESTAMPING_TX_SCHED |
@@ -292,6 +295,9 @@ export const CMSG_INQ = 0x40000
 export const CMSG_TIME = 0x80000
 export const CMSG_TIME_NS = 0x100000
 export const CMSG_TIME_NEW = 0x200000
+/** SOF_TIMESTAMPING_RX_SOFTWARE, SOF_TIMESTAMPING_SOFTWARE */
+export const CMSG_STAMP = 0x400000
+export const CMSG_STAMPING = 0x800000
 
 // Words of what the control messages of a call that sends ask for (socket/ipcm.ts).
 /** 1 while there is anything. */

@@ -14,6 +14,9 @@ import type { NameOption, Proto } from './proto.ts'
 import type { SkFilter } from './sk-filter.ts'
 import { createUnseenSockopt } from './unseen-sockopt.ts'
 import {
+  SO_TIMESTAMPING,
+  SOF_TIMESTAMPING_SOFTWARE,
+  SOF_TIMESTAMPING_RX_SOFTWARE,
   SO_PRIORITY,
   IP_OPTIONS,
   IP_TOS,
@@ -67,6 +70,8 @@ import {
   V6ONLY,
 } from './socket-constants.ts'
 import {
+  withStamping,
+  SK_TSFLAGS,
   SK_PRIORITY,
   familyOfSock,
   SK_BOUND_DEV,
@@ -169,6 +174,13 @@ export const createSockopt = ({
   const timestamp = (sk: number, mask: number, wanted: number): number =>
     (i32[sk + SK_CMSG] & mask) === wanted ? 1 : 0
 
+  /** Of what datagrams are stamped with, when they come (streams: tcp/snd/tcp-tstamp.ts). */
+  const setTimestamping = (sk: number, flags: number): number => {
+    const known = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE
+    if ((flags & ~known) !== 0) return -EINVAL
+    setWord(sk, SK_CMSG, withStamping(i32[sk + SK_CMSG], flags))
+    return setWord(sk, SK_TSFLAGS, flags)
+  }
   const setSocket = (sk: number, name: number, value: number): number | null => {
     switch (name) {
       case SO_TIMESTAMP:
@@ -179,6 +191,8 @@ export const createSockopt = ({
         return setTimestamp(sk, CMSG_TIME_NEW, value)
       case SO_TIMESTAMPNS_NEW:
         return setTimestamp(sk, CMSG_TIME_NS | CMSG_TIME_NEW, value)
+      case SO_TIMESTAMPING:
+        return setTimestamping(sk, value)
       case SO_REUSEADDR:
         return setBit(sk, REUSE_ADDR, value)
       case SO_REUSEPORT:
@@ -280,6 +294,8 @@ export const createSockopt = ({
         return timestamp(sk, CMSG_TIME | CMSG_TIME_NEW, CMSG_TIME | CMSG_TIME_NEW)
       case SO_TIMESTAMPNS_NEW:
         return timestamp(sk, CMSG_TIME_NS | CMSG_TIME_NEW, CMSG_TIME_NS | CMSG_TIME_NEW)
+      case SO_TIMESTAMPING:
+        return i32[sk + SK_TSFLAGS]
       case SO_REUSEADDR:
         return (i32[sk + SK_REUSE] & REUSE_ADDR) === 0 ? 0 : 1
       case SO_REUSEPORT:

@@ -7,7 +7,9 @@ const INET = 2
 const [STREAM, TCP] = [1, 6]
 const [IP, SOL_SOCKET, IPV6] = [0, 1, 41]
 const PEEK = 2
-const [SO_TIMESTAMP, SO_MARK] = [29, 36]
+const [SO_TIMESTAMP, SO_MARK, SO_TIMESTAMPING] = [29, 36, 37]
+// SOF_TIMESTAMPING_*
+const [TX, RX, STAMPS, TSONLY] = [2, 8, 16, 0x800]
 const TIMES = [SO_TIMESTAMP, 35, 63, 64]
 const [IP_PKTOPTIONS, IPV6_2292PKTOPTIONS, IP_LOCAL_PORT_RANGE] = [9, 6, 51]
 const [DO, OMIT] = [2, 5]
@@ -232,6 +234,51 @@ export const streams = (af: number, lo: string): Program[] => {
         ['setsockopt', 'c', SOL_SOCKET, SO_TIMESTAMP, 1],
         ['send', 'c', 5, ZEROCOPY],
         ['recvcmsg', 'c', 9, ERRQUEUE],
+      ],
+    },
+    {
+      name: 'when text came and went, as stamps',
+      rows: [
+        ...connected(7213, []),
+        ['getsockopt', 'c', SOL_SOCKET, SO_TIMESTAMPING],
+        ['setsockopt', 's', SOL_SOCKET, SO_TIMESTAMPING, RX | STAMPS],
+        ['setsockopt', 'c', SOL_SOCKET, SO_TIMESTAMPING, TX | STAMPS | TSONLY],
+        ['getsockopt', 'c', SOL_SOCKET, SO_TIMESTAMPING],
+        ['send', 'c', 5],
+        ['recvcmsg', 's', 2, PEEK],
+        ['recvcmsg', 's', 9],
+        ['recvcmsg', 'c', 9, ERRQUEUE],
+        ['recvcmsg', 'c', 9, ERRQUEUE],
+        ['setsockopt', 's', SOL_SOCKET, SO_TIMESTAMP, 1],
+        ['setsockopt', 's', TCP, 36, 1],
+        ['setsockopt', 'c', SOL_SOCKET, SO_TIMESTAMP, 1],
+        ['send', 'c', 5],
+        ['recvcmsg', 's', 9],
+        ['recvcmsg', 'c', 9, ERRQUEUE],
+        ['setsockopt', 's', SOL_SOCKET, SO_TIMESTAMP, 0],
+        ['setsockopt', 's', SOL_SOCKET, SO_TIMESTAMPING, RX],
+        ['send', 'c', 5],
+        ['recvcmsg', 's', 9],
+        ['socket', 'd', af, 2, 0],
+        ['bind', 'd', lo, 7214],
+        ['socket', 'e', af, 2, 0],
+        ['getsockopt', 'd', SOL_SOCKET, SO_TIMESTAMPING],
+        ['setsockopt', 'd', SOL_SOCKET, SO_TIMESTAMPING, RX | STAMPS],
+        ['getsockopt', 'd', SOL_SOCKET, SO_TIMESTAMPING],
+        ['sendto', 'e', 5, lo, 7214],
+        ['recvcmsg', 'd', 9],
+        ['setsockopt', 'd', SOL_SOCKET, SO_TIMESTAMP, 1],
+        ['sendto', 'e', 5, lo, 7214],
+        ['recvcmsg', 'd', 9],
+        ['setsockopt', 'd', level, is4 ? 11 : 25, 1],
+        ['sendto', 'd', 5, lo, 9],
+        ['recvcmsg', 'd', 9, ERRQUEUE],
+        ['setsockopt', 'd', SOL_SOCKET, SO_TIMESTAMP, 0],
+        ['sendto', 'd', 5, lo, 9],
+        ['recvcmsg', 'd', 9, ERRQUEUE],
+        ['setsockopt', 'd', SOL_SOCKET, SO_TIMESTAMPING, 0],
+        ['sendto', 'e', 5, lo, 7214],
+        ['recvcmsg', 'd', 9],
       ],
     },
     {

@@ -20,7 +20,14 @@ import {
   SOF_TIMESTAMPING_TX_SCHED,
   SOF_TIMESTAMPING_TX_SOFTWARE,
 } from '../../../socket/socket-constants.ts'
-import { SK_EVENT_ERROR, SK_STATE, TCP_CLOSE, TCP_LISTEN } from '../../../socket/sock.ts'
+import {
+  withStamping,
+  SK_CMSG,
+  SK_EVENT_ERROR,
+  SK_STATE,
+  TCP_CLOSE,
+  TCP_LISTEN,
+} from '../../../socket/sock.ts'
 import { TP_SND_UNA, TP_TSFLAGS, TP_TSKEY, TP_WRITE_SEQ } from '../sock/tcp-sock.ts'
 import {
   CB_END_SEQ,
@@ -47,6 +54,7 @@ export const createTcpTstamp = ({ i32, errqueue, sockEvents }: TcpTstampDeps) =>
       i32[sk + TP_TSKEY] = i32[sk + from]
     }
     i32[sk + TP_TSFLAGS] = flags
+    i32[sk + SK_CMSG] = withStamping(i32[sk + SK_CMSG], flags)
     return 0
   }
 
