@@ -139,6 +139,10 @@ export const createDevConf = (deps: DevConfDeps) => {
     i32[confRow(arena, row) + word] = value
     if (OF_ALL.includes(word)) {
       if (row === CONF_ALL) everywhere(word, value)
+      // what was forwarded all the same is not any more (addrconf_forward_change)
+      if (row === CONF_ALL && word === Conf6.forwarding && value === 0)
+        for (const ifindex of links.list())
+          i32[confRow(arena, ifindex) + Conf6.force_forwarding] = 0
       if (word === Conf6.forwarding) forwardingChanged()
       for (const [ifindex, was] of before) if (isOff(ifindex) !== was) switched6(ifindex)
       // a router does not listen to others' redirects (inet_forward_change)

@@ -24,6 +24,8 @@ import * as ipv6 from '../wire/ipv6.ts'
 import {
   EXTHDR_MIN,
   extHeaderLen,
+  IPV6_TLV_CALIPSO,
+  IPV6_TLV_IOAM,
   IPV6_TLV_JUMBO,
   IPV6_TLV_PAD1,
   IPV6_TLV_PADN,
@@ -43,6 +45,8 @@ export type Exthdrs = ReturnType<typeof createExthdrs>
 /** Octets of padding one after the other. */
 const MAX_PADDING = 7
 /** The highest two bits of an option's type: what to do with one that is not known. */
+/** Octets of a CALIPSO option without compartments, its type and length included. */
+const CALIPSO_LEAST = 10
 const ACTION_SKIP = 0
 const ACTION_DISCARD = 1
 const ACTION_TELL = 2
@@ -132,14 +136,22 @@ export const createExthdrs = ({ arena, skbs, drop, icmpv6Send }: ExthdrsDeps) =>
   }
   /** One option; false when the packet is gone. */
   const option = (skb: number, at: number, len: number, isHopByHop: boolean): boolean => {
-    if (isHopByHop && u8[at] === IPV6_TLV_ROUTERALERT) return len === 4 || bad(skb)
-    if (isHopByHop && u8[at] === IPV6_TLV_JUMBO) return jumbo(skb, at, len)
+    if (isHopByHop) {
+      const type = u8[at]
+      if (type === IPV6_TLV_ROUTERALERT) return len === 4 || bad(skb)
+      if (type === IPV6_TLV_JUMBO) return jumbo(skb, at, len)
+      if (type === IPV6_TLV_CALIPSO) return isCalipso(at, len) || bad(skb)
+      if (type === IPV6_TLV_IOAM) return ((at - i32[skb + SKB_NETWORK]) & 3) === 0 || bad(skb)
+    }
     if (numberOf(isHopByHop) < 0) return bad(skb)
     const action = u8[at] >> 6
     if (action === ACTION_SKIP) return true
     if (action === ACTION_DISCARD || (action !== ACTION_TELL && isToMany(skb))) return bad(skb)
     return paramProblem(skb, icmpv6.ICMPV6_UNK_OPTION, at)
   }
+  /** A label is passed by, but not one whose compartments run past its end (ipv6_hop_calipso; RFC 5570 section 5.1). */
+  const isCalipso = (at: number, len: number): boolean =>
+    len >= CALIPSO_LEAST && u8[at + 6] * 4 + CALIPSO_LEAST <= len
   /** To many hosts by its IP address, or by the link's. */
   const isToMany = (skb: number): boolean =>
     i32[skb + SKB_PKT_TYPE] !== PACKET_HOST || ipv6.isMulticastDst(u8, i32[skb + SKB_NETWORK])
@@ -151,7 +163,7 @@ export const createExthdrs = ({ arena, skbs, drop, icmpv6Send }: ExthdrsDeps) =>
     if (payload <= ipv6.MAX_PAYLOAD) return paramProblem(skb, icmpv6.ICMPV6_HDR_FIELD, at + 2)
     if (ipv6.payloadLength(u8, network) !== 0) return paramProblem(skb, icmpv6.ICMPV6_HDR_FIELD, at)
     if (payload > i32[skb + SKB_LEN] - ipv6.HEADER) {
-      f64[count + Mib.Ip6InTruncatedPkts]++
+      f64[count + Mib.Ip6InHdrErrors]++
       drop(skb, Drop.PKT_TOO_SMALL)
       return false
     }

@@ -222,15 +222,20 @@ export const createSkbBudget = (arena: Arena, thread: number) => {
   const isShared = Array.from({ length: HELD_WORDS / 2 }, (_, holder) =>
     LINES.some((line) => line.shared && (line.holder === holder || lineHas(line.holder, holder)))
   )
+  const holders = Array.from({ length: HELD_WORDS / 2 }, (_, holder) => holder)
+  /** Those that have their large slots together with a holder, itself among them. */
+  const alike = holders.map((holder) =>
+    holders.filter((other) => isShared[other] === isShared[holder])
+  )
+  const mostLarges = isShared.map((shared) => (shared ? sharedLarge : ownLarge))
   /** Whether so many large slots are left to the holder and those it shares them with. */
   const hasLarges = (holder: Holder, larges: number): boolean => {
     if (larges === 0) return true
-    let all = larges
-    for (let other = 1; other < isShared.length; other++)
-      if (isShared[other] === isShared[holder]) all += i32[held + other * 2 + 1]
-    return all <= (isShared[holder] ? sharedLarge : ownLarge)
+    const all = alike[holder]
+    let sum = larges
+    for (let k = 0; k < all.length; k++) sum += i32[held + all[k] * 2 + 1]
+    return sum <= mostLarges[holder]
   }
-  const holders = Array.from({ length: HELD_WORDS / 2 }, (_, holder) => holder)
   const lines = holders.map(lineFor)
   /** All that draw on a holder's line, itself among them. */
   const sharers = lines.map((line) => holders.filter((other) => lines[other] === line))

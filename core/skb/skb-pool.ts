@@ -135,6 +135,12 @@ export const createSkbPool = (
   const homeOfBuf = (buf: number): number =>
     buf < smalls ? buf >> smallShift : (buf - smalls) >> largeShift
 
+  /** It came out of this thread's pool, row and buffer, and nobody else has the bytes. */
+  const isOwn = (skb: number): boolean => {
+    const buf = i32[skb + SKB_BUF]
+    return homeOfSkb(skb) === thread && homeOfBuf(buf) === thread && i32[bufferRefs + buf] === 1
+  }
+
   const freeRow = (skb: number): void => {
     const home = homeOfSkb(skb)
     if (home === thread) put1(freeSkbs, skb)
@@ -228,6 +234,7 @@ export const createSkbPool = (
     build,
     freeRows,
     headOf,
+    isOwn,
     free,
     reclaim,
     flush,

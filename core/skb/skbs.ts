@@ -28,6 +28,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
     build: pool.build,
     freeRows: pool.freeRows,
     headOf: pool.headOf,
+    isOwn: pool.isOwn,
     free: pool.free,
     reclaim: pool.reclaim,
     flush: pool.flush,

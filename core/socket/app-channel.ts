@@ -246,12 +246,13 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     skbs.put(skb, n)
     return skb
   }
-  /** True when one more can be received: room in the ring, and memory. */
-  const canTake = (): boolean => {
-    if (!completions.hasRoom()) return false
+  /** There is an skb to read into. */
+  const hasSpare = (): boolean => {
     if (spare === 0) spare = skbs.alloc(LARGE_ROOM, RX_HEADROOM)
     return spare !== 0
   }
+  /** True when one more can be received: room in the ring, and memory. */
+  const canTake = (): boolean => completions.hasRoom() && hasSpare()
   /** The batch is over: at rest a channel holds nothing. */
   const putBack = (): void => {
     if (spare !== 0) consume(spare)
@@ -269,8 +270,17 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   }
   const pumpStream = (sid: number, sk: number): void => {
     while (credits[sid] > 0) {
-      if (!canTake()) return stall(sid)
-      const n = sockets.recvmsg(sk, i32[spare + SKB_DATA], Math.min(credits[sid], CHUNK))
+      if (!completions.hasRoom()) return stall(sid)
+      const most = Math.min(credits[sid], CHUNK)
+      const skb = sockets.readSkb(sk, most)
+      if (skb !== 0) {
+        credits[sid] -= i32[skb + SKB_LEN]
+        begin(AppOp.RECV, sid, 0, i32[skb + SKB_LEN])
+        handOver(skb)
+        continue
+      }
+      if (!hasSpare()) return stall(sid)
+      const n = sockets.recvmsg(sk, i32[spare + SKB_DATA], most)
       if (n === -EAGAIN) return
       if (n <= 0) return end(sid, n)
       credits[sid] -= n

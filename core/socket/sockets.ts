@@ -230,6 +230,12 @@ export const createSockets = (deps: SocketsDeps) => {
     if (beginReceive(flags)) return recvError.recvError(sk, to, len)
     return proto.recvmsg === undefined ? -EOPNOTSUPP : proto.recvmsg(sk, to, len, flags)
   }
+  /** At most `len` bytes of a stream that need no copy; 0: recvmsg is to be asked (proto.ts). */
+  const readSkb = (sk: number, len: number): number => {
+    const proto = protoOf(sk)
+    recordFlow(i32[sk + SK_RXHASH])
+    return proto.readSkb === undefined ? 0 : proto.readSkb(sk, len)
+  }
   const sendto = (
     sk: number,
     from: number,
@@ -369,6 +375,7 @@ export const createSockets = (deps: SocketsDeps) => {
     sendmsg,
     sendBytes,
     recvmsg,
+    readSkb,
     sendto,
     recvfrom,
     peerOf,

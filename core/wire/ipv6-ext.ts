@@ -45,6 +45,9 @@ export const segmentsLeft = (mem: Bytes, at: number): number => mem[at + 3]
 export const IPV6_TLV_PAD1 = 0
 export const IPV6_TLV_PADN = 1
 export const IPV6_TLV_ROUTERALERT = 5
+/** RFC 5570, 9486. */
+export const IPV6_TLV_CALIPSO = 7
+export const IPV6_TLV_IOAM = 0x31
 export const IPV6_TLV_JUMBO = 0xc2
 
 /**

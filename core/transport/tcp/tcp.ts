@@ -372,7 +372,7 @@ export const createTcp = (deps: TcpDeps) => {
     ...parts,
     sendFastopen,
   })
-  const { recvmsg, recvBytes, cleanupRbuf } = createTcpRecvmsg({
+  const { recvmsg, readSkb, recvBytes, cleanupRbuf } = createTcpRecvmsg({
     ...parts,
     ...deps,
   })
@@ -443,6 +443,7 @@ export const createTcp = (deps: TcpDeps) => {
     sendto,
     sendtoBytes,
     recvmsg,
+    readSkb,
     recvBytes,
     poll,
     ioctl,

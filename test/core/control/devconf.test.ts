@@ -39,6 +39,24 @@ test('ip_forward is conf.all.forwarding, and sets it everywhere; on one device i
   expect(await get('ip_forward')).toBe(1)
 })
 
+test('who turns forwarding of IPv6 off means those devices too that forward all the same', async () => {
+  const { control } = await network()
+  const set = (name: string, value: number) =>
+    control.request({ type: 'SYSCTL_SET', name: `net.ipv6.conf.${name}`, value })
+  const forced = async (dev: string) => {
+    const name = `net.ipv6.conf.${dev}.force_forwarding`
+    return itemOf<SysctlItem>(await control.request({ type: 'SYSCTL_GET', name })).value
+  }
+  await set('lan.force_forwarding', 1)
+  await set('all.forwarding', 1)
+  await set('wan.forwarding', 0)
+  expect(await forced('lan')).toBe(1)
+  await set('all.forwarding', 0)
+  expect(await forced('lan')).toBe(0)
+  await set('lan.force_forwarding', 1)
+  expect(await forced('lan')).toBe(1)
+})
+
 test('what is of neighbours has no `all`, and follows its default in both families', async () => {
   const { control, get } = await network()
   const set = (name: string, value: number) =>

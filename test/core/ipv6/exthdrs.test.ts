@@ -174,6 +174,16 @@ describe('options that make no sense', () => {
   test('a router alert of another length', () => {
     expect(answers([hbh(5, 1, 0)])).toEqual([])
   })
+  test('a CALIPSO label whose compartments run past its end (RFC 5570)', () => {
+    const label = (compartments: number) => hbh(7, 8, 0, 0, 0, 1, compartments, 0, 0, 0, 1, 0)
+    expect(answers([label(0)])).toEqual(REPLY)
+    expect(answers([label(1)])).toEqual([])
+    expect(answers([hbh(7, 4, 0, 0, 0, 1)])).toEqual([])
+  })
+  test('an IOAM option that does not begin with a word (RFC 9486)', () => {
+    expect(answers([hbh(1, 0, 0x31, 2, 0, 0)])).toEqual(REPLY)
+    expect(answers([hbh(0x31, 2, 0, 0)])).toEqual([])
+  })
 })
 
 describe('jumbo payloads (RFC 2675)', () => {
@@ -189,7 +199,8 @@ describe('jumbo payloads (RFC 2675)', () => {
     path.receive(frame, 2)
     expect(path.isAllReturned()).toBe(true)
     return {
-      truncated: path.counter(Mib.Ip6InTruncatedPkts),
+      dropped: path.drops(Drop.PKT_TOO_SMALL),
+      malformed: path.counter(Mib.Ip6InHdrErrors),
       errors: path.sent.map(({ frame }) => {
         const { code, rest } = readIcmpv6(frame)
         return [code, rest]
@@ -201,9 +212,17 @@ describe('jumbo payloads (RFC 2675)', () => {
   test('beside a payload length', () =>
     expect(answers([jumbo(65536)])).toEqual(problem(icmpv6.ICMPV6_HDR_FIELD, HEADER + 2)))
   test('more than there is', () =>
-    expect(sent(withPayload0(echo([jumbo(65536)])))).toEqual({ truncated: 1, errors: [] }))
+    expect(sent(withPayload0(echo([jumbo(65536)])))).toEqual({
+      dropped: 1,
+      malformed: 1,
+      errors: [],
+    }))
   test('a payload length of 0 without it', () =>
-    expect(sent(withPayload0(echo([hbh()])))).toEqual({ truncated: 0, errors: [[0, 4]] }))
+    expect(sent(withPayload0(echo([hbh()])))).toEqual({
+      dropped: 0,
+      malformed: 1,
+      errors: [[0, 4]],
+    }))
 })
 
 describe('routing headers', () => {

@@ -39,6 +39,17 @@ describe('an skb', () => {
     expect(clean.filter((word) => word !== 0)).toHaveLength(6)
   })
 
+  test('is its pool’s own while nobody else has the bytes', () => {
+    const { a, b } = makeSkbs()
+    const skb = a.alloc(10, 64)
+    expect([a.isOwn(skb), b.isOwn(skb)]).toEqual([true, false])
+    const clone = a.clone(skb)
+    expect([a.isOwn(skb), a.isOwn(clone)]).toEqual([false, false])
+    a.free(clone)
+    expect(a.isOwn(skb)).toBe(true)
+    a.free(skb)
+  })
+
   test('made of a buffer that was armed is one as any; one that was not needed goes back', () => {
     const { arena, a, write, read } = makeSkbs()
     const before = a.available()

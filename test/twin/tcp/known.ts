@@ -31,6 +31,7 @@ import {
   isErrorLeft,
   isNotsentOfNothing,
   isOtherPlace,
+  isProbeAnswered,
 } from './known/sockets.ts'
 import {
   isAckAtOnce,
@@ -154,8 +155,8 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
-      'text clears a soft error unless it is predicted, and that it is not while a socket has no memory in hand for it, which is each one’s own (tcp_rcv_established, sk_forward_alloc)',
-    isIt: isErrorForgotten,
+      'text clears a soft error and answers probes unless it is predicted, and that it is not while a socket has no memory in hand for it, which is each one’s own (tcp_rcv_established, sk_forward_alloc)',
+    isIt: (run) => isErrorForgotten(run) || isProbeAnswered(run),
   },
   {
     reason:

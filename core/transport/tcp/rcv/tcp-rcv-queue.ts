@@ -76,16 +76,18 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     i32[sk + SK_RCVQ_LEN]++
     mem.chargeRcv(sk, kept)
   }
-  /** Takes the first skb off and frees it: it was read. */
-  const dequeueRcv = (sk: number): void => {
+  /** Takes the first skb off. */
+  const unlinkRcv = (sk: number): number => {
     const skb = i32[sk + SK_RCVQ_HEAD]
     const next = i32[skb + SKB_NEXT]
     i32[sk + SK_RCVQ_HEAD] = next
     if (next === 0) i32[sk + SK_RCVQ_TAIL] = 0
     i32[sk + SK_RCVQ_LEN]--
     mem.unchargeRcv(sk, skb)
-    consume(skb)
+    return skb
   }
+  /** Takes the first skb off and frees it: it was read. */
+  const dequeueRcv = (sk: number): void => consume(unlinkRcv(sk))
 
   const purgeRead = (sk: number): void => {
     while (i32[sk + SK_RCVQ_HEAD] !== 0) dequeueRcv(sk)
@@ -103,5 +105,5 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     return bytes
   }
 
-  return { fits, fillsTail, queueRcv, dequeueRcv, purgeRead, purge, readable }
+  return { fits, fillsTail, queueRcv, unlinkRcv, dequeueRcv, purgeRead, purge, readable }
 }

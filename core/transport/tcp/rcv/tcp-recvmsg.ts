@@ -46,6 +46,7 @@ import {
 } from '../sock/tcp-sock.ts'
 import { SOCK_DONE } from '../sock/sock-flags.ts'
 import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
+import type { TcpMem } from '../sock/tcp-mem.ts'
 import { receiveWindow } from '../sock/tcp-wnd.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpUrg } from './tcp-urg.ts'
@@ -57,7 +58,8 @@ export type TcpRecvmsg = ReturnType<typeof createTcpRecvmsg>
 type TcpRecvmsgDeps = {
   arena: Arena
   skbs: Skbs
-  rcvQueue: Pick<TcpRcvQueue, 'dequeueRcv' | 'readable'>
+  mem: Pick<TcpMem, 'isLarge'>
+  rcvQueue: Pick<TcpRcvQueue, 'unlinkRcv' | 'dequeueRcv' | 'readable'>
   transmit: TcpTransmit
   window: TcpWindow
   urg: TcpUrg
@@ -66,7 +68,7 @@ type TcpRecvmsgDeps = {
 }
 
 export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
-  const { skbs, rcvQueue, transmit, window, cmsg } = deps
+  const { skbs, mem, rcvQueue, transmit, window, cmsg } = deps
   const { i32, u8 } = deps.arena
   const { isInline, recvUrg, passMark } = deps.urg
   const { wantsTime, isStamped, tellTimeOf } = deps.timestamp
@@ -181,8 +183,11 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     return ahead > 0 && ahead < n ? ahead : n
   }
   const finishSkb = (sk: number, skb: number): void => {
-    if ((i32[skb + CB_FLAGS] & TCP_FIN) !== 0) i32[sk + TP_COPIED_SEQ] = i32[skb + CB_END_SEQ]
+    passFin(sk, skb)
     rcvQueue.dequeueRcv(sk)
+  }
+  const passFin = (sk: number, skb: number): void => {
+    if ((i32[skb + CB_FLAGS] & TCP_FIN) !== 0) i32[sk + TP_COPIED_SEQ] = i32[skb + CB_END_SEQ]
   }
   /** What recv says when there is no text: end of file, an error, or to wait. */
   const nothing = (sk: number): number => {
@@ -249,6 +254,27 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     const octets = (i32[sk + TP_RCV_NXT] - i32[sk + TP_COPIED_SEQ]) | 0
     return octets || ((i32[sk + SK_FLAGS] & SOCK_DONE) === 0 ? 0 : 1)
   }
+  /**
+   * What recvmsg of `len` bytes would begin with, as the skb that it came in, the caller's from now on; 0: it has to be copied, or
+   * recvmsg to say what there is. Linux: tcp_read_skb.
+   */
+  const readSkb = (sk: number, len: number): number => {
+    const skb = i32[sk + SK_RCVQ_HEAD]
+    // several are better copied together, and a large buffer is read into again while it is in this CPU's cache
+    if (skb === 0 || i32[skb + SKB_NEXT] !== 0 || mem.isLarge(skb)) return 0
+    // what is told beside it recvmsg tells; another thread's pool is not to be held for long (budget.ts)
+    if (i32[sk + SK_CMSG] !== 0 || wantsTime(sk) || !skbs.isOwn(skb)) return 0
+    const offset = (i32[sk + TP_COPIED_SEQ] - i32[skb + CB_SEQ]) | 0
+    const n = i32[skb + SKB_LEN] - offset
+    if (n <= 0 || n > len || i32[sk + TP_URG_DATA] !== 0 || i32[skb + SKB_FRAGS] !== 0) return 0
+    skbs.pull(skb, offset)
+    i32[sk + TP_COPIED_SEQ] = (i32[sk + TP_COPIED_SEQ] + n) | 0
+    passFin(sk, skb)
+    rcvQueue.unlinkRcv(sk)
+    window.rcvSpaceAdjust(sk)
+    cleanupRbuf(sk, n)
+    return skb
+  }
   /** As recvmsg, into an array outside the arena. */
   const recvBytes = (sk: number, bytes: Uint8Array, at: number, len: number, flags = 0): number => {
     target = bytes
@@ -257,5 +283,5 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     return got
   }
 
-  return { recvmsg, recvBytes, cleanupRbuf }
+  return { recvmsg, readSkb, recvBytes, cleanupRbuf }
 }

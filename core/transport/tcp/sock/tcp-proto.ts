@@ -33,6 +33,7 @@ export const createTcpProto = (tcp: Tcp): Proto => ({
   sendBytes: tcp.sendBytes,
   sendto: tcp.sendto,
   recvmsg: tcp.recvmsg,
+  readSkb: tcp.readSkb,
   recvBytes: tcp.recvBytes,
   // SHUT_RD, SHUT_WR, SHUT_RDWR are one less than the bits (inet_shutdown)
   shutdown: (sk, how) => tcp.shutdown(sk, how + 1),

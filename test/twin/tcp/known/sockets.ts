@@ -2,7 +2,7 @@
 
 import type { Run } from '../play.ts'
 import { encodeStep, type Step } from '../script.ts'
-import { isOnly, stepOf } from './lines.ts'
+import { isOnly, isSameBut, isSameFiles, stepOf } from './lines.ts'
 
 /** bind of what was a connection, which is in TIME-WAIT. */
 export const isBoundInTimeWait = (run: Run): boolean => {
@@ -52,6 +52,19 @@ export const isErrorForgotten = ({ steps, difference }: Run): boolean => {
     encodeStep(steps[at]!).endsWith(' get SO_ERROR') &&
     [kernel, softnet].some((lines) => lines.join() === '0') &&
     steps.slice(error, at).some((step) => step.do === 'segment' && step.segment.len > 0)
+  )
+}
+
+/** Text has come, and only one has seen by it that its probes of a closed window are answered. */
+export const isProbeAnswered = (run: Run): boolean => {
+  const step = stepOf(run)
+  const { kernel, softnet } = run.difference!
+  return (
+    step.do === 'segment' &&
+    step.segment.len > 0 &&
+    [kernel, softnet].some((lines) => / probes 0\b/.test(lines.join())) &&
+    isSameBut(run, /^file /) &&
+    isSameFiles(run, / probes \d+/g)
   )
 }
 

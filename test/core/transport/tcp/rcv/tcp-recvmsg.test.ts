@@ -1,5 +1,5 @@
 // When what a stream reads came (SO_TIMESTAMP), where programs against the kernel do not reach: text out of order, and text that was
-// put together. The rest is in test/twin/calls/streams.ts.
+// put together. The rest is in test/twin/calls/streams.ts. Text that is read as the skb that it came in.
 
 import { describe, expect, test } from 'bun:test'
 import { AF_INET } from '../../../../../core/base/family.ts'
@@ -13,6 +13,9 @@ import {
   SO_TIMESTAMP,
   SOL_SOCKET,
 } from '../../../../../core/socket/socket-constants.ts'
+import { SK_RCVQ_HEAD, SK_RMEM } from '../../../../../core/socket/sock.ts'
+import { SKB_DATA, SKB_LEN } from '../../../../../core/skb/skb.ts'
+import { pattern } from '../../../../../sim/net/pattern.ts'
 import { tcpInfo } from '../../../../../core/transport/tcp/sock/tcp-info.ts'
 import { FAMILIES, NO_LEAKS } from '../../../../support/tcp-host.ts'
 import { createTcpScript } from '../../../../support/tcp-script.ts'
@@ -106,6 +109,71 @@ describe.each(FAMILIES)('%s', (_, family) => {
     expect(hops()).toBe(family === AF_INET ? -95 : 60)
     inject('. 11:11(0) ack 1', { ttl: 40 })
     expect(hops()).toBe(family === AF_INET ? -95 : 40)
+    finish()
+  })
+})
+
+describe.each(FAMILIES)('%s: an skb read whole', (_, family) => {
+  const connected = () => {
+    const script = createTcpScript(family)
+    const { host } = script
+    const { i32 } = host
+    const u8 = new Uint8Array(i32.buffer)
+    const sk = script.establish()
+    const buffer = host.skbs.alloc(2000, 64)
+    /** Takes the first skb, which has `len` bytes of the stream from `at` on. */
+    const take = (len: number, at: number): void => {
+      const first = i32[sk + SK_RCVQ_HEAD]!
+      const skb = host.tcp.readSkb(sk, 2000)
+      expect([skb, i32[skb + SKB_LEN]]).toEqual([first, len])
+      const data = i32[skb + SKB_DATA]!
+      for (let k = 0; k < len; k++) expect(u8[data + k]).toBe(pattern(at + k))
+      host.consume(skb)
+    }
+    const read = (len: number): number => host.tcp.recvmsg(sk, i32[buffer + SKB_DATA]!, len)
+    const finish = (): void => {
+      host.consume(buffer)
+      host.tcp.close(sk)
+      script.pass(1_200_000)
+      expect(host.leaks()).toEqual(NO_LEAKS)
+    }
+    return { ...script, sk, take, read, finish }
+  }
+
+  test('is what the queue held, and acknowledged as a copy of it would be', () => {
+    const { host, sk, inject, sent, take, read, finish } = connected()
+    for (const [from, ack] of [
+      [1, 1001],
+      [1001, 2001],
+    ] as const) {
+      inject(`P. ${from}:${ack}(1000) ack 1`)
+      take(1000, from - 1)
+      expect(sent()).toEqual([`. 1:1(0) ack ${ack}`])
+    }
+    expect([host.i32[sk + SK_RMEM], read(10), host.tcp.readSkb(sk, 10)]).toEqual([0, -11, 0])
+    finish()
+  })
+  test('begins where a read before it has ended, and the end of the stream comes behind it', () => {
+    const { inject, take, read, finish } = connected()
+    inject('FP. 1:1001(1000) ack 1')
+    expect(read(10)).toBe(10)
+    take(990, 10)
+    expect(read(10)).toBe(0)
+    finish()
+  })
+  test('is not what has no room, is a little of more, is shared, or has a time that is to be told', () => {
+    const { host, sk, inject, take, read, finish } = connected()
+    inject('P. 1:1001(1000) ack 1')
+    const clone = host.skbs.clone(host.i32[sk + SK_RCVQ_HEAD]!)
+    expect([host.tcp.readSkb(sk, 999), host.tcp.readSkb(sk, 1000)]).toEqual([0, 0])
+    host.consume(clone)
+    inject('P. 1001:2401(1400) ack 1')
+    expect(host.tcp.readSkb(sk, 2000)).toBe(0)
+    expect(read(1000)).toBe(1000)
+    host.sockets.setsockopt(sk, SOL_SOCKET, SO_TIMESTAMP, 1)
+    expect(host.tcp.readSkb(sk, 2000)).toBe(0)
+    host.sockets.setsockopt(sk, SOL_SOCKET, SO_TIMESTAMP, 0)
+    take(1400, 1000)
     finish()
   })
 })

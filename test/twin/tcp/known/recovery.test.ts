@@ -1,0 +1,73 @@
+// Reasons of reports and losses take the differences that they are of, and none that has another cause.
+
+import { describe, expect, test } from 'bun:test'
+import type { Run } from '../play.ts'
+import { differing, reasonOf, show, text } from './differing.ts'
+
+describe('what was taken back and is reported again', () => {
+  const reported = (block: string, kernel: number, softnet: number): Run => {
+    const steps = `0 send 1; < . 1 ack 7301 [sack 10001 14381]; wait 660; < . 1 ack 5841 [sack ${block}]`
+    const lines = ['file 0 ca_state 1 sacked 1 lost 0']
+    const run = differing({ steps, sent: [text(1, 14381)], kernel: [], softnet: lines })
+    show(run.halves[0], { sacked: kernel })
+    show(run.halves[1], { sacked: softnet })
+    return run
+  }
+  test('is not known to the kernel in part', () => {
+    expect(reasonOf(reported('10001 11461', 0, 1))).toContain('reneged')
+    expect(reasonOf(reported('7301 8761 7301 8761 10001 11461', 0, 1))).toContain('reneged')
+  })
+  test('but as a whole, and so is what was not reported before', () => {
+    for (const block of ['10001 14381', '12921 15841'])
+      expect(reasonOf(reported(block, 0, 1))).toBeNull()
+    expect(reasonOf(reported('10001 11461', 1, 0))).toBeNull()
+  })
+})
+
+describe('a block', () => {
+  const run = (last: string, starts: number[]): Run => {
+    const steps = `< . 1 ack 1 [sack 2000 4381]; < . 1 ack 1 [sack ${last}]`
+    const one = differing({
+      steps,
+      sent: [text(1, 4381)],
+      kernel: [],
+      softnet: ['file 0 sacked 2'],
+    })
+    show(one.halves[0], { sacked: 1 })
+    show(one.halves[1], { sacked: 2 })
+    one.halves[0].flow.starts = new Set(starts)
+    return one
+  }
+  test('that ends in one of before reports to the kernel no segment that lies in both', () => {
+    expect(reasonOf(run('1461 4381', [1, 1461, 2921]))).toContain('tcp_sacktag_write_queue')
+    expect(reasonOf(run('1461 4381', [1, 1461, 2000]))).toBeNull()
+    expect(reasonOf(run('1461 4400', [1, 1461, 2921]))).toBeNull()
+  })
+})
+
+describe('what is missing', () => {
+  const sent = [text(1, 1461), text(1461, 2921)]
+  const fresh = text(2921, 4381)
+  const run = (
+    kernel: string[],
+    softnet: string[],
+    step = '< . 1 ack 1461 [sack 2000 2921]'
+  ): Run => {
+    const one = differing({ steps: `0 send 2920; ${step}`, sent, kernel, softnet })
+    show(one.halves[1], { ca_state: 3 })
+    return one
+  }
+  test('goes again by a timer of the kernel, behind new text', () => {
+    expect(reasonOf(run([fresh], [text(1461, 2921)]))).toContain('tcp_rack_detect_loss')
+    expect(reasonOf(run([fresh, text(1461, 2921)], [text(1461, 2921)]))).toContain(
+      'tcp_rack_detect_loss'
+    )
+    expect(reasonOf(run([fresh], [text(1461, 2921)], '< . 1 ack 1461'))).toBeNull()
+    expect(reasonOf(run([], [text(1461, 2921)]))).toBeNull()
+  })
+  test('is counted twice by the kernel when it has gone again twice', () => {
+    const count = (n: number): string[] => [`file 0 lost 1 retrans ${n} snd_cwnd 2`]
+    expect(reasonOf(run(count(2), count(1)))).toContain('the kernel counts it twice')
+    expect(reasonOf(run(count(1), count(2)))).toBeNull()
+  })
+})
