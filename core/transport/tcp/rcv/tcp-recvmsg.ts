@@ -152,7 +152,7 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
         if (!trunc) copyOut(skb, offset, to + copied, n)
         copied += n
         i32[sk + TP_COPIED_SEQ] = (i32[sk + TP_COPIED_SEQ] + n) | 0
-        noteTime(skb)
+        if (asksTime) noteTime(skb)
       }
       if (i32[sk + TP_URG_DATA] !== 0) passMark(sk)
       if (offset + n < i32[skb + SKB_LEN]) break
@@ -160,7 +160,8 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     }
     return copied
   }
-  // When the last of what is read came, where that was noted (tcp_update_recv_tstamps).
+  // When the last of what is read came, where somebody asks and that was noted (tcp_update_recv_tstamps).
+  let asksTime = false
   let isTimed = false
   let cameMs = 0
   let cameUs = 0
@@ -219,7 +220,7 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
       const offset = (seq - i32[skb + CB_SEQ]) | 0
       const n = upToMark(sk, seq, Math.min(i32[skb + SKB_LEN] - offset, len - copied))
       if (n > 0) copyOut(skb, offset, to + copied, n)
-      if (n > 0) noteTime(skb)
+      if (n > 0 && asksTime) noteTime(skb)
       copied += n
       seq = (seq + n) | 0
       if (offset + n < i32[skb + SKB_LEN] || (i32[skb + CB_FLAGS] & TCP_FIN) !== 0) break
@@ -243,9 +244,11 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
 
   /** Copies up to `len` bytes to arena offset `to`: how many, 0 at end of file, or -errno. */
   const recvmsg = (sk: number, to: number, len: number, flags = 0): number => {
+    asksTime = wantsTime(sk)
     isTimed = false
     const n = receive(sk, to, len, flags)
-    if (isTimed && wantsTime(sk)) tellTimeOf(sk, cameMs, cameUs)
+    if (isTimed) tellTimeOf(sk, cameMs, cameUs)
+    asksTime = false
     if ((i32[sk + SK_CMSG] & CMSG_INQ) !== 0 && n >= 0) cmsg.putInt(IPPROTO_TCP, TCP_INQ, left(sk))
     return n
   }
