@@ -65,6 +65,15 @@ describe('what is missing', () => {
     expect(reasonOf(run([fresh], [text(1461, 2921)], '< . 1 ack 1461'))).toBeNull()
     expect(reasonOf(run([], [text(1461, 2921)]))).toBeNull()
   })
+  test('goes again by a timer of the kernel, behind no text, when its window has grown', () => {
+    const again = (more: string): string[] => [text(1461, 2921), `file 0 ca_state 3 ${more}`]
+    const softnet = again('snd_ssthresh 5 snd_cwnd 5')
+    expect(reasonOf(run(again('snd_ssthresh 7 snd_cwnd 2'), softnet))).toContain(
+      'tcp_rack_detect_loss'
+    )
+    expect(reasonOf(run(again('lost 2 snd_ssthresh 7 snd_cwnd 2'), softnet))).toBeNull()
+    expect(reasonOf(run(again('snd_cwnd 2'), softnet, '< . 1 ack 1461'))).toBeNull()
+  })
   test('is counted twice by the kernel when it has gone again twice', () => {
     const count = (n: number): string[] => [`file 0 lost 1 retrans ${n} snd_cwnd 2`]
     expect(reasonOf(run(count(2), count(1)))).toContain('the kernel counts it twice')

@@ -2,7 +2,7 @@
 
 import { INFO } from '../end.ts'
 import { type Half, type Run, stateOfLoss, TCP_CA_DISORDER } from '../play.ts'
-import { acknowledgedOf, blocksOf, isOnly, stepOf, textAt } from './lines.ts'
+import { acknowledgedOf, blocksOf, isOnly, isSameFiles, stepOf, textAt } from './lines.ts'
 
 const SACKED = INFO.findIndex(([name]) => name === 'sacked')
 
@@ -72,12 +72,14 @@ export const isReorderingTimer = (run: Run): boolean => {
   const sent = Math.max(...before.flat().map((line) => textAt(line) ?? 0))
   const isFresh = (line: string): boolean => (textAt(line) ?? 0) > sent
   if (isHoleLater(kernel, softnet, isFresh)) return true
+  // where there is no new text the window tells, which has grown before it came down
+  const isGrown =
+    at === 0 && kernel.join() === softnet.join() && isSameFiles(run, / snd_(ssthresh|cwnd) \d+/g)
   return (
     softnet.findIndex(isMissing) === 0 &&
     stateOfLoss(run.halves[1]) > TCP_CA_DISORDER &&
     !run.halves[0].hadLost &&
-    fresh.length > 0 &&
-    fresh.every(isFresh) &&
+    (isGrown || (fresh.length > 0 && fresh.every(isFresh))) &&
     before.some((all) => all.some((line) => line.includes(`:${ack}(`)) && all.some(isMissing))
   )
 }
