@@ -123,7 +123,9 @@ export const KNOWN_IPV6: readonly Known[] = [
       where !== 'counters' &&
       steps.some(isRedirect) &&
       softnet.length === 0 &&
-      kernel.every((line) => /ICMP6, (unreachable|packet too big|time exceeded|type 4,)/.test(line)),
+      kernel.every((line) =>
+        /ICMP6, (unreachable|packet too big|time exceeded|type 4,)/.test(line)
+      ),
   },
   {
     reason: 'The kernel counts a SYN from an IPv4-mapped address as an error of its header.',
