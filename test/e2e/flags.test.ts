@@ -56,6 +56,10 @@ const LINES: Record<string, string[]> = {
     'ss -a -f inet6',
     'ss -a -A tcp,raw,!udp',
     'ss -ta -F /dev/null',
+    'ss -tane --tos',
+    'ss -a -D /dev/null',
+    // there is nothing that it could tell of
+    'ss -E -x',
     'ss -V',
   ],
   ip: [
@@ -170,6 +174,7 @@ const REFUSED: Record<string, RegExp> = {
   'ethtool -g lan0': /Operation not supported/,
   '-j ethtool -g lan0': /Operation not supported/,
   'ethtool -G lan0 rx 256 tx 256': /Operation not supported/,
+  'ss -E -x': /^$/,
 }
 
 const HELPS = [
