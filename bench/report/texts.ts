@@ -47,7 +47,9 @@ once and closed. slirp4netns has its turn where it is installed; its CPU time is
     title: 'Route lookups',
     method: `IPv4 lookups of random addresses in tables of more and more routes, beside random reads of an array as large as the table's tries: what a
 lookup takes more than a read is instructions, the rest is memory. One by one, each waits for the one before; in a batch their cache
-misses overlap.`,
+misses overlap. On an idle machine of two CPUs a lookup in 1,000,000 IPv4 routes takes 1.0 of a read one by one and 2.0-2.2 in a batch: of some
+forty instructions a lookup a CPU has fewer at a time on their way than of a read's eight. Of 200,000 IPv6 routes, whose tries of 10 MiB lie in the cache, it
+takes 3.4 one by one, and 25 in a batch, where a read takes 3.6 ns.`,
   },
   latency: {
     title: 'Latency',
