@@ -52,6 +52,15 @@ describe('a handshake whose SYNs have crossed', () => {
     expect(reasonOf(counted('< . 1 len 1460', shown))).toBeNull()
     expect(reasonOf(counted('< . -1 len 1460 win 0', shown))).toBeNull()
     expect(reasonOf(counted('< . -1 len 1460', ['file 0 snd_cwnd 12']))).toBeNull()
+    const answered = (win: number, mss: number): string[] => [
+      `> . 1:1(0) ack 1 win ${win}`,
+      `file 0 rcv_mss ${mss}`,
+    ]
+    const sides = { kernel: answered(42368, 88), softnet: answered(42340, 524) }
+    const old = `${SYN}; < . -99 len 100`
+    expect(reasonOf(differing({ steps: old, ...sides }))).toContain('Max(SND.WND)')
+    const other = sides.softnet.map((line) => line.replace('ack 1', 'ack 2'))
+    expect(reasonOf(differing({ steps: old, ...sides, softnet: other }))).toBeNull()
   })
 })
 

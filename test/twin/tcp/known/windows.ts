@@ -153,16 +153,18 @@ export const isScaledSyn = (run: Run): boolean => {
 }
 /**
  * What ended a handshake of crossed SYNs was no newer than the peer's SYN: the kernel does not count its window among those by
- * whose largest it bounds segments, and what it believes to have come twice.
+ * whose largest it bounds segments, the peer's it thinks as small as its own, by which windows grow, and what it believes to have come twice.
  */
 export const isWindowNotCounted = (run: Run): boolean => {
   const [syn, last] = crossedOf(run) ?? []
+  const [kernel, softnet] = sentLines(run)
   return (
     syn !== undefined &&
     last!.seq <= syn.seq &&
     last!.win > syn.win &&
-    isSameBut(run, /^file /) &&
-    isSameFiles(run, / (snd_mss|delivered) \d+/g)
+    isSameBut(run, /^(file |> )/) &&
+    without(kernel, WINDOW) === without(softnet, WINDOW) &&
+    isSameFiles(run, / (snd_mss|rcv_mss|delivered) \d+/g)
   )
 }
 
