@@ -16,6 +16,7 @@ import {
   isReorderingTimer,
   isReportAgain,
   isReportedInTwo,
+  isSampleOfOne,
 } from './known/recovery.ts'
 import {
   isCutAnew,
@@ -147,6 +148,11 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'RFC 6675 4 (Update): what blocks report is reported; what was taken back, as its peer had reneged, and is reported again the kernel has put together by then, and knows no more where its segments ended (tcp_shift_skb_data, tcp_match_skb_to_sack)',
     isIt: isReportAgain,
+  },
+  {
+    reason:
+      'RFC 6298 3 and 5.7: what was sent once is a sample of the round trip, which ends the backoff; what is reported the kernel puts together, and all of it counts as sent again then (tcp_shifted_skb, tcp_clean_rtx_queue)',
+    isIt: isSampleOfOne,
   },
   {
     reason:

@@ -24,6 +24,22 @@ describe('what was taken back and is reported again', () => {
   })
 })
 
+describe('a sample of the round trip', () => {
+  const ended = (block: string, again: number, kernel = 'file 0 unacked 0'): Run => {
+    const steps = `< . 1461 ack 11 ${block}; wait 230; 0 send 1460; < P. 1461 ack 11471`
+    const softnet = ['file 0 backoff 0 unacked 0']
+    const run = differing({ steps, sent: [text(1, 11471)], kernel: [kernel], softnet })
+    show(run.halves[0], { total_retrans: again })
+    return run
+  }
+  test('ends the backoff of one, where what is reported may have been sent again', () => {
+    expect(reasonOf(ended('[sack 5851 10011]', 3))).toContain('RFC 6298')
+    expect(reasonOf(ended('', 3))).toBeNull()
+    expect(reasonOf(ended('[sack 5851 10011]', 0))).toBeNull()
+    expect(reasonOf(ended('[sack 5851 10011]', 3, 'file 0 unacked 1'))).toBeNull()
+  })
+})
+
 describe('a block', () => {
   const run = (last: string, starts: number[]): Run => {
     const steps = `< . 1 ack 1 [sack 2000 4381]; < . 1 ack 1 [sack ${last}]`

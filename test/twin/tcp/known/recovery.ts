@@ -2,7 +2,15 @@
 
 import { INFO } from '../end.ts'
 import { type Half, type Run, stateOfLoss, TCP_CA_DISORDER } from '../play.ts'
-import { acknowledgedOf, blocksOf, isOnly, isSameFiles, stepOf, textAt } from './lines.ts'
+import {
+  acknowledgedOf,
+  blocksOf,
+  isOnly,
+  isSameBut,
+  isSameFiles,
+  stepOf,
+  textAt,
+} from './lines.ts'
 
 const SACKED = INFO.findIndex(([name]) => name === 'sacked')
 
@@ -22,6 +30,25 @@ export const isReportedInTwo = (run: Run): boolean => {
           from < old.from && to > old.from && to <= old.to && !kernel.flow.starts.has(old.from)
       )
     )
+  )
+}
+
+const TOTAL_RETRANS = INFO.findIndex(([name]) => name === 'total_retrans')
+/** Only softnet ends its backoff, by a sample of what was sent once, where something was reported and something sent again before. */
+export const isSampleOfOne = (run: Run): boolean => {
+  const { at, kernel, softnet } = run.difference!
+  const ends = (lines: readonly string[]): boolean =>
+    lines.some((line) => / backoff 0\b/.test(line))
+  const hasSentAgain = [...run.halves[0].shown.values()].some(
+    ({ info }) => (info[TOTAL_RETRANS] ?? 0) > 0
+  )
+  return (
+    ends(softnet) &&
+    !ends(kernel) &&
+    hasSentAgain &&
+    run.steps.slice(0, at).some((step) => blocksOf(step).length > 0) &&
+    isSameBut(run, /^file /) &&
+    isSameFiles(run, / backoff 0\b/g)
   )
 }
 

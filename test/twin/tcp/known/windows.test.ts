@@ -101,6 +101,22 @@ describe('a segment between the edges of the two windows', () => {
   })
 })
 
+describe('an answer that is one too many', () => {
+  const last = (seq: number, ack: number): Run => {
+    const steps = `< . ${seq} len 1 ack ${ack}; 0 shutdown rdwr; < . 1461 ack 3`
+    const softnet = ['> . 2:2(0) ack 1 win 45260']
+    const run = differing({ steps, sent: [text(0, 1)], kernel: [], softnet })
+    run.edges = run.edges.map((_, k) => (k === 0 ? [46772, 46721] : [46772, 46772]))
+    return run
+  }
+  test('shows that the one before lay in one of the two windows', () => {
+    const reason = 'the segment lies in the one’s and not in the other’s'
+    expect(reasonOf(last(46771, 70001))).toContain(reason)
+    expect(reasonOf(last(46000, 70001)) ?? '').not.toContain(reason)
+    expect(reasonOf(last(46771, 1)) ?? '').not.toContain(reason)
+  })
+})
+
 describe('memory', () => {
   test('has a segment in one of the two windows', () => {
     const run = (seq: number): Run => {

@@ -2,7 +2,7 @@
 
 import { INFO } from '../end.ts'
 import { isSameText, type Run } from '../play.ts'
-import type { Segment } from '../script.ts'
+import type { Segment, Step } from '../script.ts'
 import {
   ackOf,
   acknowledgedOf,
@@ -33,14 +33,15 @@ const isBetweenEdges = ({ steps, edges, halves }: Run, at: number): boolean => {
   const [low, high] = [Math.min(a, b), Math.max(a, b) + unit]
   return [seq, end].some((one) => one >= low && one <= high) && low !== high
 }
+/** An RST, or what acknowledges text that was never sent: that it was answered is only seen when the next such answer is one too many. */
+const isLimited = ({ halves: [kernel] }: Run, step: Step): boolean =>
+  step.do === 'segment' && (step.segment.flags.includes('R') || step.segment.ack > kernel.flow.sent)
 /** It is there now, or one before was that no file could show. */
 export const isAtEdge = (run: Run): boolean => {
   const { at, before } = run.difference!
   const from = IS_HIDDEN.test(before) ? 0 : at
   return run.steps.slice(0, at + 1).some((step, k) => {
-    // that an RST was answered is only seen when the next such answer is one too many
-    const isReset = step.do === 'segment' && step.segment.flags.includes('R')
-    return (k >= from || isReset) && isBetweenEdges(run, k)
+    return (k >= from || isLimited(run, step)) && isBetweenEdges(run, k)
   })
 }
 /** Only one has taken the window of a segment there, and sends more by it, or less. */
