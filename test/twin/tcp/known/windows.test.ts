@@ -107,6 +107,7 @@ describe('an answer that is one too many', () => {
     const softnet = ['> . 2:2(0) ack 1 win 45260']
     const run = differing({ steps, sent: [text(0, 1)], kernel: [], softnet })
     run.edges = run.edges.map((_, k) => (k === 0 ? [46772, 46721] : [46772, 46772]))
+    run.halves[0].acked = 1
     return run
   }
   test('shows that the one before lay in one of the two windows', () => {
