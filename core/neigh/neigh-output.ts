@@ -183,7 +183,6 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
     const p = old === 0 ? newPending(dev, addr) : old
     append(p, skb)
     if (old === 0) ask(p, skb)
-    else if (((time[TIME_MS] - pending[p + P_ASKED]) | 0) >= ASK_AGAIN_MS) ask(p, skb)
     return 0
   }
   const discardOne = (skb: number): void => {

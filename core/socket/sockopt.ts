@@ -131,7 +131,6 @@ export const createSockopt = ({
 }: SockoptDeps) => {
   const { i32 } = arena
   const { sysctl } = arena.layout
-  const { setUnseen, getUnseen } = createUnseenSockopt(arena)
 
   const setBit = (sk: number, bit: number, on: number): number => {
     i32[sk + SK_REUSE] = on === 0 ? i32[sk + SK_REUSE] & ~bit : i32[sk + SK_REUSE] | bit
@@ -159,6 +158,8 @@ export const createSockopt = ({
   }
   const inetFlag = (sk: number, bit: number): number =>
     (i32[sk + SK_INET_FLAGS] & bit) === 0 ? 0 : 1
+  const unseen = { i32, setFlag: setInetFlag, flag: inetFlag, setWord }
+  const { setUnseen, getUnseen } = createUnseenSockopt(unseen)
   /** What is told beside each packet. A stream's octets are no packet's: it is told of the time alone. */
   const setTold = (sk: number, bit: number, on: number): number =>
     setWord(sk, SK_CMSG, on === 0 ? i32[sk + SK_CMSG] & ~bit : i32[sk + SK_CMSG] | bit)

@@ -4,7 +4,7 @@
  * of these (tcp/sock/tcp-sockopt.ts). sockopt.ts asks here last. Worker only. Linux: sk_setsockopt(), sk_getsockopt() (net/core/sock.c).
  */
 import type { Arena } from '../shm/arena.ts'
-import { SK_INET_FLAGS, SK_LINGER, SK_MAX_PACING_RATE, SK_RCVLOWAT } from './sock.ts'
+import { SK_LINGER, SK_MAX_PACING_RATE, SK_RCVLOWAT } from './sock.ts'
 import {
   INET_DEBUG,
   INET_KEEPALIVE,
@@ -23,17 +23,14 @@ import {
 
 const INT_MAX = 0x7fffffff
 
-export const createUnseenSockopt = ({ i32 }: Arena) => {
-  const setWord = (sk: number, word: number, value: number): number => {
-    i32[sk + word] = value
-    return 0
-  }
-  const setFlag = (sk: number, bit: number, on: number): number => {
-    const flags = i32[sk + SK_INET_FLAGS]
-    return setWord(sk, SK_INET_FLAGS, on === 0 ? flags & ~bit : flags | bit)
-  }
-  const flag = (sk: number, bit: number): number => ((i32[sk + SK_INET_FLAGS] & bit) === 0 ? 0 : 1)
+type UnseenSockoptDeps = Pick<Arena, 'i32'> & {
+  /** Bits of SK_INET_FLAGS, and words (sockopt.ts). */
+  setFlag: (sk: number, bit: number, on: number) => number
+  flag: (sk: number, bit: number) => number
+  setWord: (sk: number, word: number, value: number) => number
+}
 
+export const createUnseenSockopt = ({ i32, setFlag, flag, setWord }: UnseenSockoptDeps) => {
   /** 0, or null: it is none of these. */
   const setUnseen = (sk: number, name: number, value: number): number | null => {
     switch (name) {

@@ -99,3 +99,11 @@ export const once = <T>(
   emitter: { once: (event: string, fn: (value: T) => void) => unknown },
   event: string
 ) => new Promise<T>((resolve) => emitter.once(event, resolve))
+
+export const text = (words: string): Uint8Array => new TextEncoder().encode(words)
+/** How a call fails: by which one, and why. */
+export const codeOf = (call: Promise<unknown>): Promise<string> =>
+  call.then(
+    () => 'none',
+    (error: { code: string; syscall: string }) => `${error.syscall} ${error.code}`
+  )

@@ -19,14 +19,7 @@ import { IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
 import type { AppMessageSocket } from '../../../workers/app/message-socket.ts'
 import { createNetwork } from '../../../workers/library/network.ts'
 import { virtualTime } from '../../../workers/library/time.ts'
-import { createFakeHost, type FakeHost, until } from '../../support/fake-host.ts'
-
-const text = (words: string): Uint8Array => new TextEncoder().encode(words)
-const codeOf = (call: Promise<unknown>): Promise<string> =>
-  call.then(
-    () => 'none',
-    (error: { code: string; syscall: string }) => `${error.syscall} ${error.code}`
-  )
+import { codeOf, createFakeHost, type FakeHost, text, until } from '../../support/fake-host.ts'
 
 describe('between hosts', () => {
   const closers: (() => Promise<void>)[] = []

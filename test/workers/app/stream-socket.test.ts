@@ -18,15 +18,8 @@ import {
 import { IPPROTO_TCP } from '../../../core/wire/ipproto.ts'
 import { createNetwork } from '../../../workers/library/network.ts'
 import { virtualTime } from '../../../workers/library/time.ts'
-import { createFakeHost, type FakeHost, until } from '../../support/fake-host.ts'
+import { codeOf, createFakeHost, type FakeHost, text, until } from '../../support/fake-host.ts'
 import { NLM_F_CREATE } from '../../../core/control/nlm-flags.ts'
-
-const text = (words: string): Uint8Array => new TextEncoder().encode(words)
-const codeOf = (call: Promise<unknown>): Promise<string> =>
-  call.then(
-    () => 'none',
-    (error: { code: string; syscall: string }) => `${error.syscall} ${error.code}`
-  )
 
 describe('between hosts', () => {
   const closers: (() => Promise<void>)[] = []
