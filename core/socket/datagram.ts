@@ -21,12 +21,12 @@ import {
   SKB_SK,
 } from '../skb/skb.ts'
 import type { Skbs } from '../skb/skbs.ts'
-import type { Cmsg } from './cmsg.ts'
-import type { ErrQueue } from './errqueue.ts'
+import type { Cmsg } from './msg/cmsg.ts'
+import type { ErrQueue } from './msg/errqueue.ts'
 import type { Events } from './events.ts'
 import { createLongestQueue } from './longest-queue.ts'
 import type { SkFilter } from './sk-filter.ts'
-import type { Timestamp } from './timestamp.ts'
+import type { Timestamp } from './msg/timestamp.ts'
 import {
   newCookie,
   SK_CMSG,

@@ -87,7 +87,7 @@ export const SK_CONFIRMED = 53
 export const SK_WMEM_ALLOC = 52
 /** Network namespace it is in. */
 export const SK_NET = 54
-/** Its error queue: the first entry (socket/errqueue.ts), or 0. */
+/** Its error queue: the first entry (socket/msg/errqueue.ts), or 0. */
 export const SK_ERRQ = 55
 /** Timers, four words each (base/timer-wheel.ts). */
 export const SK_TIMER_RETRANS = 56
@@ -98,7 +98,7 @@ export const SK_TIMER_EXTRA = 68
 export const SK_PMTU_SERIAL = 72
 export const SK_MTU_EXPIRES = 73
 export const SK_MTU_LOCKED = 74
-/** First of its multicast memberships (inet/mc/mc-members.ts); what it sends to groups with: socket/mc-sockopt.ts. */
+/** First of its multicast memberships (inet/mc/mc-members.ts); what it sends to groups with: socket/sockopt/mc-sockopt.ts. */
 export const SK_MC_LIST = 75
 /** Hop limits, one more each; 0 is 1. IPv6's in the upper half. */
 export const SK_MC_TTL = 76
@@ -112,7 +112,7 @@ export const SK_PROTO = 80
 export const SK_IPOPT_LEN = SK_PROTO + 16
 export const SK_IPOPT = SK_PROTO + 17
 
-// Behind the protocol's words, at the end of the row: what options of IP say, whatever the protocol (socket/inet-sockopt.ts).
+// Behind the protocol's words, at the end of the row: what options of IP say, whatever the protocol (socket/sockopt/inet-sockopt.ts).
 export const SK_INET = 480
 /** INET_* bits (socket-constants.ts). */
 export const SK_INET_FLAGS = SK_INET

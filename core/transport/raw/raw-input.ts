@@ -27,7 +27,7 @@ import {
 } from '../../skb/skb.ts'
 import type { Skbs } from '../../skb/skbs.ts'
 import type { Datagram } from '../../socket/datagram.ts'
-import type { McSockopt } from '../../socket/mc-sockopt.ts'
+import type { McSockopt } from '../../socket/sockopt/mc-sockopt.ts'
 import {
   acceptsPmtu,
   pmtudiscOf,

@@ -18,8 +18,8 @@ import {
   TCP_CLOSE,
   TCP_LISTEN,
 } from '../../../socket/sock.ts'
-import type { Cmsg } from '../../../socket/cmsg.ts'
-import type { Timestamp } from '../../../socket/timestamp.ts'
+import type { Cmsg } from '../../../socket/msg/cmsg.ts'
+import type { Timestamp } from '../../../socket/msg/timestamp.ts'
 import {
   CMSG_INQ,
   MSG_OOB,

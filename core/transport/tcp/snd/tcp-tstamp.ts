@@ -6,7 +6,7 @@
  */
 import { Errno } from '../../../base/errno.ts'
 import { SKB_F_TX_SCHED, SKB_F_TX_SOFTWARE, SKB_FLAGS, SKB_TSKEY } from '../../../skb/skb.ts'
-import type { ErrQueue } from '../../../socket/errqueue.ts'
+import type { ErrQueue } from '../../../socket/msg/errqueue.ts'
 import type { Events } from '../../../socket/events.ts'
 import {
   MSG_TRUNC,

@@ -33,7 +33,7 @@ import {
   TCP_SYN_RECV,
   TCP_SYN_SENT,
 } from '../../../socket/sock.ts'
-import type { ErrQueue } from '../../../socket/errqueue.ts'
+import type { ErrQueue } from '../../../socket/msg/errqueue.ts'
 import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
 import type { TcpUrg } from '../rcv/tcp-urg.ts'
 import {

@@ -1,6 +1,6 @@
 /**
  * Socket options that mean more to TCP than a word of the sock row, or that it alone has; the others are
- * socket/sockopt.ts's, which asks here first. Cold. Called by the socket layer on the worker.
+ * socket/sockopt/sockopt.ts's, which asks here first. Cold. Called by the socket layer on the worker.
  * Linux: sock_setsockopt, do_tcp_setsockopt; numbers of asm-generic/socket.h and linux/tcp.h.
  */
 import { Errno } from '../../../base/errno.ts'
