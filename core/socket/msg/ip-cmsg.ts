@@ -13,7 +13,8 @@ import { SKB_DEV, SKB_NETWORK, SKB_TRANSPORT } from '../../skb/skb.ts'
 import * as ipv4 from '../../wire/ipv4.ts'
 import * as ipv6 from '../../wire/ipv6.ts'
 import type { Cmsg } from './cmsg.ts'
-import { SK_CMSG, SK_FAMILY } from '../sock.ts'
+import { SK_FAMILY } from '../sock.ts'
+import { SK_CMSG } from '../inet-sock.ts'
 import {
   CMSG_HOPLIMIT6,
   CMSG_OPTIONS,

@@ -12,7 +12,7 @@ import { NO_HOPS } from '../../inet/inet-constants.ts'
 import { l3mdevOf } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
-import { mayBeAnothers } from '../sock.ts'
+import { mayBeAnothers } from '../inet-sock.ts'
 import { CMSG_HEADER } from './cmsg.ts'
 import { SK_BOUND_DEV, SK_FAMILY, SK_PROTOCOL, SK_TYPE, SOCK_DGRAM, SOCK_STREAM } from '../sock.ts'
 import {

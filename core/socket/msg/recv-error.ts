@@ -30,7 +30,7 @@ import {
   type ErrQueue,
 } from './errqueue.ts'
 import type { IpCmsg } from './ip-cmsg.ts'
-import { familyOfSock, SK_CMSG } from '../sock.ts'
+import { familyOfSock, SK_CMSG } from '../inet-sock.ts'
 import {
   SO_EE_ORIGIN_TIMESTAMPING,
   CMSG_TIME,

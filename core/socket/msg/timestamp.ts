@@ -8,7 +8,7 @@ import { TIME_MS, TIME_US } from '../../base/time.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { SKB_TSTAMP } from '../../skb/skb.ts'
 import type { Cmsg } from './cmsg.ts'
-import { SK_CMSG } from '../sock.ts'
+import { SK_CMSG } from '../inet-sock.ts'
 import {
   SO_TIMESTAMPING,
   CMSG_STAMPING,

@@ -11,25 +11,27 @@ import { DEV_IFINDEX, deviceRow, l3mdevOf } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
 import type { ErrQueue } from '../msg/errqueue.ts'
 import {
-  familyOfSock,
-  pmtudiscOf,
   SK_BOUND_DEV,
-  SK_CMSG,
   SK_DADDR,
-  SK_FRAG_SIZE,
-  SK_INET_FLAGS,
-  SK_LOCAL_PORTS,
   SK_MARK,
-  SK_MIN_TTL,
-  SK_PMTUDISC,
   SK_NUM,
   SK_STATE,
   SK_TYPE,
-  SK_UNICAST_IF,
   SOCK_RAW,
   TCP_CLOSE,
   TCP_LISTEN,
 } from '../sock.ts'
+import {
+  familyOfSock,
+  pmtudiscOf,
+  SK_CMSG,
+  SK_FRAG_SIZE,
+  SK_INET_FLAGS,
+  SK_LOCAL_PORTS,
+  SK_MIN_TTL,
+  SK_PMTUDISC,
+  SK_UNICAST_IF,
+} from '../inet-sock.ts'
 import {
   CMSG_HOPLIMIT6,
   CMSG_OPTIONS,

@@ -14,17 +14,15 @@ import type { Pmtu } from '../../inet/dst/pmtu.ts'
 import { DEV_IFINDEX, deviceRow, l3mdevOf } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { IFADDR_WORDS } from '../../shm/layout.ts'
+import { SK_BOUND_DEV, SK_TYPE, SOCK_STREAM } from '../sock.ts'
 import {
   familyOfSock,
-  SK_BOUND_DEV,
   SK_MC_ADDR,
   SK_MC_FLAGS,
   SK_MC_IF,
   SK_MC_LIST,
   SK_MC_TTL,
-  SK_TYPE,
-  SOCK_STREAM,
-} from '../sock.ts'
+} from '../inet-sock.ts'
 import {
   IP_ADD_MEMBERSHIP,
   IP_ADD_SOURCE_MEMBERSHIP,

@@ -70,16 +70,12 @@ import {
   V6ONLY,
 } from '../socket-constants.ts'
 import {
-  withStamping,
   SK_TSFLAGS,
   SK_PRIORITY,
-  familyOfSock,
   SK_BOUND_DEV,
-  SK_CMSG,
   SK_COOKIE,
   SK_ERR_SOFT,
   SK_FAMILY,
-  SK_INET_FLAGS,
   SK_MARK,
   SK_NUM,
   SK_PROTOCOL,
@@ -87,8 +83,6 @@ import {
   SK_REUSE,
   SK_SNDBUF,
   SK_STATE,
-  SK_HOPS,
-  SK_TCLASS,
   SK_TOS,
   SK_TTL,
   SK_TYPE,
@@ -98,6 +92,14 @@ import {
   SOCK_STREAM,
   TCP_LISTEN,
 } from '../sock.ts'
+import {
+  withStamping,
+  familyOfSock,
+  SK_CMSG,
+  SK_INET_FLAGS,
+  SK_HOPS,
+  SK_TCLASS,
+} from '../inet-sock.ts'
 
 type SockoptDeps = {
   arena: Arena

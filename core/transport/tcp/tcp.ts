@@ -15,7 +15,6 @@ import { Sysctl } from '../../shm/sysctl.ts'
 import type { ConsumeFn, DropFn } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skbs.ts'
 import {
-  initInet,
   SK_CREATED,
   SK_FAMILY,
   SK_NUM,
@@ -30,6 +29,7 @@ import {
   SK_FLAGS,
   SK_BOUND_DEV,
 } from '../../socket/sock.ts'
+import { initInet } from '../../socket/inet-sock.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import type { SkDst } from '../../inet/dst/sk-dst.ts'
 import type { OwnedFlows } from '../owned-flows.ts'

@@ -26,8 +26,6 @@ import {
   SK_DPORT,
   SK_FAMILY,
   SK_FLAGS,
-  SK_GSO_SIZE,
-  SK_INET_FLAGS,
   SK_NUM,
   SK_SADDR,
   SK_STATE,
@@ -35,6 +33,7 @@ import {
   TCP_ESTABLISHED,
   SK_BOUND_DEV,
 } from '../../socket/sock.ts'
+import { SK_GSO_SIZE, SK_INET_FLAGS } from '../../socket/inet-sock.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'

@@ -20,14 +20,8 @@ import {
   SOF_TIMESTAMPING_TX_SCHED,
   SOF_TIMESTAMPING_TX_SOFTWARE,
 } from '../../../socket/socket-constants.ts'
-import {
-  withStamping,
-  SK_CMSG,
-  SK_EVENT_ERROR,
-  SK_STATE,
-  TCP_CLOSE,
-  TCP_LISTEN,
-} from '../../../socket/sock.ts'
+import { SK_EVENT_ERROR, SK_STATE, TCP_CLOSE, TCP_LISTEN } from '../../../socket/sock.ts'
+import { withStamping, SK_CMSG } from '../../../socket/inet-sock.ts'
 import { TP_SND_UNA, TP_TSFLAGS, TP_TSKEY, TP_WRITE_SEQ } from '../sock/tcp-sock.ts'
 import {
   CB_END_SEQ,

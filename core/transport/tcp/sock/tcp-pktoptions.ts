@@ -13,15 +13,8 @@ import type { Arena } from '../../../shm/arena.ts'
 import { SKB_DEV, SKB_NETWORK } from '../../../skb/skb.ts'
 import type { Cmsg } from '../../../socket/msg/cmsg.ts'
 import type { NameOption } from '../../../socket/proto.ts'
-import {
-  familyOfSock,
-  SK_CMSG,
-  SK_DADDR,
-  SK_FAMILY,
-  SK_MC_IF,
-  SK_MC_TTL,
-  SK_SADDR,
-} from '../../../socket/sock.ts'
+import { SK_DADDR, SK_FAMILY, SK_SADDR } from '../../../socket/sock.ts'
+import { familyOfSock, SK_CMSG, SK_MC_IF, SK_MC_TTL } from '../../../socket/inet-sock.ts'
 import {
   CMSG_HOPLIMIT6,
   CMSG_PKTINFO,

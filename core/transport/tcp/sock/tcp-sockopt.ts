@@ -39,7 +39,6 @@ import {
 } from '../../../socket/socket-constants.ts'
 import { IPPROTO_TCP } from '../../../wire/ipproto.ts'
 import {
-  SK_CMSG,
   SK_FLAGS,
   SK_RCVBUF,
   SK_RCVLOWAT,
@@ -53,6 +52,7 @@ import {
   TCP_LISTEN,
   TCP_TIME_WAIT,
 } from '../../../socket/sock.ts'
+import { SK_CMSG } from '../../../socket/inet-sock.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import {
   ACK_PUSHED,
