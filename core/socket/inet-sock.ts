@@ -54,6 +54,8 @@ export const SK_MC_ADDR = SK_INET + 17
 /** IP_OPTIONS: how many octets, and the octets (ipv4/ip-options-sock.ts). */
 export const SK_IPOPT_LEN = SK_INET + 18
 export const SK_IPOPT = SK_INET + 19
+/** Datagrams with time stamps so far (sk_tskey). */
+export const SK_TSKEY = SK_INET + 29
 
 /**
  * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_*: a zeroed row's is

@@ -111,6 +111,8 @@ export const SOF_TIMESTAMPING_SOFTWARE = 0x10
 export const SOF_TIMESTAMPING_OPT_ID = 0x80
 export const SOF_TIMESTAMPING_TX_SCHED = 0x100
 export const SOF_TIMESTAMPING_TX_ACK = 0x200
+/** Of what has its packet the control messages are told that received ones have. */
+export const SOF_TIMESTAMPING_OPT_CMSG = 0x400
 export const SOF_TIMESTAMPING_OPT_TSONLY = 0x800
 /** Octets count from what is written, not from what is acknowledged. */
 export const SOF_TIMESTAMPING_OPT_ID_TCP = 0x10000
@@ -124,6 +126,21 @@ export const SOF_TIMESTAMPING_MASK =
   SOF_TIMESTAMPING_TX_ACK |
   SOF_TIMESTAMPING_OPT_TSONLY |
   SOF_TIMESTAMPING_OPT_ID_TCP
+
+/** Of what is received. */
+export const SOF_TIMESTAMPING_RX = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE
+/** Of sockets of datagrams, which nobody acknowledges. */
+export const SOF_TIMESTAMPING_DGRAM =
+  SOF_TIMESTAMPING_TX_SOFTWARE |
+  SOF_TIMESTAMPING_RX |
+  SOF_TIMESTAMPING_OPT_ID |
+  SOF_TIMESTAMPING_TX_SCHED |
+  SOF_TIMESTAMPING_OPT_CMSG |
+  SOF_TIMESTAMPING_OPT_TSONLY
+/** What is stamped of a datagram, and of a call that sends, as its control message has it (SOF_TIMESTAMPING_TX_RECORD_MASK). */
+export const SOF_TIMESTAMPING_TX_DGRAM = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_TX_SCHED
+export const SOF_TIMESTAMPING_TX_RECORD_MASK =
+  1 | SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_TX_ACK
 
 // Where what is on the error queue comes from, and what it says (linux/errqueue.h).
 export const SO_EE_ORIGIN_LOCAL = 1
@@ -311,9 +328,11 @@ export const IPCM_MARK = 5
 export const IPCM_DONTFRAG = 6
 /** UDP_SEGMENT, one more, or 0. */
 export const IPCM_SEGMENT = 7
+/** SOF_TIMESTAMPING_TX_* bits, one more, or 0. */
+export const IPCM_TSFLAGS = 8
 /** Four words, or zeros. */
-export const IPCM_SADDR = 8
-export const IPCM_WORDS = 12
+export const IPCM_SADDR = 9
+export const IPCM_WORDS = 13
 
 // IP_MTU_DISCOVER and IPV6_MTU_DISCOVER (linux/in.h).
 /** It may be cut on its way. */

@@ -32,6 +32,7 @@ import {
 import type { AfOpsOf } from '../inet/af-ops.ts'
 import { NO_HOPS } from '../inet/inet-constants.ts'
 import type { DgramErr } from './dgram-err.ts'
+import type { DgramTstamp } from './dgram-tstamp.ts'
 import type { Pmtu } from '../inet/dst/pmtu.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { McSockopt } from '../socket/sockopt/mc-sockopt.ts'
@@ -83,7 +84,8 @@ type DgramFlowDeps = {
   /** What the call's control messages say (socket/msg/ipcm.ts). */
   ipcm: Ipcm['words']
 } & Pick<Pmtu, 'routeOutput'> &
-  Pick<DgramErr, 'tooLong'>
+  Pick<DgramErr, 'tooLong'> &
+  Pick<DgramTstamp, 'markSent'>
 
 export type DgramFlow = ReturnType<typeof createDgramFlow>
 
@@ -97,6 +99,7 @@ export const createDgramFlow = ({
   tooLong,
   mc,
   ipcm,
+  markSent,
 }: DgramFlowDeps) => {
   const { i32 } = arena
   const fl = createFlowi()
@@ -199,5 +202,12 @@ export const createDgramFlow = ({
   const segmentOf = (sk: number): number =>
     ipcm[IPCM_SEGMENT] !== 0 ? ipcm[IPCM_SEGMENT] - 1 : i32[sk + SK_GSO_SIZE]
 
-  return { route, hopsOf, sizeError, sayTooLong, segmentOf, flow: fl }
+  /** Gives IP a packet of the socket's for the flow that was routed, data at the transport's header: 0, or -errno. */
+  const send = (sk: number, skb: number, protocol: number): number => {
+    markSent(sk, skb)
+    // filled by ipv4/af-inet.ts: ipSendSock (ipv4/ip-local-out.ts), and ipv6/af-inet6.ts: ip6Send (ipv6/ip6-output.ts)
+    return afOps(fl[FL_FAMILY]).send(skb, fl, protocol, fl[FL_TOS], hopsOf(sk), sk)
+  }
+
+  return { route, send, sizeError, sayTooLong, segmentOf, flow: fl }
 }

@@ -64,8 +64,9 @@ export const createIpCmsg = ({ arena, cmsg, options }: IpCmsgDeps) => {
     const specDst = is4 && (i32[sk + SK_CMSG] & CMSG_PKTINFO) !== 0
     tell(sk, skb, at, specDst ? options.specDst(skb, i32[skb + IPCB_TYPE]) : 0)
   }
-  /** Of an ICMP message whose IP header is at `at`; nobody has asked which of our addresses it met. */
-  const ipCmsgOfError = (sk: number, skb: number, at: number): void => tell(sk, skb, at, 0)
+  /** Of an ICMP message, or of a packet that was sent, whose IP header is at `at`; `specDst` is our address that it met. */
+  const ipCmsgOfError = (sk: number, skb: number, at: number, specDst: number): void =>
+    tell(sk, skb, at, specDst)
   const tell = (sk: number, skb: number, at: number, specDst: number): void => {
     const wanted = i32[sk + SK_CMSG]
     const is4 = ipv4.version(u8, at) === 4

@@ -29,6 +29,7 @@ import {
   IPCM_SEGMENT,
   IPCM_SET,
   IPCM_TOS,
+  IPCM_TSFLAGS,
   IPCM_WORDS,
   IPPROTO_IPV6,
   IPV6_DONTFRAG,
@@ -36,6 +37,8 @@ import {
   IPV6_PKTINFO,
   IPV6_TCLASS,
   SO_MARK,
+  SO_TIMESTAMPING,
+  SOF_TIMESTAMPING_TX_RECORD_MASK,
   SOL_SOCKET,
   UDP_SEGMENT,
 } from '../socket-constants.ts'
@@ -102,9 +105,17 @@ export const createIpcm = ({ arena, addrType }: IpcmDeps) => {
     return 0
   }
   const readSocket = (type: number, control: Int32Array, data: number, length: number): number => {
-    if (type !== SO_MARK || length !== 4) return -EINVAL
+    if (length !== 4) return -EINVAL
+    if (type === SO_TIMESTAMPING) return readStamping(control[data])
+    if (type !== SO_MARK) return -EINVAL
     words[IPCM_MARK_SET] = 1
     words[IPCM_MARK] = control[data]
+    return 0
+  }
+  /** What is to be stamped of this call, in place of what the socket says (__sock_cmsg_send). */
+  const readStamping = (flags: number): number => {
+    if ((flags & ~SOF_TIMESTAMPING_TX_RECORD_MASK) !== 0) return -EINVAL
+    words[IPCM_TSFLAGS] = flags + 1
     return 0
   }
   const isUdp = (sk: number): boolean =>

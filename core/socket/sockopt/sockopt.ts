@@ -15,8 +15,9 @@ import type { SkFilter } from '../sk-filter.ts'
 import { createUnseenSockopt } from './unseen-sockopt.ts'
 import {
   SO_TIMESTAMPING,
-  SOF_TIMESTAMPING_SOFTWARE,
-  SOF_TIMESTAMPING_RX_SOFTWARE,
+  SOF_TIMESTAMPING_DGRAM,
+  SOF_TIMESTAMPING_RX,
+  SOF_TIMESTAMPING_OPT_ID,
   SO_PRIORITY,
   IP_OPTIONS,
   IP_TOS,
@@ -94,6 +95,7 @@ import {
 } from '../sock.ts'
 import {
   withStamping,
+  SK_TSKEY,
   familyOfSock,
   SK_CMSG,
   SK_INET_FLAGS,
@@ -177,10 +179,11 @@ export const createSockopt = ({
   const timestamp = (sk: number, mask: number, wanted: number): number =>
     (i32[sk + SK_CMSG] & mask) === wanted ? 1 : 0
 
-  /** Of what datagrams are stamped with, when they come (streams: tcp/snd/tcp-tstamp.ts). */
+  /** When packets are stamped, those of packet sockets as they come (streams: tcp/snd/tcp-tstamp.ts). They are counted from the time that somebody asks for it. */
   const setTimestamping = (sk: number, flags: number): number => {
-    const known = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE
-    if ((flags & ~known) !== 0) return -EINVAL
+    const isLink = i32[sk + SK_FAMILY] === AF_PACKET
+    if ((flags & ~(isLink ? SOF_TIMESTAMPING_RX : SOF_TIMESTAMPING_DGRAM)) !== 0) return -EINVAL
+    if ((flags & ~i32[sk + SK_TSFLAGS] & SOF_TIMESTAMPING_OPT_ID) !== 0) i32[sk + SK_TSKEY] = 0
     setWord(sk, SK_CMSG, withStamping(i32[sk + SK_CMSG], flags))
     return setWord(sk, SK_TSFLAGS, flags)
   }

@@ -71,6 +71,7 @@ export const createTcpTstamp = ({ i32, errqueue, sockEvents }: TcpTstampDeps) =>
     i32[twin + SKB_TSKEY] = i32[skb + CB_TSKEY]
   }
 
+  /** What has a mark is where `what` says (SCM_TSTAMP_*). */
   const note = (sk: number, what: number, key: number): void => {
     const flags = i32[sk + TP_TSFLAGS]
     const data = (flags & SOF_TIMESTAMPING_OPT_ID) === 0 ? 0 : (key - i32[sk + TP_TSKEY]) | 0
@@ -79,10 +80,6 @@ export const createTcpTstamp = ({ i32, errqueue, sockEvents }: TcpTstampDeps) =>
     if (errqueue.push(sk, Errno.ENOMSG, origin, 0, what, data, trunc))
       sockEvents(sk, SK_EVENT_ERROR)
   }
-  /** A frame with a mark is where `what` says: its sender hears, if it still is there. */
-  const sent = (sk: number, what: number, key: number): void => {
-    if (sk !== 0) note(sk, what, key)
-  }
   /** What was sent up to `una` is acknowledged, and the skb with a mark lies across that, or before it. */
   const acked = (sk: number, skb: number): void => {
     const key = i32[skb + CB_TSKEY]
@@ -90,5 +87,5 @@ export const createTcpTstamp = ({ i32, errqueue, sockEvents }: TcpTstampDeps) =>
     i32[skb + CB_FLAGS] &= ~CBF_TX_ACK
     note(sk, SCM_TSTAMP_ACK, key)
   }
-  return { setFlags, mark, passOn, sent, acked }
+  return { setFlags, mark, passOn, sent: note, acked }
 }
