@@ -47,9 +47,6 @@ import {
   SKB_CSUM_START,
   SKB_DATA,
   SKB_DEV,
-  SKB_F_TX_SCHED,
-  SKB_F_TX_SOFTWARE,
-  SKB_FLAGS,
   SKB_FRAGS,
   SKB_GSO_SEGS,
   SKB_GSO_SIZE,
@@ -59,6 +56,9 @@ import {
   SKB_NEXT,
   SKB_SENDER,
   SKB_TSKEY,
+  SKB_TX_FLAGS,
+  SKB_TX_SCHED,
+  SKB_TX_SOFTWARE,
 } from '../skb/skb.ts'
 import { ETH_HLEN } from '../wire/ethernet.ts'
 import { createGso } from './gso.ts'
@@ -118,7 +118,7 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     const dev = devices + i32[skb + SKB_DEV] * DEVICE_WORDS
     if (i32[skb + SKB_SENDER] !== 0) {
       if (canWait(skb) && isFull(skb, dev)) return pushBack(skb)
-      if ((i32[skb + SKB_FLAGS] & SKB_F_TX_SCHED) !== 0) tellQueued(skb)
+      if ((i32[skb + SKB_TX_FLAGS] & SKB_TX_SCHED) !== 0) tellQueued(skb)
     }
     if (i32[dev + DEV_IMPAIRED] !== 0) return impair(skb)
     return transmit(skb)
@@ -182,7 +182,7 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     const bank = stats + i32[skb + SKB_DEV] * DEV_STATS
     const isGso = i32[skb + SKB_GSO_SIZE] !== 0
     const key = i32[skb + SKB_TSKEY]
-    const sender = (i32[skb + SKB_FLAGS] & SKB_F_TX_SOFTWARE) === 0 ? 0 : skbs.senderOf(skb)
+    const sender = i32[skb + SKB_SENDER] === 0 ? 0 : stampedSender(skb)
     // what is told of is the driver's soon
     const frame = sender === 0 ? 0 : tell.keepFrame(sender, skb)
     // filled by core/dev/kinds/kinds.ts: startXmits (lo.ts, veth.ts ... beside it, workers/drivers/ fd.ts and pcap.ts)
@@ -197,6 +197,9 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     if (isGso) f64[bank + DevStat.gso_packets]++
     return true
   }
+  /** Who hears that the driver got the frame, or 0. */
+  const stampedSender = (skb: number): number =>
+    (i32[skb + SKB_TX_FLAGS] & SKB_TX_SOFTWARE) === 0 ? 0 : skbs.senderOf(skb)
   const refuse = (skb: number, reason: Drop, errno: number): number => {
     f64[stats + i32[skb + SKB_DEV] * DEV_STATS + DevStat.tx_dropped]++
     drop(skb, reason)

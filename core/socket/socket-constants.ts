@@ -58,10 +58,14 @@ export const SO_DOMAIN = 39
 export const SO_MAX_PACING_RATE = 47
 /** Beside each packet how many were lost before it. */
 export const SO_RXQ_OVFL = 40
+/** Where MSG_PEEK begins, which moves on with what it tells; -1: it does not. */
+export const SO_PEEK_OFF = 42
 export const SO_LOCK_FILTER = 44
 export const SO_ZEROCOPY = 60
 export const SO_BINDTOIFINDEX = 62
 export const SO_RCVMARK = 75
+/** What memory it holds and may hold; a name option, 36 octets. */
+export const SO_MEMINFO = 55
 
 /** What waits in the error queue is told by POLLPRI as well. */
 export const SO_SELECT_ERR_QUEUE = 45
@@ -177,6 +181,8 @@ export const IP_RECVORIGDSTADDR = 20
 /** A stream hears what has come through no more routers than that (RFC 5082). */
 export const IP_MINTTL = 21
 export const IP_BIND_ADDRESS_NO_PORT = 24
+/** Its control message has the same number. */
+export const IP_RECVFRAGSIZE = 25
 export const IP_MULTICAST_IF = 32
 export const IP_MULTICAST_TTL = 33
 export const IP_MULTICAST_LOOP = 34
@@ -226,6 +232,8 @@ export const IPV6_MINHOPCOUNT = 73
 export const IPV6_RECVORIGDSTADDR = 74
 export const IPV6_TRANSPARENT = 75
 export const IPV6_UNICAST_IF = 76
+/** Its control message has the same number. */
+export const IPV6_RECVFRAGSIZE = 77
 export const IPV6_FREEBIND = 78
 
 /** Bits of the ICMP types that a raw socket does not want; of ICMPv6 a name option of eight words. */
@@ -301,10 +309,12 @@ export const CMSG_TOS = 4
 export const CMSG_OPTIONS = 8
 export const CMSG_RETOPTS = 16
 export const CMSG_ORIGDST = 32
+export const CMSG_FRAGSIZE = 64
 export const CMSG_PKTINFO6 = 256
 export const CMSG_HOPLIMIT6 = 512
 export const CMSG_TCLASS6 = 1024
 export const CMSG_ORIGDST6 = 2048
+export const CMSG_FRAGSIZE6 = 4096
 export const CMSG_OVFL = 0x10000
 export const CMSG_MARK = 0x20000
 export const CMSG_INQ = 0x40000
@@ -315,6 +325,8 @@ export const CMSG_TIME_NEW = 0x200000
 /** SOF_TIMESTAMPING_RX_SOFTWARE, SOF_TIMESTAMPING_SOFTWARE */
 export const CMSG_STAMP = 0x400000
 export const CMSG_STAMPING = 0x800000
+/** Its reads mind SO_PEEK_OFF. */
+export const CMSG_PEEK_OFF = 0x1000000
 
 // Words of what the control messages of a call that sends ask for (socket/msg/ipcm.ts).
 /** 1 while there is anything. */

@@ -55,6 +55,7 @@ import {
   SK_PMTUDISC,
   SK_HOPS,
   SK_UNICAST_IF,
+  SK_STICKY_IF,
 } from '../socket/inet-sock.ts'
 import type { Ipcm } from '../socket/msg/ipcm.ts'
 import {
@@ -116,8 +117,10 @@ export const createDgramFlow = ({
     if ((i32[sk + SK_INET_FLAGS] & INET_TRANSPARENT) !== 0) fl[FL_FLAGS] |= FL_F_ANYSRC
     copyAddr(fl, FL_DADDR, words, at)
     if (ipcm[IPCM_SET] !== 0) applyControl()
+    const { index } = afOps(fl[FL_FAMILY])
+    if (index === 1 && fl[FL_OIF] === 0) fl[FL_OIF] = i32[sk + SK_STICKY_IF]
     if (isGroupAddr(words, at)) aimAtGroup(sk)
-    else if (fl[FL_OIF] === 0) fl[FL_OIF] = i32[sk + SK_UNICAST_IF + indexOf()]
+    else if (fl[FL_OIF] === 0) fl[FL_OIF] = i32[sk + SK_UNICAST_IF + index]
   }
   const indexOf = (): 0 | 1 => afOps(fl[FL_FAMILY]).index
   /** What the control messages of this call want otherwise. */

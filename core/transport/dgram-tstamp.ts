@@ -6,7 +6,14 @@
  */
 import type { Arena } from '../shm/arena.ts'
 import { Holder } from '../skb/budget.ts'
-import { SKB_F_TRACE, SKB_F_TX_SCHED, SKB_F_TX_SOFTWARE, SKB_FLAGS, SKB_TSKEY } from '../skb/skb.ts'
+import {
+  SKB_F_TRACE,
+  SKB_FLAGS,
+  SKB_TSKEY,
+  SKB_TX_FLAGS,
+  SKB_TX_SCHED,
+  SKB_TX_SOFTWARE,
+} from '../skb/skb.ts'
 import type { ConsumeFn } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skbs.ts'
 import type { Events } from '../socket/events.ts'
@@ -47,8 +54,8 @@ export const createDgramTstamp = (deps: DgramTstampDeps) => {
     const wanted = wantsStamps(sk)
     if (wanted === 0) return
     skbs.setSender(skb, sk)
-    if ((wanted & SOF_TIMESTAMPING_TX_SCHED) !== 0) i32[skb + SKB_FLAGS] |= SKB_F_TX_SCHED
-    if ((wanted & SOF_TIMESTAMPING_TX_SOFTWARE) !== 0) i32[skb + SKB_FLAGS] |= SKB_F_TX_SOFTWARE
+    if ((wanted & SOF_TIMESTAMPING_TX_SCHED) !== 0) i32[skb + SKB_TX_FLAGS] |= SKB_TX_SCHED
+    if ((wanted & SOF_TIMESTAMPING_TX_SOFTWARE) !== 0) i32[skb + SKB_TX_FLAGS] |= SKB_TX_SOFTWARE
     i32[skb + SKB_TSKEY] = 0
     if ((i32[sk + SK_TSFLAGS] & SOF_TIMESTAMPING_OPT_ID) !== 0)
       i32[skb + SKB_TSKEY] = i32[sk + SK_TSKEY]++

@@ -4,11 +4,11 @@ import type { Program, Row } from './calls.ts'
 import { LO_MTU } from './calls.ts'
 
 const INET = 2
-const [DGRAM, RAW] = [2, 3]
+const [STREAM, DGRAM, RAW] = [1, 2, 3]
 const [ICMP, ICMPV6, OTHER] = [1, 58, 253]
 const [IP, SOL_SOCKET, IPV6] = [0, 1, 41]
-const [SO_ERROR, SO_TIMESTAMPING] = [4, 37]
-const [ERRQUEUE] = [0x2000]
+const [SO_ERROR, SO_TIMESTAMPING, SO_PEEK_OFF] = [4, 37, 42]
+const [PEEK, TRUNC, ERRQUEUE] = [2, 0x20, 0x2000]
 // SOF_TIMESTAMPING_*
 const [TX_SOFTWARE, RX_SOFTWARE, SOFTWARE] = [2, 8, 0x10]
 const [OPT_ID, TX_SCHED, OPT_CMSG, TSONLY] = [0x80, 0x100, 0x400, 0x800]
@@ -87,7 +87,75 @@ const stampsOfOthers = (af: number, lo: string): Program => ({
   ]),
 })
 
+/** Reads that stay, from where the last one ended. */
+const peeks = (af: number, lo: string): Program => {
+  const off = (value: number): Row => ['setsockopt', 'to', SOL_SOCKET, SO_PEEK_OFF, value]
+  const where: Row = ['getsockopt', 'to', SOL_SOCKET, SO_PEEK_OFF]
+  const send = (...lengths: number[]): Row[] =>
+    lengths.map((length): Row => ['sendto', 'd', length, lo, 7402])
+  const recv = (length: number, flags = 0): Row[] => [['recvcmsg', 'to', length, flags], where]
+  return {
+    name: 'SO_PEEK_OFF of datagrams',
+    rows: [
+      ['socket', 'to', af, DGRAM, 0],
+      ['bind', 'to', lo, 7402],
+      ['socket', 'd', af, DGRAM, 0],
+      where,
+      off(0),
+      where,
+      ...recv(5, PEEK),
+      ...send(10, 0, 20),
+      ...[4, 4, 9, 9, 9, 90, 90].flatMap((length) => recv(length, PEEK)),
+      ...recv(90),
+      ...recv(9, PEEK),
+      off(3),
+      ...recv(90),
+      ...recv(4, PEEK | TRUNC),
+      ...recv(90, PEEK),
+      off(2),
+      ...recv(5, TRUNC),
+      off(-1),
+      ...send(7),
+      ...recv(5, PEEK),
+      ...recv(5, PEEK),
+      off(-7),
+      where,
+      ...recv(9),
+      ...[RAW, DGRAM].flatMap((type): Row[] => [
+        ['socket', 'r', af, type, type === RAW ? OTHER : af === INET ? ICMP : ICMPV6],
+        ['setsockopt', 'r', SOL_SOCKET, SO_PEEK_OFF, 1],
+        ['getsockopt', 'r', SOL_SOCKET, SO_PEEK_OFF],
+      ]),
+      ['sendto', 'r', 20, lo, 0],
+      ['recvcmsg', 'r', 90, PEEK],
+      ['getsockopt', 'r', SOL_SOCKET, SO_PEEK_OFF],
+    ],
+  }
+}
+const fragments = (af: number, lo: string): Program => {
+  const [level, option] = af === INET ? [IP, 25] : [IPV6, 77]
+  return {
+    name: 'how large the largest fragment was',
+    rows: [
+      ['socket', 's', af, STREAM, 0],
+      ['setsockopt', 's', level, option, 1],
+      ['getsockopt', 's', level, option],
+      ['socket', 'to', af, DGRAM, 0],
+      ['bind', 'to', lo, 7403],
+      ['socket', 'd', af, DGRAM, 0],
+      ['setsockopt', 'to', level, option, 5],
+      ['getsockopt', 'to', level, option],
+      ...[20, LO_MTU, 9000].flatMap((length): Row[] => [
+        ['sendto', 'd', length, lo, 7403],
+        ['recvcmsg', 'to', 9000],
+      ]),
+    ],
+  }
+}
+
 export const datagrams = (af: number, lo: string): Program[] => [
   stamps(af, lo),
   stampsOfOthers(af, lo),
+  peeks(af, lo),
+  fragments(af, lo),
 ]

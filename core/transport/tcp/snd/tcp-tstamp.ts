@@ -5,7 +5,7 @@
  * On the worker. Linux: tcp_tx_timestamp, tcp_ack_tstamp, __skb_tstamp_tx, sock_set_timestamping.
  */
 import { Errno } from '../../../base/errno.ts'
-import { SKB_F_TX_SCHED, SKB_F_TX_SOFTWARE, SKB_FLAGS, SKB_TSKEY } from '../../../skb/skb.ts'
+import { SKB_TSKEY, SKB_TX_FLAGS, SKB_TX_SCHED, SKB_TX_SOFTWARE } from '../../../skb/skb.ts'
 import type { ErrQueue } from '../../../socket/msg/errqueue.ts'
 import type { Events } from '../../../socket/events.ts'
 import {
@@ -66,8 +66,8 @@ export const createTcpTstamp = ({ i32, errqueue, sockEvents }: TcpTstampDeps) =>
   /** `twin`, which has its sender, is a frame of what a mark lies in. */
   const passOn = (skb: number, twin: number): void => {
     const flags = i32[skb + CB_FLAGS]
-    if ((flags & CBF_TX_SCHED) !== 0) i32[twin + SKB_FLAGS] |= SKB_F_TX_SCHED
-    if ((flags & CBF_TX_SOFTWARE) !== 0) i32[twin + SKB_FLAGS] |= SKB_F_TX_SOFTWARE
+    if ((flags & CBF_TX_SCHED) !== 0) i32[twin + SKB_TX_FLAGS] |= SKB_TX_SCHED
+    if ((flags & CBF_TX_SOFTWARE) !== 0) i32[twin + SKB_TX_FLAGS] |= SKB_TX_SOFTWARE
     i32[twin + SKB_TSKEY] = i32[skb + CB_TSKEY]
   }
 
