@@ -15,7 +15,6 @@ import { Sysctl } from '../../shm/sysctl.ts'
 import type { ConsumeFn, DropFn } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skbs.ts'
 import {
-  initInet,
   SK_CREATED,
   SK_FAMILY,
   SK_NUM,
@@ -30,6 +29,7 @@ import {
   SK_FLAGS,
   SK_BOUND_DEV,
 } from '../../socket/sock.ts'
+import { initInet } from '../../socket/inet-sock.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import type { SkDst } from '../../inet/dst/sk-dst.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
@@ -88,7 +88,7 @@ import { createTcpReply } from './snd/tcp-reply.ts'
 import { createTcpSacktag } from './rec/tcp-sacktag.ts'
 import { createTcpSendmsg } from './snd/tcp-sendmsg.ts'
 import { createTcpSndCheck } from './snd/tcp-snd-check.ts'
-import { createTcpSockopt } from './sock/tcp-sockopt.ts'
+import { createTcpSockopt } from './sockopt/tcp-sockopt.ts'
 import { TP_REORDERING, TP_RTO, TP_SCALING_RATIO } from './sock/tcp-sock.ts'
 import { SOCK_CONNECTED, SOCK_CONNECTING } from './sock/sock-flags.ts'
 import { TCP_TIMEOUT_INIT } from './sock/tcp-constants.ts'
@@ -112,9 +112,9 @@ import type { IpLocalOut } from '../../ipv4/ip-local-out.ts'
 import type { PacketAddrs } from '../../inet/packet-addrs.ts'
 import type { Steer } from '../../steering/steer.ts'
 import type { AddrType } from '../../inet/addr/addr-type.ts'
-import type { Cmsg } from '../../socket/cmsg.ts'
-import type { ErrQueue } from '../../socket/errqueue.ts'
-import type { Timestamp } from '../../socket/timestamp.ts'
+import type { Cmsg } from '../../socket/msg/cmsg.ts'
+import type { ErrQueue } from '../../socket/msg/errqueue.ts'
+import type { Timestamp } from '../../socket/msg/timestamp.ts'
 import type { KeepError } from '../keep-error.ts'
 import type { Events } from '../../socket/events.ts'
 import { l3mdevOf } from '../../netdev/netdev.ts'
