@@ -135,18 +135,18 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     i32[sk + TP_UNDO_RETRANS] = i32[sk + TP_RETRANS_OUT] + probes || -1
   }
   /** The acknowledgement answers the original, not the retransmission (Eifel, RFC 3522). */
-  const packetDelayed = (sk: number): boolean => {
+  const packetDelayed = (sk: number, echo: number): boolean => {
     const stamp = i32[sk + TP_RETRANS_STAMP]
     if (stamp === 0) {
       // nothing has been sent again yet; or it is forgotten, without SACK at the end of a recovery, and when the SYN is acknowledged
       const isOver = ((i32[sk + TP_SND_UNA] - i32[sk + TP_HIGH_SEQ]) | 0) >= 0
       return (isSack(sk) || !isOver) && i32[sk + SK_STATE] !== TCP_SYN_SENT
     }
-    if (tsecr === 0 || (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) === 0) return false
-    return ((tsecr - i32[sk + TP_TS_OFFSET] - stamp) | 0) < 0
+    if (echo === 0 || (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) === 0) return false
+    return ((echo - i32[sk + TP_TS_OFFSET] - stamp) | 0) < 0
   }
-  const mayUndo = (sk: number): boolean =>
-    i32[sk + TP_UNDO_MARKER] !== 0 && (i32[sk + TP_UNDO_RETRANS] === 0 || packetDelayed(sk))
+  const mayUndo = (sk: number, echo: number): boolean =>
+    i32[sk + TP_UNDO_MARKER] !== 0 && (i32[sk + TP_UNDO_RETRANS] === 0 || packetDelayed(sk, echo))
   const undoReduction = (sk: number, unmark: boolean): void => {
     if (unmark) {
       const stop = i32[sk + TP_SEND_HEAD]
@@ -167,9 +167,9 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     i32[sk + TP_RACK_ADVANCED] = 1
   }
 
-  /** Everything up to high_seq is acknowledged. True when the state must still be held (RFC 6582 section 5). */
-  const tryUndoRecovery = (sk: number): boolean => {
-    if (mayUndo(sk)) {
+  /** Everything up to high_seq is acknowledged. True when the state must still be held (RFC 6582 section 5). `echo`: the timestamp echoed, or 0. */
+  const tryUndoRecovery = (sk: number, echo: number): boolean => {
+    if (mayUndo(sk, echo)) {
       const loss = i32[sk + TP_CA_STATE] === TCP_CA_LOSS
       undoReduction(sk, false)
       f64[bank + (loss ? Mib.TcpExtTCPLossUndo : Mib.TcpExtTCPFullUndo)]++
@@ -192,7 +192,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
   }
   /** `spurious`: F-RTO knows that nothing was lost. */
   const tryUndoLoss = (sk: number, spurious: boolean): boolean => {
-    if (!spurious && !mayUndo(sk)) return false
+    if (!spurious && !mayUndo(sk, tsecr)) return false
     undoReduction(sk, true)
     f64[bank + Mib.TcpExtTCPLossUndo]++
     if (spurious) f64[bank + Mib.TcpExtTCPSpuriousRTOs]++
@@ -202,7 +202,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
   }
   /** True while what was sent again is still on its way: no more is thought lost so long. */
   const tryUndoPartial = (sk: number): boolean => {
-    if (i32[sk + TP_UNDO_MARKER] === 0 || !packetDelayed(sk)) return false
+    if (i32[sk + TP_UNDO_MARKER] === 0 || !packetDelayed(sk, tsecr)) return false
     // the hole was filled by the original, which was late
     sacktag.noteReordering(sk, priorUna, Mib.TcpExtTCPTSReorder)
     if (i32[sk + TP_RETRANS_OUT] !== 0) return true
@@ -386,7 +386,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
       }
     }
     if (isRecovered) {
-      tryUndoRecovery(sk)
+      tryUndoRecovery(sk, tsecr)
       return REXMIT_LOST
     }
     if (!isSack(sk)) {
@@ -412,7 +412,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
       }
     } else if (state === TCP_CA_RECOVERY) {
       if (!isSack(sk)) i32[sk + TP_SACKED_OUT] = 0
-      if (tryUndoRecovery(sk)) return true
+      if (tryUndoRecovery(sk, tsecr)) return true
       endCwndReduction(sk)
     }
     return false

@@ -17,6 +17,7 @@ import {
   OPT_FASTOPEN_AT,
   OPT_FASTOPEN_LEN,
   OPT_SEEN,
+  OPT_TSECR,
   SEEN_FASTOPEN,
   SEEN_FASTOPEN_EXP,
   SEEN_TIMESTAMPS,
@@ -183,11 +184,12 @@ export const createTcpFastopen = (deps: TcpFastopenDeps) => {
     return false
   }
 
+  const echoedStamp = (): number => ((opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 ? opts[OPT_TSECR] : 0)
   /** The handshake is over: from here on it is a connection as any. */
   const done = (sk: number): void => {
     if (i32[sk + TP_SRTT_US] === 0) synack.sampleRtt(sk, opts)
     if (i32[sk + TP_CA_STATE] === TCP_CA_LOSS && i32[sk + TP_PACKETS_OUT] === 0)
-      recovery.tryUndoRecovery(sk)
+      recovery.tryUndoRecovery(sk, echoedStamp())
     i32[sk + TP_RETRANSMITS] = 0
     // a SYN-ACK sent again has set it, and recovery may have begun since
     recovery.cleanRetransStamp(sk)
