@@ -37,7 +37,7 @@ import * as ethernet from '../core/wire/ethernet.ts'
 import * as ipv4 from '../core/wire/ipv4.ts'
 import * as tcp from '../core/wire/tcp.ts'
 import { putMss } from '../core/wire/tcp-options.ts'
-import { makeArena, makeStack, V4 } from './forward-memory.ts'
+import { makeArena, makeStack, V4 } from './support/forwarding.ts'
 
 const CLIENTS = 64
 const REQUEST = 100
