@@ -5,6 +5,7 @@ import * as csum from '../../../core/base/checksum.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import * as ipv6 from '../../../core/wire/ipv6.ts'
 import * as tcp from '../../../core/wire/tcp.ts'
+import { OPT_SEEN, OPT_WORDS, parse, SEEN_WSCALE } from '../../../core/wire/tcp-options.ts'
 import { etherFrame } from '../../../sim/net/packets.ts'
 import { pattern } from '../../../sim/net/pattern.ts'
 import { type Datagram, type IcmpError, type Segment, flagBits, flagText } from './script.ts'
@@ -185,10 +186,17 @@ const segmentBytes = (flow: Flow, segment: Segment): Uint8Array => {
   for (let k = 0; k < segment.len; k++) bytes[header + k] = pattern(segment.seq - 1 + k)
   return bytes.subarray(0, Math.max(0, bytes.length - segment.cut))
 }
+/** It has an option of RFC 7323 2.2 that a receiver finds: none that has no end lies before it. */
+const hasWscale = (body: Uint8Array): boolean => {
+  const header = tcp.headerLen(body, 0)
+  if (header < tcp.MIN_HEADER || header > body.length) return false
+  const found = new Int32Array(OPT_WORDS)
+  parse(body, tcp.MIN_HEADER, header - tcp.MIN_HEADER, found)
+  return (found[OPT_SEEN]! & SEEN_WSCALE) !== 0
+}
 export const segmentFrame = (flow: Flow, segment: Segment): Uint8Array => {
-  if (segment.flags.includes('S') && flow.acked === 0)
-    flow.isPeerScaled = segment.options.some((option) => option.startsWith('wscale '))
   const body = segmentBytes(flow, segment)
+  if (segment.flags.includes('S') && flow.acked === 0) flow.isPeerScaled = hasWscale(body)
   const packet = fromPeer(flow, IPPROTO_TCP, body, segment)
   const { header } = NETS[flow.family]
   const sum = pseudo(flow.family, packet, 0, IPPROTO_TCP)

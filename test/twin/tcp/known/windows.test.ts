@@ -23,7 +23,8 @@ describe('a window that is taken back', () => {
       return reasonOf(run)
     }
     const ahead = '< . 42340 ack 1; < . 11 len 10 ack 1 [ts 100 0]'
-    expect(answers(`${ahead}; < . 21 ack 1 [ts 99 0]`)).toContain('tcp_update_wl')
+    for (const flags of ['.', 'P.'])
+      expect(answers(`${ahead}; < ${flags} 21 ack 1 [ts 99 0]`)).toContain('tcp_update_wl')
     expect(answers(`${ahead}; < . 21 ack 1 [ts 100 0]`)).toBeNull()
     expect(answers(`${ahead}; < . 21 ack 1`)).toBeNull()
     expect(answers('< . 11 len 10 ack 1 [ts 100 0]; < . 21 ack 1 [ts 99 0]')).toBeNull()

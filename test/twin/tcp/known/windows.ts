@@ -191,7 +191,8 @@ const isLater = (segments: readonly Segment[], far: number, win: number): boolea
 /** An acknowledgement that lies behind text that was behind another segment, and not behind that: it brings the kernel a window. */
 const isWindowOfOne = (run: Run): boolean => {
   const step = stepOf(run)
-  if (step.do !== 'segment' || step.segment.len > 0 || step.segment.flags !== '.') return false
+  if (step.do !== 'segment' || step.segment.len > 0 || !/^P?\.$/.test(step.segment.flags))
+    return false
   const { seq, ack } = step.segment
   const before = segmentsOf(run).slice(0, -1)
   return (
