@@ -126,14 +126,17 @@ export const withoutLimitedTransmit = (run: Run): Run | null => {
 }
 
 /**
- * Only one has begun anew with the initial window, after silence of about its RTO: what it sent last a timer has sent, and that was
- * late. What both have sent is the same but for text that only one has room for.
+ * Only one has begun anew, or with half the window of the other, after silence of about its RTO, or of so many. What both have sent is
+ * the same but for text that only one has room for.
  */
 export const isIdleOfOne = (run: Run): boolean => {
   const step = stepOf(run)
   if (step.do !== 'call' || step.name !== 'send') return false
   const isNear = run.halves.some(({ idleMs, rtosBefore }) =>
-    [...rtosBefore.values()].some((rto) => Math.abs(idleMs - rto) <= lateness(rto, run.gapMs))
+    [...rtosBefore.values()].some((rto) => {
+      const times = Math.max(1, Math.round(idleMs / rto)) * rto
+      return Math.abs(idleMs - times) <= lateness(times, run.gapMs)
+    })
   )
   const isMore = ({ kernel, softnet }: Stretch): boolean =>
     kernel.length === 0 || softnet.length === 0

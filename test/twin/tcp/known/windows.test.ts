@@ -125,7 +125,7 @@ describe('an answer that is one too many', () => {
   }
   test('shows that the one before lay in one of the two windows', () => {
     const reason = 'the segment lies in the one’s and not in the other’s'
-    expect(reasonOf(last(46771, 70001))).toContain(reason)
+    for (const ack of [70001, -999]) expect(reasonOf(last(46771, ack))).toContain(reason)
     expect(reasonOf(last(46000, 70001)) ?? '').not.toContain(reason)
     expect(reasonOf(last(46771, 1)) ?? '').not.toContain(reason)
   })
