@@ -109,7 +109,8 @@ const optionBytes = (flow: Flow, option: string, isText: boolean): number[] => {
       return [8, 10, ...word(numbers[0]!), ...word(echo)]
     }
     case 'sack': {
-      const edges = numbers.map((edge) => (flow.isn ?? NO_ISN) + edge)
+      const isn = isText ? 0 : (flow.isn ?? NO_ISN)
+      const edges = numbers.map((edge) => isn + edge)
       return [5, 2 + 4 * edges.length, ...edges.flatMap(word)]
     }
     case 'fo':
@@ -165,11 +166,17 @@ const spoil = (packet: Uint8Array, at: number, by: number): void => {
   view.setUint16(at, view.getUint16(at) ^ by)
 }
 
+/** Those of a segment; what lies behind the header's length as it says is text. */
+const optionsOf = (flow: Flow, { options, doff }: Segment): number[] => {
+  const [read, text] = [false, true].map((isText) =>
+    options
+      .flatMap((option) => optionBytes(flow, option, isText))
+      .slice(0, tcp.MAX_HEADER - tcp.MIN_HEADER)
+  )
+  return read!.map((octet, k) => (doff !== 0 && tcp.MIN_HEADER + k >= doff ? text![k]! : octet))
+}
 const segmentBytes = (flow: Flow, segment: Segment): Uint8Array => {
-  const isText = segment.doff !== 0
-  const options = segment.options
-    .flatMap((option) => optionBytes(flow, option, isText))
-    .slice(0, 40)
+  const options = optionsOf(flow, segment)
   while (options.length % 4 !== 0) options.push(1)
   const header = tcp.MIN_HEADER + options.length
   const bytes = new Uint8Array(header + segment.len)

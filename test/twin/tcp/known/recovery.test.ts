@@ -81,6 +81,16 @@ describe('what is missing', () => {
     expect(reasonOf(run([fresh], [text(1461, 2921)], '< . 1 ack 1461'))).toBeNull()
     expect(reasonOf(run([], [text(1461, 2921)]))).toBeNull()
   })
+  test('goes again so where a recovery has ended with it', () => {
+    const again = ['file 0 snd_ssthresh 5']
+    const anew = (more: string[]): string | null => {
+      const one = run([fresh, ...more], [text(1461, 2921), ...more])
+      one.halves[0].hadLost = true
+      return reasonOf(one)
+    }
+    expect(anew(again)).toContain('tcp_rack_detect_loss')
+    expect(anew([])).toBeNull()
+  })
   test('goes again by a timer of the kernel, behind no text, when its window has grown', () => {
     const again = (more: string): string[] => [text(1461, 2921), `file 0 ca_state 3 ${more}`]
     const softnet = again('snd_ssthresh 5 snd_cwnd 5')

@@ -5,6 +5,7 @@ import { type Half, type Run, stateOfLoss, TCP_CA_DISORDER } from '../play.ts'
 import {
   acknowledgedOf,
   blocksOf,
+  isAnew,
   isOnly,
   isSameBut,
   isSameFiles,
@@ -105,7 +106,7 @@ export const isReorderingTimer = (run: Run): boolean => {
   return (
     softnet.findIndex(isMissing) === 0 &&
     stateOfLoss(run.halves[1]) > TCP_CA_DISORDER &&
-    !run.halves[0].hadLost &&
+    (isAnew(run) || !run.halves[0].hadLost) &&
     (isGrown || (fresh.length > 0 && fresh.every(isFresh))) &&
     before.some((all) => all.some((line) => line.includes(`:${ack}(`)) && all.some(isMissing))
   )

@@ -6,6 +6,7 @@ import {
   bareOfPush,
   blocksOf,
   IS_HIDDEN,
+  isAnew,
   isSameFiles,
   sentLines,
   stepOf,
@@ -86,15 +87,11 @@ const isBeyond =
 /** Only softnet sends, in Disorder and at once, text that goes for the first time. */
 const hasLimitedTransmit = (run: Run): boolean => {
   const [kernel, softnet] = run.halves
-  const { before, ...files } = run.difference!
-  // what was before, a timeout or a recovery, may have ended, where a recovery begins
-  const isAnew = [files.kernel, files.softnet].every((all) =>
-    / (ca_state|snd_ssthresh) \d/.test(all.join())
-  )
+  const { before } = run.difference!
   return (
     // Recovery may follow at once, and of what is closed nothing is shown
     (IS_HIDDEN.test(before) ||
-      ((isAnew || !kernel.hadLost) && stateOfLoss(kernel) >= TCP_CA_DISORDER)) &&
+      ((isAnew(run) || !kernel.hadLost) && stateOfLoss(kernel) >= TCP_CA_DISORDER)) &&
     stepOf(run).do !== 'wait' &&
     softnet.flow.sent > kernel.flow.sent
   )
