@@ -7,7 +7,7 @@ import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { SKB_DATA, SKB_LEN } from '../skb/skb.ts'
 import type { Skbs } from '../skb/skbs.ts'
-import type { Cmsg } from './cmsg.ts'
+import type { Cmsg } from './msg/cmsg.ts'
 
 /** As many octets of control messages as a call that sends may have; Linux's optmem_max is no less. */
 const CONTROL_MAX = 1024

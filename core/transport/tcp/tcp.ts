@@ -4,8 +4,7 @@
  * Linux: net/ipv4/tcp.c, tcp_prot.
  */
 import { Errno } from '../../base/errno.ts'
-import type { Time } from '../../base/time.ts'
-import { TIME_US } from '../../base/time.ts'
+import { TIME_US, type Time } from '../../base/time.ts'
 import type { TimerWheel } from '../../base/timer-wheel.ts'
 import { log2, roundUpPowerOfTwo } from '../../base/u32.ts'
 import type { Arena } from '../../shm/arena.ts'
@@ -14,10 +13,21 @@ import type { Slab } from '../../shm/slab.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import type { ConsumeFn, DropFn } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skbs.ts'
+import type { AddrType } from '../../inet/addr/addr-type.ts'
+import type { AfOpsOf } from '../../inet/af-ops.ts'
+import type { Pmtu } from '../../inet/dst/pmtu.ts'
+import type { SkDst } from '../../inet/dst/sk-dst.ts'
+import type { PacketAddrs } from '../../inet/packet-addrs.ts'
+import type { IpLocalOut } from '../../ipv4/ip-local-out.ts'
+import { l3mdevOf } from '../../netdev/netdev.ts'
+import type { Cmsg } from '../../socket/msg/cmsg.ts'
+import type { ErrQueue } from '../../socket/msg/errqueue.ts'
+import type { Events } from '../../socket/events.ts'
 import {
-  initInet,
+  SK_BOUND_DEV,
   SK_CREATED,
   SK_FAMILY,
+  SK_FLAGS,
   SK_NUM,
   SK_PROTOCOL,
   SK_RCVBUF,
@@ -27,97 +37,94 @@ import {
   SOCK_STREAM,
   TCP_CLOSE,
   TCP_NEW_SYN_RECV,
-  SK_FLAGS,
-  SK_BOUND_DEV,
 } from '../../socket/sock.ts'
-import type { AfOpsOf } from '../../inet/af-ops.ts'
-import type { SkDst } from '../../inet/dst/sk-dst.ts'
+import { initInet } from '../../socket/inet-sock.ts'
+import type { Timestamp } from '../../socket/msg/timestamp.ts'
+import type { Steer } from '../../steering/steer.ts'
+import type { KeepError } from '../keep-error.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
 import { createPorts } from '../ports.ts'
 import { createSecureSeq } from '../secure-seq.ts'
-import { createTcpAccecnAce } from './rec/tcp-accecn-ace.ts'
-import { createTcpAck } from './rec/tcp-ack.ts'
-import { type CongestionControl, createTcpCong } from './rec/tcp-cong.ts'
-import { createTcpChallenge } from './snd/tcp-challenge.ts'
-import { createTcpClose } from './states/tcp-close.ts'
-import { createTcpConnect, createTcpRouting } from './states/tcp-connect.ts'
-import { createTcpFastopen } from './states/tcp-fastopen.ts'
-import { createFastopenKeys } from './sock/tcp-fastopen-keys.ts'
-import { createFastopenActive } from './sock/tcp-fastopen-active.ts'
-import { createFastopenClient } from './states/tcp-fastopen-client.ts'
-import { createTcpMetricsCache } from './sock/tcp-metrics-cache.ts'
-import { createFastopenQueue } from './sock/tcp-fastopen-queue.ts'
-import { createTcpHandshake } from './states/tcp-handshake.ts'
-import { createTcpHash } from './sock/tcp-hash.ts'
-import { createTcpInput } from './rcv/tcp-input.ts'
-import { createTcpIpv } from './rcv/tcp-ipv.ts'
-import { createTcpLifecycle } from './sock/tcp-lifecycle.ts'
-import { createTcpListenQueues } from './states/tcp-listen-queues.ts'
-import { createTcpRequest } from './states/tcp-request.ts'
-import { createTcpCheckReq } from './states/tcp-check-req.ts'
-import { createTcpListen } from './states/tcp-listen.ts'
-import { createTcpMd5 } from './sock/tcp-md5.ts'
-import { createTcpMem } from './sock/tcp-mem.ts'
-import { createTcpPoll } from './sock/tcp-poll.ts'
-import { createTcpPktoptions } from './sock/tcp-pktoptions.ts'
-import { createTcpOom } from './sock/tcp-oom.ts'
-import type { TcpMssDeps } from './snd/tcp-mss.ts'
-import { createTcpChrono } from './snd/tcp-chrono.ts'
-import { createTcpMss } from './snd/tcp-mss.ts'
-import { createTcpMtuProbe } from './snd/tcp-mtu-probe.ts'
-import { createTcpCwndValidate } from './rec/tcp-cwnd-validate.ts'
-import { createTcpLossProbe } from './snd/tcp-loss-probe.ts'
-import { createTcpNagle } from './snd/tcp-nagle.ts'
-import { createTcpProbe0 } from './snd/tcp-probe0.ts'
-import { createTcpRetransmit } from './snd/tcp-retransmit.ts'
-import { createTcpOutput } from './snd/tcp-output.ts'
-import { createTcpAccecnOption } from './snd/tcp-accecn-option.ts'
-import { createTcpPacing } from './snd/tcp-pacing.ts'
-import { createTcpPaws } from './rcv/tcp-paws.ts'
 import { createTcpCoalesce } from './rcv/tcp-coalesce.ts'
 import { createTcpDataEcn } from './rcv/tcp-data-ecn.ts'
 import { createTcpDataQueue } from './rcv/tcp-data-queue.ts'
 import { createTcpEventData } from './rcv/tcp-event-data.ts'
+import { createTcpInput } from './rcv/tcp-input.ts'
+import { createTcpIpv } from './rcv/tcp-ipv.ts'
 import { createTcpOfoQueue } from './rcv/tcp-ofo-queue.ts'
+import { createTcpPaws } from './rcv/tcp-paws.ts'
 import { createTcpPrune } from './rcv/tcp-prune.ts'
 import { createTcpRcvQueue } from './rcv/tcp-rcv-queue.ts'
-import { createTcpRate } from './rec/tcp-rate.ts'
-import { createTcpRecovery } from './rec/tcp-recovery.ts'
 import { createTcpRecvmsg } from './rcv/tcp-recvmsg.ts'
-import { createTcpReply } from './snd/tcp-reply.ts'
-import { createTcpSacktag } from './rec/tcp-sacktag.ts'
-import { createTcpSendmsg } from './snd/tcp-sendmsg.ts'
-import { createTcpSndCheck } from './snd/tcp-snd-check.ts'
-import { createTcpSockopt } from './sock/tcp-sockopt.ts'
-import { TP_REORDERING, TP_RTO, TP_SCALING_RATIO } from './sock/tcp-sock.ts'
-import { SOCK_CONNECTED, SOCK_CONNECTING } from './sock/sock-flags.ts'
-import { TCP_TIMEOUT_INIT } from './sock/tcp-constants.ts'
-import { initRtoBounds } from './sock/tcp-sock-times.ts'
-import { createTcpStates } from './states/tcp-states.ts'
-import { createTcpSynack } from './states/tcp-synack.ts'
-import { createTcpSyncookies } from './states/tcp-syncookies.ts'
-import { createTcpTimer } from './sock/tcp-timer.ts'
-import { createTcpTimers } from './sock/tcp-timers.ts'
-import { createTcpTimewait } from './states/tcp-timewait.ts'
-import { createTcpTransmit } from './snd/tcp-transmit.ts'
-import { createTcpTstamp } from './snd/tcp-tstamp.ts'
-import { createTcpTsq } from './snd/tcp-tsq.ts'
 import { createTcpUrg } from './rcv/tcp-urg.ts'
 import { createTcpValidate } from './rcv/tcp-validate.ts'
 import { createTcpWindow } from './rcv/tcp-window.ts'
+import { createTcpAccecnAce } from './rec/tcp-accecn-ace.ts'
+import { createTcpAck } from './rec/tcp-ack.ts'
+import { createTcpCaState } from './rec/tcp-ca-state.ts'
+import { type CongestionControl, createTcpCong } from './rec/tcp-cong.ts'
+import { createTcpCwndValidate } from './rec/tcp-cwnd-validate.ts'
+import { createTcpEnterLoss } from './rec/tcp-enter-loss.ts'
+import { createTcpFrto } from './rec/tcp-frto.ts'
+import { createTcpPrr } from './rec/tcp-prr.ts'
+import { createTcpRack } from './rec/tcp-rack.ts'
+import { createTcpRate } from './rec/tcp-rate.ts'
+import { createTcpRecovery } from './rec/tcp-recovery.ts'
+import { createTcpRenoSack } from './rec/tcp-reno-sack.ts'
+import { createTcpSacktag } from './rec/tcp-sacktag.ts'
+import { createTcpSimpleRetransmit } from './rec/tcp-simple-retransmit.ts'
+import { createTcpTlpAck } from './rec/tcp-tlp-ack.ts'
+import { createTcpUndo } from './rec/tcp-undo.ts'
+import { createTcpAccecnOption } from './snd/tcp-accecn-option.ts'
+import { createTcpChallenge } from './snd/tcp-challenge.ts'
+import { createTcpChrono } from './snd/tcp-chrono.ts'
+import { createTcpLossProbe } from './snd/tcp-loss-probe.ts'
+import { type TcpMssDeps, createTcpMss } from './snd/tcp-mss.ts'
+import { createTcpMtuProbe } from './snd/tcp-mtu-probe.ts'
+import { createTcpNagle } from './snd/tcp-nagle.ts'
+import { createTcpOutput } from './snd/tcp-output.ts'
+import { createTcpPacing } from './snd/tcp-pacing.ts'
+import { createTcpProbe0 } from './snd/tcp-probe0.ts'
+import { createTcpReply } from './snd/tcp-reply.ts'
+import { createTcpRetransmit } from './snd/tcp-retransmit.ts'
+import { createTcpSendmsg } from './snd/tcp-sendmsg.ts'
+import { createTcpSndCheck } from './snd/tcp-snd-check.ts'
+import { createTcpTransmit } from './snd/tcp-transmit.ts'
+import { createTcpTsq } from './snd/tcp-tsq.ts'
+import { createTcpTstamp } from './snd/tcp-tstamp.ts'
 import { createTcpWriteQueue } from './snd/tcp-write-queue.ts'
 import { createTcpXmitTimer } from './snd/tcp-xmit-timer.ts'
-import type { Pmtu } from '../../inet/dst/pmtu.ts'
-import type { IpLocalOut } from '../../ipv4/ip-local-out.ts'
-import type { PacketAddrs } from '../../inet/packet-addrs.ts'
-import type { Steer } from '../../steering/steer.ts'
-import type { AddrType } from '../../inet/addr/addr-type.ts'
-import type { Cmsg } from '../../socket/cmsg.ts'
-import type { ErrQueue } from '../../socket/errqueue.ts'
-import type { Timestamp } from '../../socket/timestamp.ts'
-import type { KeepError } from '../keep-error.ts'
-import type { Events } from '../../socket/events.ts'
-import { l3mdevOf } from '../../netdev/netdev.ts'
+import { SOCK_CONNECTED, SOCK_CONNECTING } from './sock/sock-flags.ts'
+import { TCP_TIMEOUT_INIT } from './sock/tcp-constants.ts'
+import { createFastopenActive } from './sock/tcp-fastopen-active.ts'
+import { createFastopenKeys } from './sock/tcp-fastopen-keys.ts'
+import { createFastopenQueue } from './sock/tcp-fastopen-queue.ts'
+import { createTcpHash } from './sock/tcp-hash.ts'
+import { createTcpLifecycle } from './sock/tcp-lifecycle.ts'
+import { createTcpMd5 } from './sock/tcp-md5.ts'
+import { createTcpMem } from './sock/tcp-mem.ts'
+import { createTcpMetricsCache } from './sock/tcp-metrics-cache.ts'
+import { createTcpOom } from './sock/tcp-oom.ts'
+import { createTcpPktoptions } from './sock/tcp-pktoptions.ts'
+import { createTcpPoll } from './sock/tcp-poll.ts'
+import { initRtoBounds } from './sock/tcp-sock-times.ts'
+import { TP_REORDERING, TP_RTO, TP_SCALING_RATIO } from './sock/tcp-sock.ts'
+import { createTcpSockopt } from './sockopt/tcp-sockopt.ts'
+import { createTcpTimer } from './sock/tcp-timer.ts'
+import { createTcpTimers } from './sock/tcp-timers.ts'
+import { createTcpCheckReq } from './states/tcp-check-req.ts'
+import { createTcpClose } from './states/tcp-close.ts'
+import { createTcpConnect, createTcpRouting } from './states/tcp-connect.ts'
+import { createFastopenClient } from './states/tcp-fastopen-client.ts'
+import { createTcpFastopen } from './states/tcp-fastopen.ts'
+import { createTcpHandshake } from './states/tcp-handshake.ts'
+import { createTcpListenQueues } from './states/tcp-listen-queues.ts'
+import { createTcpListen } from './states/tcp-listen.ts'
+import { createTcpRequest } from './states/tcp-request.ts'
+import { createTcpStates } from './states/tcp-states.ts'
+import { createTcpSynack } from './states/tcp-synack.ts'
+import { createTcpSyncookies } from './states/tcp-syncookies.ts'
+import { createTcpTimewait } from './states/tcp-timewait.ts'
 
 const IPPROTO_TCP = 6
 
@@ -250,6 +257,28 @@ const createRcvQueues = (lower: Base & Sending) => {
   return { coalesce, ofoQueue, rcvQueue }
 }
 
+/** What is lost, what that means for the window, and whether it was a mistake. */
+const createRecovering = (lower: Base & Sending) => {
+  const { i32, queue, cong } = lower
+  const { rtxHead } = queue
+  const sacktag = createTcpSacktag(lower)
+  const { markLost, noteReordering } = sacktag
+  const rack = createTcpRack({ ...lower, markLost })
+  const prr = createTcpPrr(i32, cong)
+  const caState = createTcpCaState({ ...lower, ...prr, rtxHead })
+  const undo = createTcpUndo({ ...lower, ...caState, noteReordering })
+  const renoSack = createTcpRenoSack(lower)
+  const frto = createTcpFrto({ i32, ...undo, ...renoSack })
+  const simple = createTcpSimpleRetransmit({ ...lower, markLost })
+  const { enterLoss } = createTcpEnterLoss({ ...lower, ...rack, ...caState, markLost, rtxHead })
+  const tlpAck = createTcpTlpAck({ ...lower, ...prr, ...caState })
+  const parts = { sacktag, rack, prr, caState, undo, renoSack, frto, simple }
+  const recovery = createTcpRecovery({ ...lower, ...parts })
+  const { tryUndoRecovery } = undo
+  const { cleanRetransStamp } = caState
+  return { ...parts, recovery, enterLoss, tlpAck, tryUndoRecovery, cleanRetransStamp }
+}
+
 /** In: acknowledgements, the receive queue, the life of a socket and the states that segments lead it through. */
 const createReceiving = (
   base: Base,
@@ -261,12 +290,11 @@ const createReceiving = (
   const { sockConfirm, afOps } = deps
   const lower = { ...base, ...tables, ...sending }
   const purgeWrite = sending.queue.purge
-  const sacktag = createTcpSacktag(lower)
-  const recovery = createTcpRecovery({ ...lower, sacktag })
+  const recovering = createRecovering(lower)
   const paws = createTcpPaws(base)
   const { replaceTsRecent } = paws
   const accecn = createTcpAccecnAce(base.i32, base.u8, afOps)
-  const acking = { sacktag, recovery, accecn, sockConfirm, replaceTsRecent }
+  const acking = { ...recovering, accecn, sockConfirm, replaceTsRecent }
   const ack = createTcpAck({ ...lower, ...acking })
   const queues = createRcvQueues(lower)
   const { rcvQueue } = queues
@@ -288,7 +316,7 @@ const createReceiving = (
   const dataQueue = createTcpDataQueue({ ...lower, ...arriving, raise: life.raise, fin })
   const urg = createTcpUrg({ ...lower, rcvQueue, life })
   const text = { ...arriving, dataQueue, urg }
-  const parts = { ...lower, ...text, ack, life, paws, recovery, afOps, fastopenActive }
+  const parts = { ...lower, ...text, ack, life, paws, ...recovering, afOps, fastopenActive }
   const sndCheck = createTcpSndCheck(parts)
   const validate = createTcpValidate(parts)
   const fastopenKeys = createFastopenKeys({ ...base, ...tables, afOps })
@@ -306,7 +334,7 @@ const createReceiving = (
     fastopen,
   })
   return {
-    recovery,
+    ...recovering,
     life,
     rcvQueue,
     urg,

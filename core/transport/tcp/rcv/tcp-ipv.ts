@@ -33,10 +33,6 @@ import {
 } from '../../../skb/skb.ts'
 import type { Skbs } from '../../../skb/skbs.ts'
 import {
-  SK_MIN_TTL,
-  SK_CMSG,
-  acceptsPmtu,
-  pmtudiscOf,
   SK_FAMILY,
   SK_DADDR,
   SK_ERR,
@@ -54,6 +50,7 @@ import {
   TCP_TIME_WAIT,
   SK_BOUND_DEV,
 } from '../../../socket/sock.ts'
+import { SK_MIN_TTL, SK_CMSG, acceptsPmtu, pmtudiscOf } from '../../../socket/inet-sock.ts'
 import { IP_PMTUDISC_DONT } from '../../../socket/socket-constants.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import { AF_INET, AF_INET6 } from '../../../base/family.ts'
@@ -73,7 +70,7 @@ import type { TcpCheckReq } from '../states/tcp-check-req.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpRetransmit } from '../snd/tcp-retransmit.ts'
-import type { TcpRecovery } from '../rec/tcp-recovery.ts'
+import type { TcpSimpleRetransmit } from '../rec/tcp-simple-retransmit.ts'
 import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
 import {
   FO_PASSIVE,
@@ -113,7 +110,7 @@ type TcpIpvDeps = {
   life: TcpLifecycle
   mss: TcpMss
   retransmission: TcpRetransmit
-  recovery: TcpRecovery
+  simple: Pick<TcpSimpleRetransmit, 'simpleRetransmit'>
   xmitTimer: Pick<TcpXmitTimer, 'revertRto'>
   afOps: AfOpsOf
   skDst: SkDst
@@ -128,7 +125,7 @@ type TcpIpvDeps = {
   Pick<Events, 'sockEvents'>
 
 export const createTcpIpv = (deps: TcpIpvDeps) => {
-  const { bank, skbs, drop, hash, listen, life, mss, retransmission, recovery, timewaitRcv } = deps
+  const { bank, skbs, drop, hash, listen, life, mss, retransmission, simple, timewaitRcv } = deps
   const { sendReset, md5, loadAddrs, passOn, afOps, skDst, updatePmtu } = deps
   const { isRecvErr, keepError, sockEvents, pktoptions } = deps
   const { tcpRcvEstablished } = deps.input
@@ -290,7 +287,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     // a SYN with text lies in the queue without it
     const isSynData =
       i32[sk + SK_STATE] === TCP_SYN_SENT && (i32[sk + TP_FASTOPEN] & FO_SYN_DATA) !== 0
-    recovery.simpleRetransmit(sk, isSynData ? -1 : mss.currentMss(sk))
+    simple.simpleRetransmit(sk, isSynData ? -1 : mss.currentMss(sk))
     retransmission.xmitRetransmitQueue(sk)
   }
   /**

@@ -3,13 +3,12 @@
  * it means for congestion. Called once for each segment with ACK by tcp-input.ts or tcp-states.ts, on the worker.
  * Linux: tcp_ack, tcp_clean_rtx_queue, tcp_ack_update_window; RFC 9293 3.10.7.4, 5681, 5961 section 5.
  */
-import type { Time } from '../../../base/time.ts'
-import { TIME_MS, TIME_US } from '../../../base/time.ts'
+import { TIME_MS, TIME_US, type Time } from '../../../base/time.ts'
+import { add64, read64 } from '../../../base/u64.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
 import { SKB_GSO_SEGS, SKB_TRANSPORT } from '../../../skb/skb.ts'
-import { TCP_ECE, TCP_SYN } from '../../../wire/tcp.ts'
-import * as tcp from '../../../wire/tcp.ts'
 import {
   OPT_SEEN,
   OPT_TSECR,
@@ -17,44 +16,56 @@ import {
   SEEN_SACK,
   SEEN_TIMESTAMPS,
 } from '../../../wire/tcp-options.ts'
-import { Sysctl } from '../../../shm/sysctl.ts'
-import { isAccecn } from './tcp-accecn.ts'
-import type { TcpAccecnAce } from './tcp-accecn-ace.ts'
-import type { TcpCong } from './tcp-cong.ts'
-import { createRackAdvance } from './tcp-rack-advance.ts'
+import * as tcp from '../../../wire/tcp.ts'
+import { TCP_ECE, TCP_SYN } from '../../../wire/tcp.ts'
+import type { IpLocalOut } from '../../../ipv4/ip-local-out.ts'
 import {
-  RS_IS_ACK_DELAYED,
-  RS_PRIOR_DELIVERED,
-  RS_PRIOR_IN_FLIGHT,
-  RS_RTT_US,
-  type TcpRate,
-} from './tcp-rate.ts'
-import type { TcpChrono } from '../snd/tcp-chrono.ts'
-import type { TcpTstamp } from '../snd/tcp-tstamp.ts'
-import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'
-import type { TcpMss } from '../snd/tcp-mss.ts'
-import type { TcpOutput } from '../snd/tcp-output.ts'
-import type { TcpRetransmit } from '../snd/tcp-retransmit.ts'
-import type { TcpProbe0 } from '../snd/tcp-probe0.ts'
-import type { TcpCwndValidate } from './tcp-cwnd-validate.ts'
-import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
+  SK_CONFIRMED,
+  SK_ERR_SOFT,
+  SK_FLAGS,
+  SK_STATE,
+  TCP_SYN_RECV,
+  TCP_SYN_SENT,
+} from '../../../socket/sock.ts'
 import {
-  ACK_ADVANCED,
-  ACK_ECE,
-  ACK_NOT_DUP,
-  ACK_ORIG,
+  FLAG_DATA_SACKED,
+  FLAG_DSACKING_ACK,
+  FLAG_ECE,
+  FLAG_NOT_DUP,
+  FLAG_ORIG_SACK_ACKED,
+  FLAG_SND_UNA_ADVANCED,
   REXMIT_NEW,
   REXMIT_NONE,
-  type TcpRecovery,
-} from './tcp-recovery.ts'
-import { rttEstimator, setRto, stampRttUs, updateMinRtt } from './tcp-rtt.ts'
-import { SACK_DSACK, SACK_NEW, type TcpSacktag } from './tcp-sacktag.ts'
+} from '../ack/tcp-ack-constants.ts'
+import type { TcpPaws } from '../rcv/tcp-paws.ts'
+import type { TcpChallenge } from '../snd/tcp-challenge.ts'
+import type { TcpChrono } from '../snd/tcp-chrono.ts'
+import type { TcpMss } from '../snd/tcp-mss.ts'
+import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'
+import type { TcpOutput } from '../snd/tcp-output.ts'
+import { updatePacingRate } from '../snd/tcp-pacing-rate.ts'
+import type { TcpProbe0 } from '../snd/tcp-probe0.ts'
+import type { TcpRetransmit } from '../snd/tcp-retransmit.ts'
+import type { TcpTstamp } from '../snd/tcp-tstamp.ts'
+import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
+import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
+import { SOCK_UNPREDICTED } from '../sock/sock-flags.ts'
+import {
+  CBF_EVER_RETRANS,
+  CBF_LOST,
+  CBF_RETRANS,
+  CBF_SACKED,
+  CBF_TX_ACK,
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  CB_TIME,
+} from '../sock/tcp-cb.ts'
 import {
   CHRONO_BUSY,
   ECN_MODE_RFC3168,
   ECN_NO_ACE,
   ICSK_TIME_PROBE0,
-  OPT_SACK,
   TCP_CA_OPEN,
   TCP_NAGLE_OFF,
   TP_BACKOFF,
@@ -69,20 +80,19 @@ import {
   TP_LOST_OUT,
   TP_MAX_WINDOW,
   TP_MSS_CACHE,
-  TP_OPTS,
   TP_PACKETS_OUT,
   TP_PENDING,
   TP_PROBES_OUT,
   TP_PROBES_TSTAMP,
   TP_RCV_TSTAMP,
-  TP_RETRANS_OUT,
   TP_REORDERING,
   TP_RETRANSMITS,
+  TP_RETRANS_OUT,
+  TP_RETRANS_STAMP,
   TP_SACKED_OUT,
   TP_SEND_HEAD,
   TP_SND_CWND_STAMP,
   TP_SND_NXT,
-  TP_RETRANS_STAMP,
   TP_SND_UNA,
   TP_SND_WL1,
   TP_SND_WND,
@@ -92,35 +102,29 @@ import {
   TP_TS_RECENT,
   TP_WQ_HEAD,
 } from '../sock/tcp-sock.ts'
-import { SOCK_UNPREDICTED } from '../sock/sock-flags.ts'
-import { add64, read64 } from '../../../base/u64.ts'
-import { inCwndReduction, packetsInFlight } from './tcp-cwnd.ts'
-import { updatePacingRate } from '../snd/tcp-pacing-rate.ts'
-import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
-  CB_TIME,
-  CBF_EVER_RETRANS,
-  CBF_LOST,
-  CBF_RETRANS,
-  CBF_SACKED,
-  CBF_TX_ACK,
-} from '../sock/tcp-cb.ts'
-import { mayUpdateWindow, wndEnd } from '../sock/tcp-wnd.ts'
-import {
-  SK_CONFIRMED,
-  SK_ERR_SOFT,
-  SK_FLAGS,
-  SK_STATE,
-  TCP_SYN_RECV,
-  TCP_SYN_SENT,
-} from '../../../socket/sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
-import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
-import type { TcpPaws } from '../rcv/tcp-paws.ts'
-import type { TcpChallenge } from '../snd/tcp-challenge.ts'
-import type { IpLocalOut } from '../../../ipv4/ip-local-out.ts'
+import { mayUpdateWindow, wndEnd } from '../sock/tcp-wnd.ts'
+import type { TcpAccecnAce } from './tcp-accecn-ace.ts'
+import { isAccecn } from './tcp-accecn.ts'
+import type { TcpCong } from './tcp-cong.ts'
+import type { TcpCwndValidate } from './tcp-cwnd-validate.ts'
+import { inCwndReduction, packetsInFlight } from './tcp-cwnd.ts'
+import type { TcpFrto } from './tcp-frto.ts'
+import type { TcpPrr } from './tcp-prr.ts'
+import { createRackAdvance } from './tcp-rack-advance.ts'
+import type { TcpRack } from './tcp-rack.ts'
+import {
+  RS_IS_ACK_DELAYED,
+  RS_PRIOR_DELIVERED,
+  RS_PRIOR_IN_FLIGHT,
+  RS_RTT_US,
+  type TcpRate,
+} from './tcp-rate.ts'
+import type { TcpRecovery } from './tcp-recovery.ts'
+import { type TcpRenoSack, isSack } from './tcp-reno-sack.ts'
+import { rttEstimator, setRto, stampRttUs, updateMinRtt } from './tcp-rtt.ts'
+import type { TcpSacktag } from './tcp-sacktag.ts'
+import type { TcpTlpAck } from './tcp-tlp-ack.ts'
 
 const CONFIRM_EVERY_MS = 1000
 
@@ -148,7 +152,12 @@ type TcpAckDeps = {
   mtup: TcpMtuProbe
   xmitTimer: TcpXmitTimer
   sacktag: TcpSacktag
-  recovery: TcpRecovery
+  recovery: Pick<TcpRecovery, 'fastretransAlert' | 'isTimerSet'>
+  prr: Pick<TcpPrr, 'cwndReduction'>
+  rack: Pick<TcpRack, 'updateReoWnd'>
+  renoSack: Pick<TcpRenoSack, 'removeRenoSacks'>
+  frto: Pick<TcpFrto, 'giveUpFrto'>
+  tlpAck: TcpTlpAck
   rate: TcpRate
   cong: TcpCong
   accecn: TcpAccecnAce
@@ -164,7 +173,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   const { cwndAfterIdle } = deps.cwndValidate
   const { sendChallengeAck, sockConfirm, replaceTsRecent, tstamp } = deps
   const { chronoStop } = deps.chrono
-  const { mtup } = deps
+  const { mtup, prr, rack, renoSack, frto, tlpAck } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
   const { pcount } = queue
@@ -180,7 +189,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   let lastRttUs = -1
   /** Octets of it that a block had reported before. */
   let knownBytes = 0
-  /** ACK_ORIG, when something sent once was acknowledged. */
+  /** FLAG_ORIG_SACK_ACKED, when something sent once was acknowledged. */
   let origAcked = 0
   /** The first of those that were sent once, and that no block had reported. */
   let reord = 0
@@ -223,12 +232,12 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       lastRttUs = (time[TIME_US] - i32[skb + CB_TIME]) | 0
       if (seqRttUs < 0) seqRttUs = lastRttUs
       if (((seq - reord) | 0) < 0) reord = seq
-      if (((end - i32[sk + TP_HIGH_SEQ]) | 0) <= 0) origAcked = ACK_ORIG
+      if (((end - i32[sk + TP_HIGH_SEQ]) | 0) <= 0) origAcked = FLAG_ORIG_SACK_ACKED
     }
     if ((flags & CBF_SACKED) !== 0) {
       i32[sk + TP_SACKED_OUT] -= n
       knownBytes += (end - seq) | 0
-    } else if (isSack(sk)) {
+    } else if (isSack(i32, sk)) {
       i32[sk + TP_DELIVERED] += n
       f64[bank + Mib.TcpExtTCPDelivered] += n
       if (!isSpurious(sk, skb, flags)) rackAdvance(sk, skb, flags)
@@ -241,7 +250,6 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     i32[sk + TP_PACKETS_OUT] -= n
     ackedPackets += n
   }
-  const isSack = (sk: number): boolean => (i32[sk + TP_OPTS] & OPT_SACK) !== 0
 
   /** Frees what snd_una has passed. */
   const cleanRtxQueue = (sk: number, fack: number): void => {
@@ -266,8 +274,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     }
     if (ackedPackets === 0) return
     mtup.probeAcked(sk)
-    if (!isSack(sk)) {
-      recovery.removeRenoSacks(sk, ackedPackets)
+    if (!isSack(i32, sk)) {
+      renoSack.removeRenoSacks(sk, ackedPackets)
       // which of them had arrived before it was sent again, nobody has said
       if (retransAcked) origAcked = 0
     }
@@ -329,7 +337,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     const ops = cong.ops(sk)
     if (ops.congControl !== undefined) return ops.congControl(sk, ack, sample)
     if (inCwndReduction(i32, sk))
-      recovery.cwndReduction(sk, delivered, lost, (flags & ACK_ADVANCED) !== 0)
+      prr.cwndReduction(sk, delivered, lost, (flags & FLAG_SND_UNA_ADVANCED) !== 0)
     else if (mayRaiseCwnd(sk, flags)) {
       ops.congAvoid(sk, ack, delivered)
       i32[sk + TP_SND_CWND_STAMP] = time[TIME_MS]
@@ -339,7 +347,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   /** Where reordering is usual, reports alone are progress, as is that of a SYN (tcp_may_raise_cwnd). */
   const mayRaiseCwnd = (sk: number, flags: number): boolean => {
     if (i32[sk + TP_REORDERING] <= i32[sysctl + Sysctl.tcp_reordering]) return textAcked
-    return ackedPackets !== 0 || (flags & SACK_NEW) !== 0
+    return ackedPackets !== 0 || (flags & FLAG_DATA_SACKED) !== 0
   }
   /** One segment that is not full, alone in flight: nobody has asked for an acknowledgement of it (FLAG_ACK_MAYBE_DELAYED). */
   const isMaybeDelayed = (sk: number, una: number): boolean =>
@@ -374,15 +382,15 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     isNewer: boolean,
     flags: number
   ): number => {
-    if (!isNewer && (flags & (ACK_ADVANCED | SACK_NEW)) === 0) return flags
+    if (!isNewer && (flags & (FLAG_SND_UNA_ADVANCED | FLAG_DATA_SACKED)) === 0) return flags
     if ((i32[sk + TP_ECN] & ECN_NO_ACE) !== 0 || i32[sk + SK_STATE] === TCP_SYN_RECV) return flags
-    const sacked = (flags & SACK_NEW) !== 0 ? sacktag.sackBytes() : 0
+    const sacked = (flags & FLAG_DATA_SACKED) !== 0 ? sacktag.sackBytes() : 0
     const bytes = ((i32[sk + TP_SND_UNA] - una) | 0) + sacked - knownBytes
     const segs = (i32[sk + TP_DELIVERED] - delivered) | 0
     const marked = accecn.marked(sk, skb, opts, segs, bytes)
     if (marked === 0) return flags
     countMarked(sk, marked)
-    return flags | ACK_ECE
+    return flags | FLAG_ECE
   }
   const isStampNewer = (sk: number, opts: Int32Array): boolean =>
     (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 && ((opts[OPT_TSVAL] - i32[sk + TP_TS_RECENT]) | 0) > 0
@@ -399,10 +407,10 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       return ACK_TOO_OLD
     }
     if (i32[sk + TP_ECN] !== 0 && hasAce(sk, skb)) accecn.received(sk, skb)
-    if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && isSack(sk)) {
+    if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && isSack(i32, sk)) {
       begin(sk, opts)
       const found = sacktag.sacktag(sk, opts, ack, una)
-      xmitRecovery(sk, recovery.fastretransAlert(sk, una, found | ACK_NOT_DUP, tsecr))
+      xmitRecovery(sk, recovery.fastretransAlert(sk, una, found | FLAG_NOT_DUP, tsecr))
     }
     return ACK_OLD
   }
@@ -425,7 +433,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     if (rexmit === REXMIT_NEW) {
       output.pushPending(sk, mss.currentMss(sk), TCP_NAGLE_OFF)
       if (((i32[sk + TP_SND_NXT] - i32[sk + TP_HIGH_SEQ]) | 0) > 0) return
-      recovery.giveUpFrto(sk)
+      frto.giveUpFrto(sk)
     }
     xmitRetransmitQueue(sk)
   }
@@ -457,11 +465,15 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     i32[sk + SK_ERR_SOFT] = 0
     i32[sk + TP_PROBES_OUT] = 0
     if (advanced) i32[sk + TP_RETRANSMITS] = 0
-    let flags = advanced ? ACK_ADVANCED | ACK_NOT_DUP : newWindow || dataLen !== 0 ? ACK_NOT_DUP : 0
+    let flags = advanced
+      ? FLAG_SND_UNA_ADVANCED | FLAG_NOT_DUP
+      : newWindow || dataLen !== 0
+        ? FLAG_NOT_DUP
+        : 0
     sacktagRtt = -1
     begin(sk, opts)
     const fack = i32[sk + TP_SACKED_OUT] === 0 ? una : i32[sk + TP_FACK]
-    if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && isSack(sk)) {
+    if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && isSack(i32, sk)) {
       flags |= sacktag.sacktag(sk, opts, ack, una)
       sacktagRtt = sacktag.sackRtt()
       sacktag.countDelivered(sk)
@@ -474,20 +486,20 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     flags |= origAcked
     if (isAce) flags = takeAce(sk, skb, opts, una, isNewer, flags)
     else if (echoesMark(sk, skb)) {
-      flags |= ACK_ECE
+      flags |= FLAG_ECE
       countMarked(sk, (i32[sk + TP_DELIVERED] - delivered) | 0)
     }
     updateRtt(sk, opts)
     noteAcked(sk, una)
     cong.ops(sk).ackEvent?.(sk)
-    recovery.updateReoWnd(sk, sample[RS_PRIOR_DELIVERED])
-    if (i32[sk + TP_TLP_HIGH_SEQ] !== 0) recovery.processTlpAck(sk, ack, flags)
+    rack.updateReoWnd(sk, sample[RS_PRIOR_DELIVERED])
+    if (i32[sk + TP_TLP_HIGH_SEQ] !== 0) tlpAck.processTlpAck(sk, ack, flags)
     if (advanced) confirmNeighbour(sk)
     if (i32[sk + TP_PACKETS_OUT] === 0 && i32[sk + TP_SEND_HEAD] === 0) chronoStop(sk, CHRONO_BUSY)
     const mayReset = mayResetTimer(sk)
     const isDubious =
-      (flags & ACK_NOT_DUP) === 0 ||
-      (flags & (SACK_NEW | SACK_DSACK | ACK_ECE)) !== 0 ||
+      (flags & FLAG_NOT_DUP) === 0 ||
+      (flags & (FLAG_DATA_SACKED | FLAG_DSACKING_ACK | FLAG_ECE)) !== 0 ||
       i32[sk + TP_CA_STATE] !== TCP_CA_OPEN
     const rexmit = isDubious ? recovery.fastretransAlert(sk, una, flags, tsecr) : REXMIT_NONE
     // unless the alert has set it, or the one of reordering
@@ -501,9 +513,9 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   }
   /** Nothing was in flight: it may answer a probe of the window, or report that something came twice. */
   const ackOfNothing = (sk: number, una: number, ack: number, flags: number): number => {
-    if ((flags & SACK_DSACK) !== 0) recovery.fastretransAlert(sk, una, flags, tsecr)
+    if ((flags & FLAG_DSACKING_ACK) !== 0) recovery.fastretransAlert(sk, una, flags, tsecr)
     ackProbe(sk)
-    if (i32[sk + TP_TLP_HIGH_SEQ] !== 0) recovery.processTlpAck(sk, ack, flags)
+    if (i32[sk + TP_TLP_HIGH_SEQ] !== 0) tlpAck.processTlpAck(sk, ack, flags)
     return ACK_OK
   }
   /**

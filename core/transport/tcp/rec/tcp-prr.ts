@@ -22,6 +22,8 @@ import {
 import { packetsInFlight } from './tcp-cwnd.ts'
 import { TCP_INFINITE_SSTHRESH } from '../sock/tcp-constants.ts'
 
+export type TcpPrr = ReturnType<typeof createTcpPrr>
+
 export const createTcpPrr = (i32: Int32Array, cong: TcpCong) => {
   const initCwndReduction = (sk: number): void => {
     i32[sk + TP_HIGH_SEQ] = i32[sk + TP_SND_NXT]

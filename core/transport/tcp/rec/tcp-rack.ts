@@ -45,6 +45,7 @@ const RACK_NO_DUPTHRESH = 4
 const RECOVERY_THRESH = 16
 const MAX_STEPS = 255
 
+export type TcpRack = ReturnType<typeof createTcpRack>
 type TcpRackDeps = {
   i32: Int32Array
   time: Time

@@ -1,31 +1,47 @@
 /**
  * The scoreboard: which segments of the write queue the peer has reported by SACK (RFC 2018), which are thought lost, and
  * duplicates reported (RFC 2883). The marks are bits of the skbs; the counts are in the row. Called by tcp-ack.ts for
- * each acknowledgement with blocks, and by who finds losses (tcp-rack.ts, tcp-recovery.ts), on the worker.
+ * each acknowledgement with blocks, and by who finds losses (the parts of recovery), on the worker.
  * Linux: tcp_sacktag_write_queue, tcp_mark_skb_lost, tcp_newreno_mark_lost.
  */
 import type { Bytes } from '../../../base/bytes.ts'
-import type { Time } from '../../../base/time.ts'
-import { TIME_US } from '../../../base/time.ts'
+import { TIME_US, type Time } from '../../../base/time.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import { SKB_GSO_SIZE, SKB_LEN, SKB_NEXT } from '../../../skb/skb.ts'
 import { OPT_SACK_AT, OPT_SACK_COUNT, sackEnd, sackStart } from '../../../wire/tcp-options.ts'
-import type { TcpMss } from '../snd/tcp-mss.ts'
 import {
-  TP_DELIVERED,
+  FLAG_DATA_SACKED,
+  FLAG_DSACKING_ACK,
+  FLAG_DSACK_TLP,
+  FLAG_ORIG_SACK_ACKED,
+} from '../ack/tcp-ack-constants.ts'
+import type { TcpMss } from '../snd/tcp-mss.ts'
+import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
+import {
+  CBF_EVER_RETRANS,
+  CBF_LOST,
+  CBF_RETRANS,
+  CBF_SACKED,
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  CB_TIME,
+} from '../sock/tcp-cb.ts'
+import {
   TCP_CA_LOSS,
   TP_CA_STATE,
+  TP_DELIVERED,
   TP_DSACK_DUPS,
-  TP_MSS_CACHE,
   TP_FACK,
   TP_HIGH_SEQ,
   TP_LOST,
   TP_LOST_OUT,
   TP_MAX_WINDOW,
+  TP_MSS_CACHE,
   TP_RACK_DSACK_SEEN,
-  TP_REORD_SEEN,
   TP_REORDERING,
+  TP_REORD_SEEN,
   TP_RETRANS_OUT,
   TP_SACKED_OUT,
   TP_SEND_HEAD,
@@ -37,27 +53,8 @@ import {
   TP_UNDO_RETRANS,
   TP_WQ_HEAD,
 } from '../sock/tcp-sock.ts'
-import {
-  CB_END_SEQ,
-  CB_FLAGS,
-  CB_SEQ,
-  CB_TIME,
-  CBF_EVER_RETRANS,
-  CBF_LOST,
-  CBF_RETRANS,
-  CBF_SACKED,
-} from '../sock/tcp-cb.ts'
-import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 import { createRackAdvance } from './tcp-rack-advance.ts'
 import type { TcpRate } from './tcp-rate.ts'
-
-// What sacktag returns, bits.
-export const SACK_NEW = 1
-export const SACK_DSACK = 2
-/** Something that was sent once, and before recovery began, was reported. */
-export const SACK_ORIG = 4
-/** The duplicate is the tail loss probe. */
-export const SACK_DSACK_TLP = 8
 
 const MAX_BLOCKS = 4
 // What match says.
@@ -122,8 +119,8 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     }
     f64[bank + Mib.TcpExtTCPDSACKRecvSegs] += segs
     delivered += segs
-    flags |= SACK_DSACK
-    if (segs === 1 && i32[sk + TP_TLP_HIGH_SEQ] === end) flags |= SACK_DSACK_TLP
+    flags |= FLAG_DSACKING_ACK
+    if (segs === 1 && i32[sk + TP_TLP_HIGH_SEQ] === end) flags |= FLAG_DSACK_TLP
     else if (i32[sk + TP_REORD_SEEN] !== 0) i32[sk + TP_RACK_DSACK_SEEN] = 1
     // what is forgotten already is counted as it is said
     if (((end - una) | 0) <= 0) noteUndone(sk, end, segs)
@@ -204,7 +201,7 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
       }
     }
     if ((old & CBF_EVER_RETRANS) === 0) {
-      if (((end - i32[sk + TP_HIGH_SEQ]) | 0) <= 0) flags |= SACK_ORIG
+      if (((end - i32[sk + TP_HIGH_SEQ]) | 0) <= 0) flags |= FLAG_ORIG_SACK_ACKED
       lastRttUs = (time[TIME_US] - i32[skb + CB_TIME]) | 0
       if (rttUs < 0) rttUs = lastRttUs
     }
@@ -212,7 +209,7 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     i32[sk + TP_SACKED_OUT] += n
     delivered += n
     bytes += (end - i32[skb + CB_SEQ]) | 0
-    flags |= SACK_NEW
+    flags |= FLAG_DATA_SACKED
   }
   /**
    * A hole that fills by itself was reordering, not loss: be as patient as that in future. What begins at `low` came after
@@ -310,7 +307,7 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     return 0
   }
 
-  /** Applies the blocks of an acknowledgement, before which all up to `una` was; returns SACK_* bits. */
+  /** Applies the blocks of an acknowledgement, before which all up to `una` was; returns FLAG_*. */
   const sacktag = (sk: number, opts: Int32Array, ack: number, una: number): number => {
     flags = 0
     rttUs = -1

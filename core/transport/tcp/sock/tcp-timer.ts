@@ -34,6 +34,7 @@ import type { TcpRetransmit } from '../snd/tcp-retransmit.ts'
 import type { TcpLossProbe } from '../snd/tcp-loss-probe.ts'
 import type { TcpProbe0 } from '../snd/tcp-probe0.ts'
 import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
+import type { TcpEnterLoss } from '../rec/tcp-enter-loss.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
 import {
   ACK_SCHED,
@@ -99,14 +100,14 @@ type TcpTimerDeps = {
   probe0: TcpProbe0
   xmitTimer: TcpXmitTimer
   queue: TcpWriteQueue
-  recovery: TcpRecovery
+  recovery: Pick<TcpRecovery, 'reoTimeout'>
   checkReq: Pick<TcpCheckReq, 'requestTimer'>
   synack: Pick<TcpSynack, 'retransmitSynAck'>
   life: TcpLifecycle
   mtup: Pick<TcpMtuProbe, 'suspectBlackHole'>
   mem: TcpMem
   fastopenActive: Pick<FastopenActive, 'timedOut'>
-}
+} & Pick<TcpEnterLoss, 'enterLoss'>
 
 export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
   const {
@@ -127,6 +128,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     synack,
     mtup,
     fastopenActive,
+    enterLoss,
   } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
@@ -225,7 +227,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     f64[bank + Mib.TcpExtTCPTimeouts]++
     const most = i32[sk + TP_SYN_RETRIES] || i32[sysctl + Sysctl.tcp_synack_retries] + 1
     if (i32[sk + TP_RETRANSMITS] >= most) return giveUp(sk)
-    if (i32[sk + TP_RETRANSMITS] === 1) recovery.enterLoss(sk)
+    if (i32[sk + TP_RETRANSMITS] === 1) enterLoss(sk)
     const sent = ++i32[sk + TP_RETRANSMITS]
     synack.retransmitSynAck(sk)
     if (i32[sk + TP_RETRANS_STAMP] === 0) i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
@@ -257,14 +259,14 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
         giveUp(sk)
         return
       }
-      recovery.enterLoss(sk)
+      enterLoss(sk)
       retransmission.retransmit(sk, queue.rtxHead(sk), 1)
       backOff(sk)
       return
     }
     if (writeTimeout(sk)) return
     countTimeout(sk)
-    recovery.enterLoss(sk)
+    enterLoss(sk)
     i32[sk + TP_RETRANSMITS]++
     if (retransmission.retransmit(sk, queue.rtxHead(sk), 1) < 0) {
       // no memory, no neighbour: try again soon, it says nothing about the path

@@ -27,7 +27,7 @@ import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
 import type { TcpPrune } from '../rcv/tcp-prune.ts'
 import type { TcpRate } from '../rec/tcp-rate.ts'
-import type { TcpRecovery } from '../rec/tcp-recovery.ts'
+import type { TcpSimpleRetransmit } from '../rec/tcp-simple-retransmit.ts'
 import type { TcpChrono } from '../snd/tcp-chrono.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpRetransmit } from '../snd/tcp-retransmit.ts'
@@ -82,7 +82,7 @@ type FastopenClientDeps = {
   rate: TcpRate
   retransmission: Pick<TcpRetransmit, 'xmitRetransmitQueue'>
   chrono: TcpChrono
-  recovery: TcpRecovery
+  simple: Pick<TcpSimpleRetransmit, 'simpleRetransmit'>
   paws: TcpPaws
   prune: Pick<TcpPrune, 'mayHold'>
   fastopen: Pick<TcpFastopen, 'hasText' | 'takeText'>
@@ -92,7 +92,7 @@ type FastopenClientDeps = {
 }
 
 export const createFastopenClient = (deps: FastopenClientDeps) => {
-  const { bank, skbs, mem, mss, transmit, queue, rate, recovery, metrics, afOps } = deps
+  const { bank, skbs, mem, mss, transmit, queue, rate, simple, metrics, afOps } = deps
   const { fastopenActive, fastopen, prune, consume } = deps
   const { options: opts } = deps.paws
   const { chronoStart } = deps.chrono
@@ -241,7 +241,7 @@ export const createFastopenClient = (deps: FastopenClientDeps) => {
     const isUnacked = hadText && queue.rtxHead(sk) !== 0
     remember(sk, isUnacked)
     if (isUnacked) {
-      recovery.simpleRetransmit(sk, ALL)
+      simple.simpleRetransmit(sk, ALL)
       deps.retransmission.xmitRetransmitQueue(sk)
       f64[bank + Mib.TcpExtTCPFastOpenActiveFail]++
       consume(skb)

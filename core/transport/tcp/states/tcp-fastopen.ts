@@ -17,6 +17,7 @@ import {
   OPT_FASTOPEN_AT,
   OPT_FASTOPEN_LEN,
   OPT_SEEN,
+  OPT_TSECR,
   SEEN_FASTOPEN,
   SEEN_FASTOPEN_EXP,
   SEEN_TIMESTAMPS,
@@ -24,7 +25,8 @@ import {
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
 import type { TcpDataQueue } from '../rcv/tcp-data-queue.ts'
 import type { TcpPrune } from '../rcv/tcp-prune.ts'
-import type { TcpRecovery } from '../rec/tcp-recovery.ts'
+import type { TcpCaState } from '../rec/tcp-ca-state.ts'
+import type { TcpUndo } from '../rec/tcp-undo.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
@@ -63,17 +65,19 @@ type TcpFastopenDeps = {
   xmitTimer: TcpXmitTimer
   prune: Pick<TcpPrune, 'mayHold'>
   dataQueue: Pick<TcpDataQueue, 'takeNext'>
-  recovery: TcpRecovery
   life: TcpLifecycle
   paws: TcpPaws
   synack: TcpSynack
   fastopenKeys: FastopenKeys
   fastopenQueue: FastopenQueue
-} & Pick<TcpReply, 'sendReset'>
+} & Pick<TcpReply, 'sendReset'> &
+  Pick<TcpUndo, 'tryUndoRecovery'> &
+  Pick<TcpCaState, 'cleanRetransStamp'>
 
 export const createTcpFastopen = (deps: TcpFastopenDeps) => {
-  const { bank, skbs, drop, consume, transmit, xmitTimer, prune, dataQueue, recovery, life } = deps
-  const { synack, fastopenKeys, fastopenQueue, sendReset } = deps
+  const { bank, skbs, drop, consume, transmit, xmitTimer, prune, dataQueue, life } = deps
+  const { synack, fastopenKeys, fastopenQueue, sendReset, tryUndoRecovery, cleanRetransStamp } =
+    deps
   const { options: opts, pawsRejects, storeTsRecent } = deps.paws
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
@@ -183,14 +187,15 @@ export const createTcpFastopen = (deps: TcpFastopenDeps) => {
     return false
   }
 
+  const echoedStamp = (): number => ((opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 ? opts[OPT_TSECR] : 0)
   /** The handshake is over: from here on it is a connection as any. */
   const done = (sk: number): void => {
     if (i32[sk + TP_SRTT_US] === 0) synack.sampleRtt(sk, opts)
     if (i32[sk + TP_CA_STATE] === TCP_CA_LOSS && i32[sk + TP_PACKETS_OUT] === 0)
-      recovery.tryUndoRecovery(sk)
+      tryUndoRecovery(sk, echoedStamp())
     i32[sk + TP_RETRANSMITS] = 0
     // a SYN-ACK sent again has set it, and recovery may have begun since
-    recovery.cleanRetransStamp(sk)
+    cleanRetransStamp(sk)
     fastopenQueue.remove(sk, false)
     // what was sent meanwhile is waited for from now on
     xmitTimer.rearmRto(sk)
