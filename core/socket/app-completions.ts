@@ -25,8 +25,8 @@ import {
   E_SKB,
   PAIR_STAGE,
   PAIR_STALLED,
-  putRecord,
 } from './app-constants.ts'
+import { putRecord } from './app-record.ts'
 import { appOf, sidOf } from './app-sids.ts'
 import { SK_DADDR, SK_DPORT, SK_NUM, SK_SADDR } from './sock.ts'
 import type { ConsumeFn } from '../skb/drop.ts'

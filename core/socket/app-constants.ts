@@ -6,8 +6,6 @@
  * application submits is trusted. Data travels in skbs, which change hands with the record: OWNER is OWNER_IN_RING meanwhile.
  */
 
-import { APP_RECORD_WORDS } from '../shm/layout.ts'
-
 // Words of a record.
 export const E_OP = 0
 export const E_SID = 1
@@ -74,8 +72,8 @@ export const CLOSE_DRAIN = 0
 export const CLOSE_ABORT = 1
 export const CLOSE_NOW = 2
 
-/** Sids of an application are 1 .. APP_SIDS-1. */
 export const SID_BITS = 14
+/** Sids of an application are 1 .. APP_SIDS-1. */
 export const APP_SIDS = 1 << SID_BITS
 /** Least that a datagram costs in credit: what its skb weighs. */
 export const DATAGRAM_CREDIT = 2048
@@ -86,7 +84,7 @@ export const APP_EPOCH = 0
 export const APP_ALIVE = 1
 /** 1 while the application waits for its doorbell; whoever rings sets it to 0 by Atomics. */
 export const APP_SLEEPING = 2
-/** Where the application builds a submission. */
+/** Where the application makes a submission that finds no room in the ring. */
 export const APP_STAGE = 16
 
 // Words of an app pair.
@@ -94,21 +92,5 @@ export const APP_STAGE = 16
 export const PAIR_EPOCH = 0
 /** 1 while the worker waits for the application to take completions or give skbs back. */
 export const PAIR_STALLED = 1
-/** Where the worker builds a completion. */
+/** Where the worker makes a completion that finds no room in the ring. */
 export const PAIR_STAGE = 16
-
-/** Makes an empty record of the one at `at`; word by word, which costs less than a call that fills them (bench/app-request.ts). */
-export const putRecord = (
-  i32: Int32Array,
-  at: number,
-  op: number,
-  sid: number,
-  user: number,
-  tag: number
-): void => {
-  i32[at + E_OP] = op
-  i32[at + E_SID] = sid
-  i32[at + E_USER] = user
-  i32[at + E_TAG] = tag
-  for (let w = E_ADDR; w < APP_RECORD_WORDS; w++) i32[at + w] = 0
-}

@@ -35,8 +35,8 @@ import {
   E_TAG,
   PAIR_EPOCH,
   PAIR_STALLED,
-  putRecord,
 } from './app-constants.ts'
+import { putRecord } from './app-record.ts'
 import { appTag } from './app-port.ts'
 
 type AppRingsDeps = {
