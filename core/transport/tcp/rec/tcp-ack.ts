@@ -258,7 +258,6 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     textAcked = false
     seqRttUs = -1
     lastRttUs = -1
-    knownBytes = 0
     origAcked = 0
     reord = i32[sk + TP_SND_NXT]
     const una = i32[sk + TP_SND_UNA]
@@ -423,6 +422,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     tsecr = (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 ? opts[OPT_TSECR] : 0
     delivered = i32[sk + TP_DELIVERED]
     lost = i32[sk + TP_LOST]
+    knownBytes = 0
     rate.rateBegin()
     sample[RS_PRIOR_IN_FLIGHT] = packetsInFlight(i32, sk)
   }
