@@ -9,6 +9,7 @@
 import { AF_INET } from '../core/base/family.ts'
 import { portTxRing } from '../core/dev/kinds/ports.ts'
 import { NUD_PERMANENT } from '../core/neigh/neigh-constants.ts'
+import { DEFAULT_ARENA } from '../core/shm/layout.ts'
 import { ringReadable, ringRelease, ringTake } from '../core/shm/ring.ts'
 import {
   CHECKSUM_UNNECESSARY,
@@ -49,7 +50,8 @@ const PIECE = 30
 const HEADERS = ethernet.ETH_HLEN + ipv4.MIN_HEADER
 const SYN_HEADER = 24
 
-const arena = makeArena()
+// as many applications as a daemon has room for, of which one is there
+const arena = makeArena(DEFAULT_ARENA.apps)
 const { i32, u8, layout } = arena
 const stack = makeStack(arena, V4)
 const { skbs } = stack

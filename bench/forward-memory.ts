@@ -68,8 +68,8 @@ export const BATCH = 64
 const STRIDE = 64
 const KEY = Uint8Array.from({ length: 40 }, (_, k) => (k * 37 + 11) & 255)
 
-export const makeArena = (): Arena => {
-  const arena = createArena({ ...DEFAULT_ARENA, workers: 1, nics: 1, apps: 1 })
+export const makeArena = (apps = 1): Arena => {
+  const arena = createArena({ ...DEFAULT_ARENA, workers: 1, nics: 1, apps })
   const { i32, u8, layout } = arena
   setSysctlDefaults(arena)
   // no control makes the two links, which are one port's

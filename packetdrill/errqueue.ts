@@ -1,7 +1,7 @@
 /** recvmsg of scripts with MSG_ERRQUEUE: what the error queue has brought, beside the control messages that a script expects. */
 import { AF_INET } from '../core/base/family.ts'
 import { TIME_US } from '../core/base/time.ts'
-import * as errqueue from '../core/socket/errqueue.ts'
+import * as errqueue from '../core/socket/msg/errqueue.ts'
 import {
   IPPROTO_IP,
   IPPROTO_IPV6,

@@ -9,9 +9,7 @@ import type { Arena } from '../shm/arena.ts'
 import { Ipi } from '../shm/ipi.ts'
 import {
   SK_TOS,
-  SK_TCLASS,
   SK_PRIORITY,
-  familyOfSock,
   SK_ACK_BACKLOG,
   SK_BOUND_DEV,
   SK_COOKIE,
@@ -39,6 +37,7 @@ import {
   sockSlab,
   TCP_LISTEN,
 } from '../socket/sock.ts'
+import { SK_TCLASS, familyOfSock } from '../socket/inet-sock.ts'
 import { V6ONLY } from '../socket/socket-constants.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_RAW, IPPROTO_TCP } from '../wire/ipproto.ts'

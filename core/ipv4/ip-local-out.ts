@@ -50,7 +50,6 @@ import {
   SK_DADDR,
   SK_DST,
   SK_DST_DEV,
-  SK_IPOPT_LEN,
   SK_MARK,
   SK_MTU,
   SK_MTU_LOCKED,
@@ -61,8 +60,8 @@ import {
   SK_TTL,
   TCP_NEW_SYN_RECV,
   TCP_TIME_WAIT,
-  pmtudiscOf,
 } from '../socket/sock.ts'
+import { SK_IPOPT_LEN, pmtudiscOf } from '../socket/inet-sock.ts'
 import { IP_PMTUDISC_DO, IP_PMTUDISC_WANT } from '../socket/socket-constants.ts'
 import { ETH_P_IP } from '../wire/ethernet.ts'
 import * as ipv4 from '../wire/ipv4.ts'

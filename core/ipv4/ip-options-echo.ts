@@ -9,7 +9,7 @@ import type { Arena } from '../shm/arena.ts'
 import type { Skbs } from '../skb/skbs.ts'
 import { SKB_DEV, SKB_IPOPT, SKB_NETWORK } from '../skb/skb.ts'
 import * as ipv4 from '../wire/ipv4.ts'
-import { SK_IPOPT, SK_IPOPT_LEN } from '../socket/sock.ts'
+import { SK_IPOPT, SK_IPOPT_LEN } from '../socket/inet-sock.ts'
 import type { AddrType } from '../inet/addr/addr-type.ts'
 import {
   FLAGS,

@@ -4,7 +4,7 @@
  */
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
-import { SK_IPOPT, SK_IPOPT_LEN } from '../socket/sock.ts'
+import { SK_IPOPT, SK_IPOPT_LEN } from '../socket/inet-sock.ts'
 import { MAX_OPTIONS } from '../wire/ipv4.ts'
 import {
   FLAGS,

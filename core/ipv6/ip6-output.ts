@@ -60,9 +60,8 @@ import {
   SK_NUM,
   SK_PROTOCOL,
   SK_SADDR,
-  SK_TCLASS,
-  SK_HOPS,
 } from '../socket/sock.ts'
+import { SK_TCLASS, SK_HOPS } from '../socket/inet-sock.ts'
 import type { DevQueueXmit } from '../dev/dev-queue-xmit.ts'
 import type { EtherOutput } from '../dev/ether-output.ts'
 import type { Gso } from '../dev/gso.ts'

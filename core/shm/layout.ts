@@ -56,8 +56,8 @@
  * | socket                 | SK_*             | core/socket/sock.ts                                     |
  * | TCP socket             | TP_*             | core/transport/tcp/sock/tcp-sock.ts, from SK_PROTO on   |
  * | raw socket             | RAW_*            | core/transport/raw/raw-constants.ts, from SK_PROTO on   |
- * | datagram socket        | SK_IPOPT*        | core/socket/sock.ts, behind those                       |
  * | packet socket          | PK_*             | core/packet/packet-constants.ts, from SK_PROTO on       |
+ * | what IP has of sockets | SK_*             | core/socket/inet-sock.ts, from SK_INET on               |
  * | neighbour              | NEIGH_*          | core/neigh/neigh-constants.ts                           |
  * | proxied neighbour      | PN_*             | core/neigh/pneigh-constants.ts                          |
  * | nexthop                | NH_*             | core/inet/fib/nexthop-constants.ts                      |

@@ -1,6 +1,6 @@
 /**
- * The completion ring of one (application, worker): what the worker has to say, in order, whether or not the ring has
- * room at the moment. Used by app-channel.ts and app-submit.ts. Worker only. io_uring's CQ and its overflow list.
+ * The completion rings of a worker, one for each application: what the worker has to say, in order, whether or not the ring
+ * has room at the moment. Used by app-channel.ts, its verbs and app-submit.ts. Worker only. io_uring's CQ and its overflow list.
  */
 import { appRing } from '../shm/arena.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -14,6 +14,7 @@ import {
 import { ringPublish, ringReserve, ringUnpublished, ringWritable } from '../shm/ring.ts'
 import { Holder, type SkbBudget } from '../skb/budget.ts'
 import { createRingCharge } from '../skb/ring-charge.ts'
+import { OWNER_IN_RING, SKB_OWNER } from '../skb/skb.ts'
 import {
   APP_SLEEPING,
   E_ADDR,
@@ -29,146 +30,168 @@ import {
   PAIR_STAGE,
   PAIR_STALLED,
 } from './app-constants.ts'
+import { appOf, sidOf } from './app-sids.ts'
 import { SK_DADDR, SK_DPORT, SK_NUM, SK_SADDR } from './sock.ts'
 import type { ConsumeFn } from '../skb/drop.ts'
 
 type AppCompletionsDeps = {
   arena: Arena
   worker: number
-  app: number
   /** core/stack/sockets.ts: rings an application that sleeps. */
   wakeApp: (app: number) => void
   budget: SkbBudget
 }
 export type AppCompletions = ReturnType<typeof createAppCompletions>
 
-export const createAppCompletions = ({
-  arena,
-  worker,
-  app,
-  wakeApp,
-  budget,
-}: AppCompletionsDeps) => {
+export const createAppCompletions = ({ arena, worker, wakeApp, budget }: AppCompletionsDeps) => {
   const { i32, layout } = arena
-  const block = layout.appBlocks + app * APP_BLOCK_WORDS
-  const pair = layout.appPairs + (app * layout.config.workers + worker) * APP_PAIR_WORDS
-  const stage = pair + PAIR_STAGE
-  const ring = appRing(layout, app, worker) + APP_RING_WORDS
-  const inRing = createRingCharge(
-    i32,
-    ring,
-    Math.log2(APP_RING_RECORDS),
-    Math.log2(APP_RECORD_WORDS),
-    budget,
-    Holder.app
+  const { apps, workers } = layout.config
+  const perApp = (make: (app: number) => number): Int32Array =>
+    Int32Array.from({ length: apps }, (_, app) => make(app))
+  const pairs = perApp((app) => layout.appPairs + (app * workers + worker) * APP_PAIR_WORDS)
+  const rings = perApp((app) => appRing(layout, app, worker) + APP_RING_WORDS)
+  const inRing = Array.from(rings, (ring) =>
+    createRingCharge(
+      i32,
+      ring,
+      Math.log2(APP_RING_RECORDS),
+      Math.log2(APP_RECORD_WORDS),
+      budget,
+      Holder.app
+    )
   )
-  /** Completions that found the ring full, a record after the other. */
-  let overflow: number[] = []
+  /** Completions that found their ring full, a record after the other. */
+  const overflow: number[][] = Array.from({ length: apps }, () => [])
   /** Of both incarnations; 0 while there is nobody to be answered. */
-  let tag = 0
-  let posted = false
+  const tags = new Int32Array(apps)
+  const posted = new Uint8Array(apps)
+  /** Whose completion is being made, and where. */
+  let to = 0
+  let stage = 0
 
-  /** Begins a completion; the caller may fill in more of `stage` before `commit`. */
-  const begin = (op: number, sid: number, user: number, result: number): void => {
+  /** Begins a completion: the index of a record, of which the caller may fill in more before `commit`. */
+  const begin = (op: number, row: number, user: number, result: number): number =>
+    beginFor(appOf(row), op, sidOf(row), user, result)
+  const beginFor = (app: number, op: number, sid: number, user: number, result: number): number => {
+    to = app
+    stage = pairs[app] + PAIR_STAGE
     i32.fill(0, stage, stage + APP_RECORD_WORDS)
     i32[stage + E_OP] = op
     i32[stage + E_SID] = sid
     i32[stage + E_USER] = user
-    i32[stage + E_TAG] = tag
+    i32[stage + E_TAG] = tags[app]
     i32[stage + E_LEN] = result
+    return stage
   }
   const commit = (): void => {
-    if (tag === 0) return
-    posted = true
-    const isRoom = overflow.length === 0 && ringWritable(i32, ring, APP_RECORD_WORDS)
+    if (tags[to] === 0) return
+    posted[to] = 1
+    const ring = rings[to]
+    const isRoom = overflow[to].length === 0 && ringWritable(i32, ring, APP_RECORD_WORDS)
     if (isRoom) {
       const skb = i32[stage + E_SKB]
-      if (skb !== 0) inRing.charge(budget.slotsOf(skb))
+      if (skb !== 0) inRing[to].charge(budget.slotsOf(skb))
       const at = ringReserve(i32, ring, APP_RECORD_WORDS)
       i32.copyWithin(at, stage, stage + APP_RECORD_WORDS)
       return
     }
     // answers are as many as the application's questions, so this stays small
-    for (let w = 0; w < APP_RECORD_WORDS; w++) overflow.push(i32[stage + w])
-    stall()
+    for (let w = 0; w < APP_RECORD_WORDS; w++) overflow[to].push(i32[stage + w])
+    stall(to)
   }
-  const post = (op: number, sid: number, user: number, result: number): void => {
-    begin(op, sid, user, result)
+  /** Commits with an skb, which is on its way then. */
+  const handOver = (skb: number): void => {
+    i32[skb + SKB_OWNER] = OWNER_IN_RING
+    i32[stage + E_SKB] = skb
+    commit()
+  }
+  const post = (op: number, row: number, user: number, result: number): void => {
+    begin(op, row, user, result)
+    commit()
+  }
+  /** Of a sid that may be none. */
+  const refuse = (app: number, op: number, sid: number, user: number, error: number): void => {
+    beginFor(app, op, sid, user, error)
     commit()
   }
   /** With both ends of the socket. */
   const postWithAddresses = (
     op: number,
-    sid: number,
+    row: number,
     user: number,
     result: number,
     sk: number
   ): void => {
-    begin(op, sid, user, result)
+    const at = begin(op, row, user, result)
     for (let w = 0; w < 4; w++) {
-      i32[stage + E_ADDR + w] = i32[sk + SK_DADDR + w]
-      i32[stage + E_ARG0 + w] = i32[sk + SK_SADDR + w]
+      i32[at + E_ADDR + w] = i32[sk + SK_DADDR + w]
+      i32[at + E_ARG0 + w] = i32[sk + SK_SADDR + w]
     }
-    i32[stage + E_PORT] = i32[sk + SK_DPORT]
-    i32[stage + E_LPORT] = i32[sk + SK_NUM]
+    i32[at + E_PORT] = i32[sk + SK_DPORT]
+    i32[at + E_LPORT] = i32[sk + SK_NUM]
     commit()
   }
 
   /** True when one more finds room at once: in the ring, and in what applications may be on the way. */
-  const hasRoom = (): boolean =>
-    overflow.length === 0 &&
-    ringWritable(i32, ring, APP_RECORD_WORDS) &&
-    inRing.hasRoom(budget.oneOfEach)
+  const hasRoom = (app: number): boolean =>
+    overflow[app].length === 0 &&
+    ringWritable(i32, rings[app], APP_RECORD_WORDS) &&
+    inRing[app].hasRoom(budget.oneOfEach)
   /** Asks the application to ring once it has taken completions or given skbs back. */
-  const stall = (): void => {
-    Atomics.store(i32, pair + PAIR_STALLED, 1)
+  const stall = (app: number): void => {
+    Atomics.store(i32, pairs[app] + PAIR_STALLED, 1)
   }
-  const isStalled = (): boolean => i32[pair + PAIR_STALLED] !== 0
+  const isStalled = (app: number): boolean => i32[pairs[app] + PAIR_STALLED] !== 0
   /** Posts what found no room before. */
-  const retry = (): void => {
-    inRing.settle()
-    i32[pair + PAIR_STALLED] = 0
+  const retry = (app: number): void => {
+    inRing[app].settle()
+    i32[pairs[app] + PAIR_STALLED] = 0
+    const waiting = overflow[app]
     let taken = 0
-    while (taken < overflow.length) {
-      const at = ringReserve(i32, ring, APP_RECORD_WORDS)
+    while (taken < waiting.length) {
+      const at = ringReserve(i32, rings[app], APP_RECORD_WORDS)
       if (at === 0) break
-      for (let w = 0; w < APP_RECORD_WORDS; w++) i32[at + w] = overflow[taken + w]
+      for (let w = 0; w < APP_RECORD_WORDS; w++) i32[at + w] = waiting[taken + w]
       taken += APP_RECORD_WORDS
-      posted = true
+      posted[app] = 1
     }
-    overflow = overflow.slice(taken)
-    if (overflow.length > 0) stall()
+    overflow[app] = waiting.slice(taken)
+    if (overflow[app].length > 0) stall(app)
   }
   /** True when a retry would get somewhere. */
-  const canRetry = (): boolean => overflow.length > 0 && ringWritable(i32, ring, APP_RECORD_WORDS)
+  const canRetry = (app: number): boolean =>
+    overflow[app].length > 0 && ringWritable(i32, rings[app], APP_RECORD_WORDS)
 
   /** Rings the application when it sleeps: something has been published for it. */
-  const wake = (): void => {
-    if (Atomics.compareExchange(i32, block + APP_SLEEPING, 1, 0) === 1) wakeApp(app)
+  const wake = (app: number): void => {
+    const sleeping = layout.appBlocks + app * APP_BLOCK_WORDS + APP_SLEEPING
+    if (Atomics.compareExchange(i32, sleeping, 1, 0) === 1) wakeApp(app)
   }
   /** Shows the application what was posted, and wakes it when it sleeps. Once a batch. */
-  const flush = (): void => {
-    if (!posted) return
-    posted = false
-    if (ringUnpublished(i32, ring)) ringPublish(i32, ring)
-    wake()
+  const flush = (app: number): void => {
+    if (posted[app] === 0) return
+    posted[app] = 0
+    if (ringUnpublished(i32, rings[app])) ringPublish(i32, rings[app])
+    wake(app)
   }
   /** Nobody is to be answered any more: what waits is freed. */
-  const clear = (consume: ConsumeFn): void => {
-    tag = 0
-    for (let k = E_SKB; k < overflow.length; k += APP_RECORD_WORDS)
-      if (overflow[k] !== 0) consume(overflow[k])
-    overflow = []
-    i32[pair + PAIR_STALLED] = 0
+  const clear = (app: number, consume: ConsumeFn): void => {
+    const waiting = overflow[app]
+    tags[app] = 0
+    for (let k = E_SKB; k < waiting.length; k += APP_RECORD_WORDS)
+      if (waiting[k] !== 0) consume(waiting[k])
+    overflow[app] = []
+    i32[pairs[app] + PAIR_STALLED] = 0
   }
-  const setTag = (next: number): void => {
-    tag = next
+  const setTag = (app: number, next: number): void => {
+    tags[app] = next
   }
   return {
-    stage,
     begin,
     commit,
+    handOver,
     post,
+    refuse,
     postWithAddresses,
     hasRoom,
     stall,

@@ -1,13 +1,13 @@
 /**
  * What goes with data over the rings beside it (msg_flags, msg_control): octets at the end of its skb, the flags of a received
  * message in a word, then the control messages as cmsg.ts has them. Written on one thread and read on another: by
- * app-channel.ts and app-submit.ts on the worker, by workers/app on the application's, which is not trusted.
+ * app-receiving.ts and app-submit.ts on the worker, by workers/app on the application's, which is not trusted.
  */
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { SKB_DATA, SKB_LEN } from '../skb/skb.ts'
 import type { Skbs } from '../skb/skbs.ts'
-import type { Cmsg } from './cmsg.ts'
+import type { Cmsg } from './msg/cmsg.ts'
 
 /** As many octets of control messages as a call that sends may have; Linux's optmem_max is no less. */
 const CONTROL_MAX = 1024

@@ -17,7 +17,7 @@ import type { ConsumeFn } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skbs.ts'
 import { createAppChannel } from './app-channel.ts'
 import { createAppCompletions } from './app-completions.ts'
-import { APP_EPOCH, APP_SIDS, E_SKB, E_TAG, PAIR_EPOCH } from './app-constants.ts'
+import { APP_EPOCH, E_SKB, E_TAG, PAIR_EPOCH } from './app-constants.ts'
 import { createTakeSkb } from './app-skb.ts'
 import { createAppSubmit } from './app-submit.ts'
 import type { Sockets } from './sockets.ts'
@@ -43,35 +43,18 @@ export const createAppPort = (deps: AppPortDeps) => {
   const { arena, worker, skbs, consume, sockets, wakeApp } = deps
   const { i32, layout } = arena
   const { apps, workers } = layout.config
-  const onEvent = (_sk: number, events: number, user: number): void =>
-    channels[(user / APP_SIDS) | 0].event(user % APP_SIDS, events)
-  const handler = sockets.registerHandler(onEvent)
-  const completions = Array.from({ length: apps }, (_, app) =>
-    createAppCompletions({ arena, worker, app, wakeApp, budget: skbs.budget })
-  )
-  const channels = completions.map((each, app) =>
-    createAppChannel({
-      arena,
-      skbs,
-      sockets,
-      consume,
-      completions: each,
-      handler,
-      userBase: app * APP_SIDS,
-    })
-  )
+  const completions = createAppCompletions({ arena, worker, wakeApp, budget: skbs.budget })
+  const channel = createAppChannel({ arena, skbs, sockets, consume, completions })
   const takeSkb = createTakeSkb(arena, worker)
-  const submits = channels.map((channel, app) =>
-    createAppSubmit({
-      arena,
-      skbs,
-      sockets,
-      channel,
-      completions: completions[app],
-      takeSkb,
-      consume,
-    })
-  )
+  const { submit } = createAppSubmit({
+    arena,
+    skbs,
+    sockets,
+    channel,
+    completions,
+    takeSkb,
+    consume,
+  })
   const submissions = Int32Array.from({ length: apps }, (_, app) => appRing(layout, app, worker))
   const pairs = Int32Array.from(
     { length: apps },
@@ -84,7 +67,7 @@ export const createAppPort = (deps: AppPortDeps) => {
     ringPublish(i32, submissions[app] + APP_RING_WORDS)
     Atomics.store(i32, pairs[app] + PAIR_EPOCH, (i32[pairs[app] + PAIR_EPOCH] % 0x7fff) + 1)
     // one that waits for nothing but its connections would not hear otherwise that they are gone
-    completions[app].wake()
+    completions.wake(app)
   }
   const tagNow = (app: number): number => {
     const epoch = Atomics.load(i32, layout.appBlocks + app * APP_BLOCK_WORDS + APP_EPOCH)
@@ -102,13 +85,13 @@ export const createAppPort = (deps: AppPortDeps) => {
     const tag = tagNow(app)
     if (tag !== tags[app]) {
       tags[app] = tag
-      channels[app].reset(tag)
+      channel.reset(app, tag)
     }
-    channels[app].retry()
+    channel.retry(app)
     const records = Math.min(BUDGET, (ready / APP_RECORD_WORDS) | 0)
     for (let k = 0; k < records; k++) {
       const at = ringTakeRecord(i32, ring, APP_RECORD_WORDS)
-      if (i32[at + E_TAG] === tag) submits[app].submit(at)
+      if (i32[at + E_TAG] === tag) submit(app, at)
       else discard(at)
     }
     if (records > 0) ringRelease(i32, ring)
@@ -123,21 +106,19 @@ export const createAppPort = (deps: AppPortDeps) => {
   }
   /** Shows applications their completions. After the batch's events. */
   const flush = (): void => {
-    for (let app = 0; app < apps; app++) {
-      channels[app].putBack()
-      completions[app].flush()
-    }
+    channel.putBack()
+    for (let app = 0; app < apps; app++) completions.flush(app)
   }
   /** True when an application waits for this worker. */
   const pending = (): boolean => {
     for (let app = 0; app < apps; app++) {
       if (ringReadable(i32, submissions[app]) > 0 || tagNow(app) !== tags[app]) return true
-      if (channels[app].canRetry()) return true
+      if (channel.canRetry(app)) return true
     }
     return false
   }
   /** Sockets of an application here. */
-  const count = (app: number): number => channels[app].count()
+  const { count } = channel
 
   return { poll, flush, pending, count }
 }

@@ -1,7 +1,7 @@
 /**
- * What each submission of an application does: reads the record's words and calls the application's channel or the
- * socket layer. Called by app-port.ts for each record of the submission ring. Worker only. The words are another
- * thread's: names are range-checked here, an skb by app-skb.ts, the rest by who uses it.
+ * What each submission of an application does: reads the record's words and calls app-channel.ts or the socket
+ * layer. Called by app-port.ts for each record of a submission ring. Worker only. The words are another thread's:
+ * names are range-checked here, an skb by app-skb.ts, the rest by who uses it.
  */
 import { BPF_MAXINSNS, INSN_WORDS } from '../bpf/bpf-constants.ts'
 import { copyAddr, isV4Mapped } from '../base/family.ts'
@@ -13,6 +13,7 @@ import type { Skbs } from '../skb/skbs.ts'
 import type { AppChannel } from './app-channel.ts'
 import { createTakeControl } from './app-control.ts'
 import type { AppCompletions } from './app-completions.ts'
+import { rowOf } from './app-sids.ts'
 import {
   APP_SIDS,
   AppOp,
@@ -52,7 +53,7 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
   const { arena, skbs, sockets, channel, completions, takeSkb, consume } = deps
   const { i32, u8 } = arena
   const control = createTakeControl(arena, skbs)
-  const { post, postWithAddresses, begin, commit, stage } = completions
+  const { post, refuse, postWithAddresses, begin, commit, handOver } = completions
   const word = (at: number, k: number): number => i32[at + k]
 
   /** The record's address, copied out of the application's reach. */
@@ -114,76 +115,78 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
     return sockets.setsockoptName(sk, word(at, E_ARG0), word(at, E_ARG1), value, 0, len)
   }
   /** A record that carries an skb. */
-  const carry = (at: number, op: number, sid: number, sk: number, skb: number): void => {
-    if (!takeSkb(skb)) return post(op, sid, word(at, E_USER), -EFAULT)
+  const carry = (at: number, op: number, row: number, sk: number, skb: number): void => {
     const user = word(at, E_USER)
-    if (sk !== 0 && op === AppOp.SEND) {
-      const more = word(at, E_ARG0) & MSG_MORE
-      return channel.send(sid, skb, user, more)
-    }
+    if (sk !== 0 && op === AppOp.SEND)
+      return channel.send(row, skb, user, word(at, E_ARG0) & MSG_MORE)
     const result = sk === 0 ? -EBADF : carried(at, op, sk, skb)
     consume(skb)
-    post(op, sid, user, result)
+    post(op, row, user, result)
   }
-  const openSocket = (at: number, sid: number): number =>
-    channel.open(sid, word(at, E_ARG0), word(at, E_ARG1), word(at, E_ARG2), word(at, E_LEN))
+  const openSocket = (at: number, row: number): number =>
+    channel.open(row, word(at, E_ARG0), word(at, E_ARG1), word(at, E_ARG2), word(at, E_LEN))
 
-  /** Does what the record at `at` asks for. */
-  const submit = (at: number): void => {
+  /** Does what the record at `at` of an application asks for. */
+  const submit = (app: number, at: number): void => {
     const op = word(at, E_OP)
     const sid = word(at, E_SID)
     const user = word(at, E_USER)
     const skb = word(at, E_SKB)
-    const sk = isSid(sid) ? channel.sockOf(sid) : 0
-    if (skb !== 0) return carry(at, op, sid, sk, skb)
-    if (!isSid(sid)) return post(op, sid, user, -EBADF)
+    if (skb !== 0 && !takeSkb(skb)) return refuse(app, op, sid, user, -EFAULT)
+    if (!isSid(sid)) {
+      if (skb !== 0) consume(skb)
+      return refuse(app, op, sid, user, -EBADF)
+    }
+    const row = rowOf(app, sid)
+    const sk = channel.sockOf(row)
+    if (skb !== 0) return carry(at, op, row, sk, skb)
     switch (op) {
       case AppOp.RECV:
-        return channel.grant(sid, word(at, E_LEN))
+        return channel.grant(row, word(at, E_LEN))
       case AppOp.SOCKET:
-        return post(op, sid, user, openSocket(at, sid))
+        return post(op, row, user, openSocket(at, row))
       case AppOp.CLOSE:
-        return channel.close(sid, user, word(at, E_ARG0))
+        return channel.close(row, user, word(at, E_ARG0))
     }
-    if (sk === 0) return post(op, answered(at, op, sid), user, -EBADF)
+    if (sk === 0) return post(op, answered(app, at, op, row), user, -EBADF)
     switch (op) {
       case AppOp.RECVMSG:
-        return channel.recvmsg(sid, user, word(at, E_LEN), word(at, E_ARG0), sk)
+        return channel.recvmsg(row, user, word(at, E_LEN), word(at, E_ARG0), sk)
       case AppOp.ACCEPT:
-        return accept(at, sid, user)
+        return accept(app, at, row, user)
       case AppOp.CONNECT:
-        if (channel.isConnecting(sid)) return post(op, sid, user, -EALREADY)
-        return channel.connecting(sid, user, connect(at, sk), sk)
+        if (channel.isConnecting(row)) return post(op, row, user, -EALREADY)
+        return channel.connecting(row, user, connect(at, sk), sk)
       case AppOp.BIND:
-        return postWithAddresses(op, sid, user, bind(at, sk), sk)
+        return postWithAddresses(op, row, user, bind(at, sk), sk)
       case AppOp.LISTEN:
-        return postWithAddresses(op, sid, user, channel.listen(sid, word(at, E_LEN), sk), sk)
+        return postWithAddresses(op, row, user, channel.listen(row, word(at, E_LEN), sk), sk)
       case AppOp.SHUTDOWN:
-        return channel.shutdown(sid, user, word(at, E_LEN), sk)
+        return channel.shutdown(row, user, word(at, E_LEN), sk)
       case AppOp.SETSOCKOPT:
-        return post(op, sid, user, setOption(at, sk))
+        return post(op, row, user, setOption(at, sk))
       case AppOp.GETSOCKOPT:
-        return getOption(at, sid, sk)
+        return getOption(at, row, sk)
       case AppOp.MEMBERSHIP:
-        return post(op, sid, user, membership(at, sk))
+        return post(op, row, user, membership(at, sk))
       case AppOp.MULTICAST:
-        return post(op, sid, user, setOption(at, sk))
+        return post(op, row, user, setOption(at, sk))
       case AppOp.GETSOCKNAME:
-        return postWithAddresses(op, sid, user, 0, sk)
+        return postWithAddresses(op, row, user, 0, sk)
       case AppOp.GETPEERNAME:
-        return postWithAddresses(op, sid, user, sockets.peerError(sk), sk)
+        return postWithAddresses(op, row, user, sockets.peerError(sk), sk)
       case AppOp.POLL:
-        return channel.poll(sid, user, word(at, E_LEN))
+        return channel.poll(row, user, word(at, E_LEN))
     }
-    post(op, sid, user, -EINVAL)
+    post(op, row, user, -EINVAL)
   }
   /** Whose completion it is that answers. */
-  const answered = (at: number, op: number, sid: number): number =>
-    op === AppOp.ACCEPT && isSid(word(at, E_PORT)) ? word(at, E_PORT) : sid
-  const accept = (at: number, sid: number, user: number): void => {
+  const answered = (app: number, at: number, op: number, row: number): number =>
+    op === AppOp.ACCEPT && isSid(word(at, E_PORT)) ? rowOf(app, word(at, E_PORT)) : row
+  const accept = (app: number, at: number, row: number, user: number): void => {
     const child = word(at, E_PORT)
-    if (!isSid(child)) return post(AppOp.ACCEPT, sid, user, -EBADF)
-    channel.accept(sid, child, user, word(at, E_LEN), word(at, E_ARG0) === 1)
+    if (!isSid(child)) return post(AppOp.ACCEPT, row, user, -EBADF)
+    channel.accept(row, rowOf(app, child), user, word(at, E_LEN), word(at, E_ARG0) === 1)
   }
   const source = new Int32Array(4)
   const membership = (at: number, sk: number): number => {
@@ -201,32 +204,32 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
       return sockets.setsockoptName(sk, IPPROTO_TCP, TCP_CONGESTION, addressOf(at), 0, 16)
     return sockets.setsockopt(sk, word(at, E_ARG0), word(at, E_ARG1), word(at, E_ARG2))
   }
-  const getOption = (at: number, sid: number, sk: number): void => {
+  const getOption = (at: number, row: number, sk: number): void => {
     const user = word(at, E_USER)
-    if (word(at, E_ARG2) === 1) return getWords(at, sid, sk)
+    if (word(at, E_ARG2) === 1) return getWords(at, row, sk)
     if (!isName(at))
       return post(
         AppOp.GETSOCKOPT,
-        sid,
+        row,
         user,
         sockets.getsockopt(sk, word(at, E_ARG0), word(at, E_ARG1))
       )
     const length = sockets.getsockoptName(sk, IPPROTO_TCP, TCP_CONGESTION, address, 0)
-    begin(AppOp.GETSOCKOPT, sid, user, length)
-    if (length > 0) copyAddr(i32, stage + E_ADDR, address, 0)
+    const answer = begin(AppOp.GETSOCKOPT, row, user, length)
+    if (length > 0) copyAddr(i32, answer + E_ADDR, address, 0)
     commit()
   }
 
   /** The value of an option as octets, in an skb. */
-  const getWords = (at: number, sid: number, sk: number): void => {
+  const getWords = (at: number, row: number, sk: number): void => {
     const user = word(at, E_USER)
     const length = sockets.getsockoptName(sk, word(at, E_ARG0), word(at, E_ARG1), value, 0)
     const skb = length < 0 ? 0 : skbs.alloc(length, RX_HEADROOM)
-    if (skb === 0) return post(AppOp.GETSOCKOPT, sid, user, length < 0 ? length : -ENOBUFS)
+    if (skb === 0) return post(AppOp.GETSOCKOPT, row, user, length < 0 ? length : -ENOBUFS)
     const to = skbs.put(skb, length)
     for (let k = 0; k < length; k++) u8[to + k] = octets[k]
-    begin(AppOp.GETSOCKOPT, sid, user, length)
-    channel.handOver(skb)
+    begin(AppOp.GETSOCKOPT, row, user, length)
+    handOver(skb)
   }
 
   return { submit }

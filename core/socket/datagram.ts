@@ -21,24 +21,21 @@ import {
   SKB_SK,
 } from '../skb/skb.ts'
 import type { Skbs } from '../skb/skbs.ts'
-import type { Cmsg } from './cmsg.ts'
-import type { ErrQueue } from './errqueue.ts'
+import type { Cmsg } from './msg/cmsg.ts'
+import type { ErrQueue } from './msg/errqueue.ts'
 import type { Events } from './events.ts'
 import { createLongestQueue } from './longest-queue.ts'
 import type { SkFilter } from './sk-filter.ts'
-import type { Timestamp } from './timestamp.ts'
+import type { Timestamp } from './msg/timestamp.ts'
 import {
   newCookie,
-  SK_CMSG,
   SK_COOKIE,
-  initInet,
   SK_CREATED,
   SK_DROPS,
   SK_ERR,
   SK_EVENT_HUP,
   SK_EVENT_READ,
   SK_FAMILY,
-  SK_INET_FLAGS,
   SK_PROTOCOL,
   SK_RCVBUF,
   SK_RCVQ_HEAD,
@@ -54,6 +51,7 @@ import {
   TCP_CLOSE,
   TCP_ESTABLISHED,
 } from './sock.ts'
+import { SK_CMSG, initInet, SK_INET_FLAGS } from './inet-sock.ts'
 import {
   CMSG_MARK,
   CMSG_OVFL,

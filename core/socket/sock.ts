@@ -1,16 +1,15 @@
 /**
  * sock: the row of a socket, as far as all protocols share it. A row belongs to one worker for life and lies in
- * its slab; other threads only read it (ss, the API). Words from SK_PROTO on are the protocol's own.
+ * its slab; other threads only read it (ss, the API). Words from SK_PROTO on are the protocol's own, behind which lie those of
+ * inet-sock.ts.
  * Addresses are four int32 words, IPv4 as v4-mapped; ports are numbers in host order. Linux: include/net/sock.h.
  */
-import { AF_INET6, isV4Mapped } from '../base/family.ts'
 import type { Flowi } from '../base/flowi.ts'
 import { FL_IIF, FL_L3MDEV } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import { SOCK_WORDS } from '../shm/layout.ts'
 import type { Slab } from '../shm/slab.ts'
 import { createSlab } from '../shm/slab.ts'
-import { Sysctl } from '../shm/sysctl.ts'
 
 /** Slab generation; odd while live. */
 export const SK_GENERATION = 0
@@ -87,7 +86,7 @@ export const SK_CONFIRMED = 53
 export const SK_WMEM_ALLOC = 52
 /** Network namespace it is in. */
 export const SK_NET = 54
-/** Its error queue: the first entry (socket/errqueue.ts), or 0. */
+/** Its error queue: the first entry (socket/msg/errqueue.ts), or 0. */
 export const SK_ERRQ = 55
 /** Timers, four words each (base/timer-wheel.ts). */
 export const SK_TIMER_RETRANS = 56
@@ -98,88 +97,16 @@ export const SK_TIMER_EXTRA = 68
 export const SK_PMTU_SERIAL = 72
 export const SK_MTU_EXPIRES = 73
 export const SK_MTU_LOCKED = 74
-/** First of its multicast memberships (inet/mc/mc-members.ts); what it sends to groups with: socket/mc-sockopt.ts. */
-export const SK_MC_LIST = 75
-/** Hop limits, one more each; 0 is 1. IPv6's in the upper half. */
-export const SK_MC_TTL = 76
-/** MC_* bits. */
-export const SK_MC_FLAGS = 77
-/** Devices, or 0; IPv6's in the upper half. The IPv4 source, or 0. */
-export const SK_MC_IF = 78
-export const SK_MC_ADDR = 79
-export const SK_PROTO = 80
-/** Of datagram sockets, IP_OPTIONS: how many octets, and the octets (ipv4/ip-options-sock.ts). */
-export const SK_IPOPT_LEN = SK_PROTO + 16
-export const SK_IPOPT = SK_PROTO + 17
-
-// Behind the protocol's words, at the end of the row: what options of IP say, whatever the protocol (socket/inet-sockopt.ts).
-export const SK_INET = 480
-/** INET_* bits (socket-constants.ts). */
-export const SK_INET_FLAGS = SK_INET
-/** IP_MTU_DISCOVER, and IPV6_MTU_DISCOVER behind it, as pmtudiscOf reads them. */
-export const SK_PMTUDISC = SK_INET + 1
-/** Devices of IP_UNICAST_IF, and IPV6_UNICAST_IF behind it, or 0. */
-export const SK_UNICAST_IF = SK_INET + 3
-/** IP_LOCAL_PORT_RANGE: the highest port in the upper half, the lowest in the lower; 0 of either is the sysctl's. */
-export const SK_LOCAL_PORTS = SK_INET + 5
-/** IPV6_MTU: most that a packet may have before it is cut, or 0. */
-export const SK_FRAG_SIZE = SK_INET + 6
-/** CMSG_* bits (socket-constants.ts). */
-export const SK_CMSG = SK_INET + 7
 /** SO_RCVLOWAT, or 0: one octet. */
-export const SK_RCVLOWAT = SK_INET + 8
-/** UDP_SEGMENT: octets of each datagram that a call's are cut into, or 0. */
-export const SK_GSO_SIZE = SK_INET + 9
-/** IPV6_TCLASS and IPV6_UNICAST_HOPS, as SK_TOS and SK_TTL are of IPv4: a socket may speak both. */
-export const SK_TCLASS = SK_INET + 10
-export const SK_HOPS = SK_INET + 11
-/** IP_MINTTL, and IPV6_MINHOPCOUNT behind it. */
-export const SK_MIN_TTL = SK_INET + 12
+export const SK_RCVLOWAT = 75
 /** SO_PRIORITY */
-export const SK_PRIORITY = SK_INET + 14
+export const SK_PRIORITY = 76
 /** Of sockets without connections, and of no effect there: SO_LINGER, one more; SO_MAX_PACING_RATE, its bits turned over. */
-export const SK_LINGER = SK_INET + 15
-export const SK_MAX_PACING_RATE = SK_INET + 16
+export const SK_LINGER = 77
+export const SK_MAX_PACING_RATE = 78
 /** SO_TIMESTAMPING of sockets of datagrams (streams: TP_TSFLAGS). */
-export const SK_TSFLAGS = SK_INET + 17
-
-/**
- * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_* (socket-constants.ts): a zeroed
- * row's is IP_PMTUDISC_WANT, which is 1.
- */
-export const pmtudiscOf = (i32: Int32Array, sk: number, index: number): number =>
-  i32[sk + SK_PMTUDISC + index] ^ 1
-/** The family that it was made of (sk_family), by which its options and what it shows go. MAPPED is 64. */
-export const familyOfSock = (i32: Int32Array, sk: number): number =>
-  (i32[sk + SK_REUSE] & 64) === 0 ? i32[sk + SK_FAMILY] : AF_INET6
-/**
- * A new socket's, whose family is known: of IPv4 IP_PMTUDISC_DONT, which is 0, where ip_no_pmtu_disc says so; one of IPv6 hears no
- * group of IPv4 that it has not joined (inet_create, inet6_create). MC_NO_ALL is 2.
- */
-export const initInet = ({ i32, layout }: Arena, sk: number): void => {
-  i32[sk + SK_PMTUDISC] = i32[layout.sysctl + Sysctl.ip_no_pmtu_disc] === 0 ? 0 : 1
-  if (i32[sk + SK_FAMILY] === AF_INET6) i32[sk + SK_MC_FLAGS] = 2
-}
-
-/** Does it believe those who say that the path takes less (ip_sk_accept_pmtu, ip6_sk_accept_pmtu)? IP_PMTUDISC_INTERFACE is 4. */
-export const acceptsPmtu = (i32: Int32Array, sk: number, index: number): boolean =>
-  pmtudiscOf(i32, sk, index) < 4
-
-/** May an address like that of (words, at) be its own though it is nobody's here (inet_can_nonlocal_bind)? FREEBIND is 8, INET_TRANSPARENT 16. */
-export const mayBeAnothers = (
-  { i32, layout }: Arena,
-  sk: number,
-  words: Int32Array,
-  at: number
-): boolean => {
-  const all = isV4Mapped(words, at) ? Sysctl.ip_nonlocal_bind : Sysctl.ip6_nonlocal_bind
-  const isFree = (i32[sk + SK_REUSE] & 8) !== 0 || (i32[sk + SK_INET_FLAGS] & 16) !== 0
-  return isFree || i32[layout.sysctl + all] !== 0
-}
-
-/** CMSG_* bits with those that SO_TIMESTAMPING makes of its own: RX_SOFTWARE is 8, SOFTWARE 16. */
-export const withStamping = (wanted: number, flags: number): number =>
-  (wanted & ~0xc00000) | ((flags & 8) === 0 ? 0 : 0x400000) | ((flags & 16) === 0 ? 0 : 0x800000)
+export const SK_TSFLAGS = 79
+export const SK_PROTO = 80
 
 /** Least that buffers can be set to. */
 export const SOCK_MIN_RCVBUF = 2304

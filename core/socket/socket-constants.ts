@@ -277,7 +277,7 @@ export const INET_KEEPALIVE = 256
 export const INET_OOBINLINE = 512
 export const INET_DEBUG = 1024
 
-// Bits of SK_CMSG: what a socket wants to be told beside each packet (socket/ip-cmsg.ts).
+// Bits of SK_CMSG: what a socket wants to be told beside each packet (socket/msg/ip-cmsg.ts).
 export const CMSG_PKTINFO = 1
 export const CMSG_TTL = 2
 export const CMSG_TOS = 4
@@ -299,7 +299,7 @@ export const CMSG_TIME_NEW = 0x200000
 export const CMSG_STAMP = 0x400000
 export const CMSG_STAMPING = 0x800000
 
-// Words of what the control messages of a call that sends ask for (socket/ipcm.ts).
+// Words of what the control messages of a call that sends ask for (socket/msg/ipcm.ts).
 /** 1 while there is anything. */
 export const IPCM_SET = 0
 /** A device, or 0; a hop limit, or 0; a TOS and a mark, one more each, or 0; 1: not to be cut, 2: to be cut. */

@@ -9,13 +9,13 @@ import { Errno } from '../base/errno.ts'
 import type { IpOptionsSock } from '../ipv4/ip-options-sock.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
-import type { Cmsg } from './cmsg.ts'
+import type { Cmsg } from './msg/cmsg.ts'
 import { createEvents } from './events.ts'
-import type { InetSockopt } from './inet-sockopt.ts'
-import type { Ipcm } from './ipcm.ts'
-import type { McSockopt } from './mc-sockopt.ts'
+import type { InetSockopt } from './sockopt/inet-sockopt.ts'
+import type { Ipcm } from './msg/ipcm.ts'
+import type { McSockopt } from './sockopt/mc-sockopt.ts'
 import type { Proto } from './proto.ts'
-import type { RecvError } from './recv-error.ts'
+import type { RecvError } from './msg/recv-error.ts'
 import type { SkFilter } from './sk-filter.ts'
 import {
   MSG_ERRQUEUE,
@@ -48,7 +48,7 @@ import {
   TCP_LISTEN,
   TCP_SYN_SENT,
 } from './sock.ts'
-import { createSockopt } from './sockopt.ts'
+import { createSockopt } from './sockopt/sockopt.ts'
 import type { Steer } from '../steering/steer.ts'
 import { l3mdevOf } from '../netdev/netdev.ts'
 import { IPPROTO_UDP } from '../wire/ipproto.ts'

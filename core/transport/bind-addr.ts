@@ -7,7 +7,8 @@
 import { clearAddr, copyAddr, familyOf, isAnyAddr, isV4Mapped } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from '../base/flowi.ts'
-import { mayBeAnothers, SK_BOUND_DEV, SK_SADDR } from '../socket/sock.ts'
+import { SK_BOUND_DEV, SK_SADDR } from '../socket/sock.ts'
+import { mayBeAnothers } from '../socket/inet-sock.ts'
 import type { Arena } from '../shm/arena.ts'
 import { takesFamily } from './ports.ts'
 

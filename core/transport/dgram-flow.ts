@@ -34,26 +34,28 @@ import { NO_HOPS } from '../inet/inet-constants.ts'
 import type { DgramErr } from './dgram-err.ts'
 import type { Pmtu } from '../inet/dst/pmtu.ts'
 import type { Arena } from '../shm/arena.ts'
-import type { McSockopt } from '../socket/mc-sockopt.ts'
+import type { McSockopt } from '../socket/sockopt/mc-sockopt.ts'
 import {
-  pmtudiscOf,
   SK_BOUND_DEV,
   SK_DPORT,
   SK_FLAGS,
+  SK_MARK,
+  SK_REUSE,
+  SK_SADDR,
+  SK_TTL,
+} from '../socket/sock.ts'
+import {
+  pmtudiscOf,
   SK_FRAG_SIZE,
   SK_GSO_SIZE,
   SK_INET_FLAGS,
   SK_IPOPT_LEN,
-  SK_MARK,
   SK_MC_ADDR,
   SK_PMTUDISC,
-  SK_REUSE,
-  SK_SADDR,
   SK_HOPS,
-  SK_TTL,
   SK_UNICAST_IF,
-} from '../socket/sock.ts'
-import type { Ipcm } from '../socket/ipcm.ts'
+} from '../socket/inet-sock.ts'
+import type { Ipcm } from '../socket/msg/ipcm.ts'
 import {
   BROADCAST,
   INET_DONTFRAG,
@@ -78,7 +80,7 @@ type DgramFlowDeps = {
   arena: Arena
   afOps: AfOpsOf
   mc: Pick<McSockopt, 'hopsOf' | 'isLooped' | 'deviceOf'>
-  /** What the call's control messages say (socket/ipcm.ts). */
+  /** What the call's control messages say (socket/msg/ipcm.ts). */
   ipcm: Ipcm['words']
 } & Pick<Pmtu, 'routeOutput'> &
   Pick<DgramErr, 'tooLong'>

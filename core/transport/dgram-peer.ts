@@ -1,12 +1,12 @@
 /**
  * Whom a received datagram is from, as recvfrom tells it (PEER_*): its source address, and the device where the address is one of
- * a link; and what the socket wants to be told beside that (socket/ip-cmsg.ts). Worker only. Linux: what udp_recvmsg(), raw_recvmsg(), ping_recvmsg() put into msg_name.
+ * a link; and what the socket wants to be told beside that (socket/msg/ip-cmsg.ts). Worker only. Linux: what udp_recvmsg(), raw_recvmsg(), ping_recvmsg() put into msg_name.
  */
 import { needsZone, V4_MAPPED } from '../base/family.ts'
 import type { Arena } from '../shm/arena.ts'
 import { SKB_DEV, SKB_NETWORK } from '../skb/skb.ts'
-import type { IpCmsg } from '../socket/ip-cmsg.ts'
-import { SK_CMSG } from '../socket/sock.ts'
+import type { IpCmsg } from '../socket/msg/ip-cmsg.ts'
+import { SK_CMSG } from '../socket/inet-sock.ts'
 import { PEER_PORT, PEER_WORDS, PEER_ZONE } from '../socket/socket-constants.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as ipv6 from '../wire/ipv6.ts'

@@ -13,13 +13,13 @@ import {
   SK_BIND_PREV,
   SK_BOUND_DEV,
   SK_FAMILY,
-  SK_LOCAL_PORTS,
   SK_NUM,
   SK_REUSE,
   SK_SADDR,
   SK_STATE,
   TCP_LISTEN,
 } from '../socket/sock.ts'
+import { SK_LOCAL_PORTS } from '../socket/inet-sock.ts'
 
 /** Does a wildcard socket hear packets of the family? Of the other one IPv4 never, IPv6 unless it is v6only. */
 export const takesFamily = (i32: Int32Array, sk: number, family: number): boolean =>

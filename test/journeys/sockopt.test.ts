@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../core/base/errno.ts'
 import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
-import { CMSG_HEADER } from '../../core/socket/cmsg.ts'
+import { CMSG_HEADER } from '../../core/socket/msg/cmsg.ts'
 import { SK_STATE, SOCK_RAW, TCP_FIN_WAIT1 } from '../../core/socket/sock.ts'
 import {
   IP_MTU,

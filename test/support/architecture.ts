@@ -38,11 +38,12 @@ const SHARED: Record<string, string> = { ipv4: 'inet', ipv6: 'inet' }
 
 /**
  * Header files, as Linux has them: the words of a row that several layers read, and where a row lies. They belong to
- * their folder by subject and to the foundations by rank, so they import nothing but foundations themselves.
+ * their folder by subject and to the foundations by rank, so they import nothing but foundations, constants and one another.
  */
 export const HEADER_FILES: Record<string, string> = {
   'core/netdev/netdev.ts': 'net_device rows (include/linux/netdevice.h)',
   'core/socket/sock.ts': 'sock rows (include/net/sock.h)',
+  'core/socket/inet-sock.ts': 'what IP has of sock rows (include/net/inet_sock.h)',
 }
 
 /** Applies messages to every layer below, so it may import any of them. */
@@ -172,8 +173,9 @@ const coreImport = (from: string, to: string): string | null => {
   const [fromLayer, toLayer] = [layerOf(from), layerOf(to)]
   if (isStack(from)) return null
   if (isStack(to)) return 'only core/stack/ may know core/stack.ts'
-  if (Object.hasOwn(HEADER_FILES, from) && !FOUNDATIONS.includes(toLayer)) {
-    return `${from} is a header file: it imports foundations only`
+  const isNumbers = isConstantsFile(to) || Object.hasOwn(HEADER_FILES, to)
+  if (Object.hasOwn(HEADER_FILES, from) && !FOUNDATIONS.includes(toLayer) && !isNumbers) {
+    return `${from} is a header file: it imports foundations, constants and headers only`
   }
   if (isText(to) && !isText(from)) return `${from} speaks numbers: words are the edge's`
   if (fromLayer === toLayer || Object.hasOwn(HEADER_FILES, to)) return null

@@ -6,7 +6,7 @@ import { deviceName } from '../../core/netdev/netdev.ts'
 import { SKB_DATA, SKB_LEN } from '../../core/skb/skb.ts'
 import { E_ADDR, E_ARG0, E_CONTROL, E_PORT, E_SKB } from '../../core/socket/app-constants.ts'
 import { FLAGS_BYTES } from '../../core/socket/app-control.ts'
-import { CMSG_HEADER } from '../../core/socket/cmsg.ts'
+import { CMSG_HEADER } from '../../core/socket/msg/cmsg.ts'
 import { addressAt, type AddressInfo } from './address.ts'
 import type { Engine } from './engine.ts'
 

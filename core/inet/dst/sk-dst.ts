@@ -35,7 +35,6 @@ import {
   SK_DST_DEV,
   SK_DST_GENERATION,
   SK_FAMILY,
-  SK_INET_FLAGS,
   SK_MARK,
   SK_MTU,
   SK_MTU_EXPIRES,
@@ -45,6 +44,7 @@ import {
   SK_PROTOCOL,
   SK_SADDR,
 } from '../../socket/sock.ts'
+import { SK_INET_FLAGS } from '../../socket/inet-sock.ts'
 import { INET_TRANSPARENT } from '../../socket/socket-constants.ts'
 import { afInfo } from '../af-ops.ts'
 import type { Pmtu } from './pmtu.ts'

@@ -13,7 +13,7 @@ import type { Arena } from '../../shm/arena.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import { MAX_HEADER } from '../../skb/skb.ts'
 import type { Skbs } from '../../skb/skbs.ts'
-import type { IpCmsg } from '../../socket/ip-cmsg.ts'
+import type { IpCmsg } from '../../socket/msg/ip-cmsg.ts'
 import type { Datagram } from '../../socket/datagram.ts'
 import type { Proto } from '../../socket/proto.ts'
 import {

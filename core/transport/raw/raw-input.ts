@@ -27,10 +27,8 @@ import {
 } from '../../skb/skb.ts'
 import type { Skbs } from '../../skb/skbs.ts'
 import type { Datagram } from '../../socket/datagram.ts'
-import type { McSockopt } from '../../socket/mc-sockopt.ts'
+import type { McSockopt } from '../../socket/sockopt/mc-sockopt.ts'
 import {
-  acceptsPmtu,
-  pmtudiscOf,
   SK_BOUND_DEV,
   SK_DADDR,
   SK_DROPS,
@@ -39,6 +37,7 @@ import {
   SK_SADDR,
   isBoundTo,
 } from '../../socket/sock.ts'
+import { acceptsPmtu, pmtudiscOf } from '../../socket/inet-sock.ts'
 import type { DgramErr } from '../dgram-err.ts'
 import { IP_PMTUDISC_DO, IP_PMTUDISC_DONT } from '../../socket/socket-constants.ts'
 import { RAW_CHECKSUM, RAW_FILTER, RAW_HDRINCL } from './raw-constants.ts'

@@ -10,7 +10,7 @@ import type { AddrType } from '../../inet/addr/addr-type.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import type { InetListeners } from '../../inet/inet-protos.ts'
 import type { Arena } from '../../shm/arena.ts'
-import type { IpCmsg } from '../../socket/ip-cmsg.ts'
+import type { IpCmsg } from '../../socket/msg/ip-cmsg.ts'
 import type { Datagram } from '../../socket/datagram.ts'
 import type { Proto } from '../../socket/proto.ts'
 import {

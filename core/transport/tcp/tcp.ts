@@ -20,8 +20,8 @@ import type { SkDst } from '../../inet/dst/sk-dst.ts'
 import type { PacketAddrs } from '../../inet/packet-addrs.ts'
 import type { IpLocalOut } from '../../ipv4/ip-local-out.ts'
 import { l3mdevOf } from '../../netdev/netdev.ts'
-import type { Cmsg } from '../../socket/cmsg.ts'
-import type { ErrQueue } from '../../socket/errqueue.ts'
+import type { Cmsg } from '../../socket/msg/cmsg.ts'
+import type { ErrQueue } from '../../socket/msg/errqueue.ts'
 import type { Events } from '../../socket/events.ts'
 import {
   SK_BOUND_DEV,
@@ -37,9 +37,9 @@ import {
   SOCK_STREAM,
   TCP_CLOSE,
   TCP_NEW_SYN_RECV,
-  initInet,
 } from '../../socket/sock.ts'
-import type { Timestamp } from '../../socket/timestamp.ts'
+import { initInet } from '../../socket/inet-sock.ts'
+import type { Timestamp } from '../../socket/msg/timestamp.ts'
 import type { Steer } from '../../steering/steer.ts'
 import type { KeepError } from '../keep-error.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
@@ -109,7 +109,7 @@ import { createTcpPktoptions } from './sock/tcp-pktoptions.ts'
 import { createTcpPoll } from './sock/tcp-poll.ts'
 import { initRtoBounds } from './sock/tcp-sock-times.ts'
 import { TP_REORDERING, TP_RTO, TP_SCALING_RATIO } from './sock/tcp-sock.ts'
-import { createTcpSockopt } from './sock/tcp-sockopt.ts'
+import { createTcpSockopt } from './sockopt/tcp-sockopt.ts'
 import { createTcpTimer } from './sock/tcp-timer.ts'
 import { createTcpTimers } from './sock/tcp-timers.ts'
 import { createTcpCheckReq } from './states/tcp-check-req.ts'

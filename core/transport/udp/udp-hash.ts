@@ -31,7 +31,7 @@ import {
   isBoundTo,
 } from '../../socket/sock.ts'
 import { isGroupAddr } from '../../base/family.ts'
-import type { McSockopt } from '../../socket/mc-sockopt.ts'
+import type { McSockopt } from '../../socket/sockopt/mc-sockopt.ts'
 import type { Ports } from '../ports.ts'
 import { takesFamily } from '../ports.ts'
 

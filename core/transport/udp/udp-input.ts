@@ -37,16 +37,14 @@ import {
   SKB_TRANSPORT,
 } from '../../skb/skb.ts'
 import {
-  acceptsPmtu,
-  pmtudiscOf,
   SK_BIND_NEXT,
   SK_DROPS,
   SK_FAMILY,
   SK_FILTER,
   SK_RCVBUF,
   SK_RMEM,
-  SK_INET_FLAGS,
 } from '../../socket/sock.ts'
+import { acceptsPmtu, pmtudiscOf, SK_INET_FLAGS } from '../../socket/inet-sock.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
 import type { AfInfo, AfOpsOf } from '../../inet/af-ops.ts'

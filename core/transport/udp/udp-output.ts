@@ -30,7 +30,8 @@ import {
   SKB_IP_SUMMED,
   SKB_TRANSPORT,
 } from '../../skb/skb.ts'
-import { SK_INET_FLAGS, SK_IPOPT_LEN, SK_NUM } from '../../socket/sock.ts'
+import { SK_NUM } from '../../socket/sock.ts'
+import { SK_INET_FLAGS, SK_IPOPT_LEN } from '../../socket/inet-sock.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import { INET_NO_CHECK, UDP_MAX_SEGMENTS } from '../../socket/socket-constants.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'

@@ -26,8 +26,6 @@ import {
   SK_DPORT,
   SK_FAMILY,
   SK_FLAGS,
-  SK_GSO_SIZE,
-  SK_INET_FLAGS,
   SK_NUM,
   SK_SADDR,
   SK_STATE,
@@ -35,6 +33,7 @@ import {
   TCP_ESTABLISHED,
   SK_BOUND_DEV,
 } from '../../socket/sock.ts'
+import { SK_GSO_SIZE, SK_INET_FLAGS } from '../../socket/inet-sock.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
@@ -45,8 +44,8 @@ import type { OwnedFlows } from '../owned-flows.ts'
 import { highPort, lowPort, type Ports } from '../ports.ts'
 import { portHash, type UdpHash } from './udp-hash.ts'
 import type { UdpOutput } from './udp-output.ts'
-import type { Cmsg } from '../../socket/cmsg.ts'
-import type { IpCmsg } from '../../socket/ip-cmsg.ts'
+import type { Cmsg } from '../../socket/msg/cmsg.ts'
+import type { IpCmsg } from '../../socket/msg/ip-cmsg.ts'
 import type { Datagram } from '../../socket/datagram.ts'
 import type { AddrType } from '../../inet/addr/addr-type.ts'
 

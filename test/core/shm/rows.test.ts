@@ -11,6 +11,7 @@ import {
   SOCK_WORDS,
 } from '../../../core/shm/layout.ts'
 import * as skb from '../../../core/skb/skb.ts'
+import * as inetSock from '../../../core/socket/inet-sock.ts'
 import * as sock from '../../../core/socket/sock.ts'
 import { MAX_OPTIONS } from '../../../core/wire/ipv4.ts'
 import * as tcpCb from '../../../core/transport/tcp/sock/tcp-cb.ts'
@@ -61,15 +62,9 @@ describe('the words of a row lie apart and inside it', () => {
   test('of a socket, and of a TCP socket behind them', () => {
     const timers = ['RETRANS', 'DELACK', 'KEEPALIVE', 'EXTRA'].map((one) => [`SK_TIMER_${one}`, 4])
     const wide = { ...Object.fromEntries(timers), SK_SADDR: 4, SK_DADDR: 4 }
-    const inet = { SK_PMTUDISC: 2, SK_UNICAST_IF: 2 }
-    const all = wordsOf(sock, /^SK_(?!EVENT_|PROTO$|INET$|IPOPT)/, { ...wide, ...inet })
-    const isBehind = ([, at]: Words[number]): boolean => at >= sock.SK_INET
-    expectApart(
-      all.filter((word) => !isBehind(word)),
-      0,
-      sock.SK_PROTO
-    )
-    expectApart(all.filter(isBehind), sock.SK_INET, SOCK_WORDS)
+    const inet = { SK_PMTUDISC: 2, SK_UNICAST_IF: 2, SK_MIN_TTL: 2, SK_IPOPT: MAX_OPTIONS / 4 }
+    expectApart(wordsOf(sock, /^SK_(?!EVENT_|PROTO$)/, wide), 0, sock.SK_PROTO)
+    expectApart(wordsOf(inetSock, /^SK_(?!INET$)/, inet), inetSock.SK_INET, SOCK_WORDS)
     const tcpWide = {
       TP_SACKS: 2 * TCP_NUM_SACKS_MAX,
       TP_BYTES_SENT: 2,
@@ -79,12 +74,10 @@ describe('the words of a row lie apart and inside it', () => {
       TP_CA_PRIV: tcp.TP_CA_PRIV_WORDS,
       TP_FO_KEYS: 9,
     }
-    expectApart(wordsOf(tcp, /^TP_(?!CA_PRIV_WORDS)/, tcpWide), sock.SK_PROTO, sock.SK_INET)
-    expectApart(wordsOf(packet, /^PK_(?!F_)/), sock.SK_PROTO, sock.SK_INET)
+    expectApart(wordsOf(tcp, /^TP_(?!CA_PRIV_WORDS)/, tcpWide), sock.SK_PROTO, inetSock.SK_INET)
+    expectApart(wordsOf(packet, /^PK_(?!F_)/), sock.SK_PROTO, inetSock.SK_INET)
     const rawWide = { RAW_FILTER: raw.RAW_FILTER_WORDS }
-    const datagrams = wordsOf(sock, /^SK_IPOPT/, { SK_IPOPT: MAX_OPTIONS / 4 })
-    const raws = wordsOf(raw, /^RAW_(?!FILTER_WORDS)/, rawWide)
-    expectApart([...raws, ...datagrams], sock.SK_PROTO, sock.SK_INET)
+    expectApart(wordsOf(raw, /^RAW_(?!FILTER_WORDS)/, rawWide), sock.SK_PROTO, inetSock.SK_INET)
   })
   test('of a neighbour and of a nexthop', () => {
     const wide = { NEIGH_ADDR: 4, NEIGH_HH: 4, NEIGH_TIMER: 4 }

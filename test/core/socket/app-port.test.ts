@@ -19,7 +19,7 @@ import {
   E_SKB,
   E_USER,
 } from '../../../core/socket/app-constants.ts'
-import { createAppRings } from '../../../core/socket/app-rings.ts'
+import { createAppRings, endApp } from '../../../core/socket/app-rings.ts'
 import {
   SO_REUSEADDR,
   SO_RXQ_OVFL,
@@ -31,6 +31,7 @@ import { SK_EVENT_READ, SOCK_DGRAM, SOCK_STREAM } from '../../../core/socket/soc
 import { createDrop } from '../../../core/skb/drop.ts'
 import { SKB_DATA, SKB_LEN } from '../../../core/skb/skb.ts'
 import { createSkbs } from '../../../core/skb/skbs.ts'
+import type { Arena } from '../../../core/shm/arena.ts'
 import type { ArenaConfig } from '../../../core/shm/layout.ts'
 import { createFakeWorker, fakeArena } from '../../support/fake-worker.ts'
 
@@ -44,23 +45,16 @@ type Completion = {
   port: number
 }
 
-/** One worker and an application that looks at every record itself. */
-const setUp = (config: Partial<ArenaConfig> = {}) => {
-  const arena = fakeArena({ apps: 1, ...config })
+/** An application that looks at every record itself. */
+const application = (arena: Arena, app = 0) => {
   const { i32 } = arena
-  let woken = 0
-  const worker = createFakeWorker(arena, {
-    wakeApp: () => {
-      woken++
-    },
-  })
-  const skbs = createSkbs(arena, arena.layout.appThread)
+  const skbs = createSkbs(arena, arena.layout.appThread + app)
   const { consume } = createDrop(arena, skbs)
   const seen: Completion[] = []
   const lost: number[] = []
-  let look: (at: number) => void = () => {}
+  const eye = { look: (_at: number): void => {} }
   const completion = (_worker: number, at: number): void => {
-    look(at)
+    eye.look(at)
     seen.push({
       op: i32[at + E_OP]!,
       sid: i32[at + E_SID]!,
@@ -73,7 +67,7 @@ const setUp = (config: Partial<ArenaConfig> = {}) => {
   const makeRings = () =>
     createAppRings({
       arena,
-      app: 0,
+      app,
       skbs,
       consume,
       wake: () => {},
@@ -85,16 +79,6 @@ const setUp = (config: Partial<ArenaConfig> = {}) => {
     const at = rings.begin(op, sid, user)
     for (const [word, value] of Object.entries(words)) i32[at + Number(word)] = value
     rings.commit(0)
-  }
-  /** Lets both sides work, and tells what came of it. */
-  const run = (turns = 4, each: (at: number) => void = () => {}): Completion[] => {
-    look = each
-    for (let k = 0; k < turns; k++) {
-      rings.flush()
-      worker.turn()
-      rings.poll()
-    }
-    return seen.splice(0)
   }
   const open = (type: number, port: number): number => {
     const sid = rings.allocSid()
@@ -114,22 +98,31 @@ const setUp = (config: Partial<ArenaConfig> = {}) => {
     arena.u8.set(bytes, skbs.put(skb, bytes.length))
     return skb
   }
-  return {
-    arena,
-    i32,
-    worker,
-    skbs,
-    consume,
-    rings,
-    makeRings,
-    ask,
-    run,
-    open,
-    listen,
-    skbOf,
-    lost,
-    woken: () => woken,
+  return { skbs, consume, seen, lost, eye, makeRings, rings, ask, open, listen, skbOf }
+}
+
+/** One worker and an application. */
+const setUp = (config: Partial<ArenaConfig> = {}) => {
+  const arena = fakeArena({ apps: 1, ...config })
+  let woken = 0
+  const worker = createFakeWorker(arena, {
+    wakeApp: () => {
+      woken++
+    },
+  })
+  const mine = application(arena)
+  const { rings, seen, eye } = mine
+  /** Lets both sides work, and tells what came of it. */
+  const run = (turns = 4, each: (at: number) => void = () => {}): Completion[] => {
+    eye.look = each
+    for (let k = 0; k < turns; k++) {
+      rings.flush()
+      worker.turn()
+      rings.poll()
+    }
+    return seen.splice(0)
   }
+  return { arena, i32: arena.i32, worker, ...mine, run, woken: () => woken }
 }
 
 test('socket, bind, listen and accept in one batch, each answered with its user word', () => {
@@ -527,6 +520,35 @@ test('a new incarnation of the application finds its sockets closed and nothing 
   expect(h.run(0)).toEqual([])
   next.poll()
   expect(h.skbs.available()).toEqual(before)
+})
+
+test('applications name their sockets alike: each hears of its own, and one that goes leaves those of others', () => {
+  const h = setUp({ apps: 2 })
+  const other = application(h.arena, 1)
+  const run = (): Completion[] => {
+    h.rings.flush()
+    other.rings.flush()
+    h.worker.turn()
+    other.rings.poll()
+    h.rings.poll()
+    return other.seen.splice(0)
+  }
+  const [mine, others] = [h.listen(80, 1), other.listen(81, 1)]
+  expect(others).toEqual(mine)
+  for (let turn = 0; turn < 3; turn++) run()
+  h.worker.tcp.connect(80)
+  const peer = h.worker.tcp.connect(81)
+  h.seen.splice(0)
+  expect(run()).toMatchObject([{ op: AppOp.ACCEPT, sid: others.child[0]!, port: 81 }])
+  expect(h.seen.splice(0)).toMatchObject([{ op: AppOp.ACCEPT, sid: mine.child[0]!, port: 80 }])
+  peer.write(new Uint8Array(10))
+  expect([h.worker.port.count(0), h.worker.port.count(1)]).toEqual([2, 2])
+  endApp(h.arena, 0)
+  const [came] = run()
+  expect(came).toMatchObject({ op: AppOp.RECV, sid: others.child[0]!, result: 10 })
+  other.consume(came!.skb)
+  expect(h.seen).toEqual([])
+  expect([h.worker.port.count(0), h.worker.port.count(1)]).toEqual([0, 2])
 })
 
 test('an application that sleeps is rung when its worker starts again, and only then', () => {

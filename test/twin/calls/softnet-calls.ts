@@ -6,7 +6,7 @@ import { PEER_ADDR, PEER_PORT } from '../../../core/socket/socket-constants.ts'
 import { SOCK_STREAM } from '../../../core/socket/sock.ts'
 import { formatWords, mapIpv4, parseAddr } from '../../../core/wire/text.ts'
 import { createSim } from '../../../sim/net/net-sim.ts'
-import { CMSG_HEADER } from '../../../core/socket/cmsg.ts'
+import { CMSG_HEADER } from '../../../core/socket/msg/cmsg.ts'
 import {
   type Answer,
   type Control,

@@ -39,8 +39,10 @@ import {
   isAckInTick,
   isAtEdge,
   isDuplicateOfOne,
+  isGrownByHole,
   isRoomOfHole,
   isScaledSyn,
+  isStaleOfOne,
   isWindowAtEdge,
   isWindowNotCounted,
   isWindowTakenBack,
@@ -70,7 +72,7 @@ export const KNOWN_TCP: readonly Known[] = [
   {
     reason:
       'RFC 9293 3.8.6.3: text of more than a segment is acknowledged at once while the window is as large as before, and what comes next when it has grown, unless what let it grow was out of order (__tcp_ack_snd_check, tcp_grow_window, tcp_dec_quickack_mode); windows go by memory, which is each one’s own',
-    isIt: (run) => isAckAtOnce(run) || isAckInTick(run),
+    isIt: (run) => isAckAtOnce(run) || isAckInTick(run) || isGrownByHole(run),
   },
   {
     reason:
@@ -167,7 +169,7 @@ export const KNOWN_TCP: readonly Known[] = [
   {
     reason:
       'RFC 9293 3.10.7.4: the window is that of the segment which lies furthest; where the kernel predicts text it is that text’s, though others have been ahead (tcp_update_wl)',
-    isIt: (run) => isWindowTakenBack(run) || isDuplicateOfOne(run),
+    isIt: (run) => isWindowTakenBack(run) || isDuplicateOfOne(run) || isStaleOfOne(run),
   },
   {
     reason:

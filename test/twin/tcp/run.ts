@@ -2,7 +2,7 @@
 // that alone] [--quick].
 
 import { KIND_NAMES } from './generate/kinds.ts'
-import { KNOWN_TCP } from './known.ts'
+import { isKnown, KNOWN_TCP } from './known.ts'
 import { given } from './play.ts'
 import { decodeCase, encodeStep } from './script.ts'
 import { formatFinding, playAll, runTcpTwin } from './twin.ts'
@@ -24,7 +24,10 @@ const playOne = (text: string): number => {
   console.log(`at ${encodeStep(steps[at]!)}`)
   for (const line of kernel) console.log(`kernel:  ${line}`)
   for (const line of softnet) console.log(`softnet: ${line}`)
-  return 1
+  const reason = isKnown(KNOWN_TCP, run!)
+  if (reason === null) return 1
+  console.log(`known: ${reason}`)
+  return 0
 }
 
 const ROUNDS = 12

@@ -2,7 +2,7 @@
 // and what they leave behind.
 
 import { afterEach, describe, expect, test } from 'bun:test'
-import { CMSG_HEADER } from '../../../core/socket/cmsg.ts'
+import { CMSG_HEADER } from '../../../core/socket/msg/cmsg.ts'
 import {
   IP_PKTOPTIONS,
   IP_RECVERR,

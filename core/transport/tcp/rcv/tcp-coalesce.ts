@@ -17,7 +17,7 @@ import {
 } from '../../../skb/skb.ts'
 import type { Skbs } from '../../../skb/skbs.ts'
 import { SK_RCVQ_HEAD, SK_RCVQ_LEN, SK_RCVQ_TAIL } from '../../../socket/sock.ts'
-import type { Timestamp } from '../../../socket/timestamp.ts'
+import type { Timestamp } from '../../../socket/msg/timestamp.ts'
 import { TCP_FIN } from '../../../wire/tcp.ts'
 import { LARGE_PAYLOAD, SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'
 import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'

@@ -8,7 +8,7 @@ import { Mib } from '../../../shm/counters.ts'
 import { type ConsumeFn, Drop, type DropFn } from '../../../skb/drop.ts'
 import { SKB_GSO_SEGS, SKB_LEN, SKB_NEXT, SKB_PREV } from '../../../skb/skb.ts'
 import { SK_DROPS, SK_EVENT_READ, SK_RCVLOWAT } from '../../../socket/sock.ts'
-import type { Timestamp } from '../../../socket/timestamp.ts'
+import type { Timestamp } from '../../../socket/msg/timestamp.ts'
 import { TCP_CWR, TCP_FIN } from '../../../wire/tcp.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import {

@@ -33,10 +33,6 @@ import {
 } from '../../../skb/skb.ts'
 import type { Skbs } from '../../../skb/skbs.ts'
 import {
-  SK_MIN_TTL,
-  SK_CMSG,
-  acceptsPmtu,
-  pmtudiscOf,
   SK_FAMILY,
   SK_DADDR,
   SK_ERR,
@@ -54,6 +50,7 @@ import {
   TCP_TIME_WAIT,
   SK_BOUND_DEV,
 } from '../../../socket/sock.ts'
+import { SK_MIN_TTL, SK_CMSG, acceptsPmtu, pmtudiscOf } from '../../../socket/inet-sock.ts'
 import { IP_PMTUDISC_DONT } from '../../../socket/socket-constants.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import { AF_INET, AF_INET6 } from '../../../base/family.ts'

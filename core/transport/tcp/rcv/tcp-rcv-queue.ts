@@ -12,7 +12,7 @@ import {
   SK_RCVQ_TAIL,
   SK_RMEM,
 } from '../../../socket/sock.ts'
-import type { Timestamp } from '../../../socket/timestamp.ts'
+import type { Timestamp } from '../../../socket/msg/timestamp.ts'
 import { TCP_FIN } from '../../../wire/tcp.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import { TP_BYTES_RECEIVED, TP_COPIED_SEQ, TP_RCV_NXT } from '../sock/tcp-sock.ts'

@@ -8,7 +8,6 @@ import { SKB_DATA, SKB_FRAGS, SKB_LEN, SKB_NEXT, SKB_TAIL, SKB_TSTAMP } from '..
 import type { Skbs } from '../../../skb/skbs.ts'
 import {
   RCV_SHUTDOWN,
-  SK_CMSG,
   SK_ERR,
   SK_FLAGS,
   SK_RCVQ_HEAD,
@@ -18,8 +17,9 @@ import {
   TCP_CLOSE,
   TCP_LISTEN,
 } from '../../../socket/sock.ts'
-import type { Cmsg } from '../../../socket/cmsg.ts'
-import type { Timestamp } from '../../../socket/timestamp.ts'
+import { SK_CMSG } from '../../../socket/inet-sock.ts'
+import type { Cmsg } from '../../../socket/msg/cmsg.ts'
+import type { Timestamp } from '../../../socket/msg/timestamp.ts'
 import {
   CMSG_INQ,
   MSG_OOB,

@@ -8,6 +8,7 @@ import { TP_CA_PRIV, TP_MSS_CACHE, TP_WSTAMP_US } from '../sock/tcp-sock.ts'
 import { pacingRate } from '../snd/tcp-pacing-rate.ts'
 import { TCP_INIT_CWND } from '../sock/tcp-constants.ts'
 import type { CongestionDeps } from './tcp-cong.ts'
+import { NO_RTT } from './tcp-rtt.ts'
 
 /** Least round trip of ten seconds (us, NO_RTT is none), when that was seen, when ProbeRTT ends (jiffies; 0 is not yet). */
 export const MIN_RTT_US = TP_CA_PRIV
@@ -45,8 +46,6 @@ export const EPOCH_ACKED = TP_CA_PRIV + 27
 export const EXTRA_ACKED = TP_CA_PRIV + 28
 export const EXTRA_ROUNDS = TP_CA_PRIV + 30
 export const EXTRA_IDX = TP_CA_PRIV + 31
-
-export const NO_RTT = 0x7fffffff
 
 // MODE.
 export const STARTUP = 0

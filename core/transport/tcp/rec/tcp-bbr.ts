@@ -15,7 +15,6 @@ import {
   TP_CA_STATE,
   TP_DELIVERED,
   TP_DELIVERED_US,
-  TP_MIN_RTT_US,
   TP_MSS_CACHE,
   TP_PACING,
   TP_PACING_RATE,
@@ -55,7 +54,6 @@ import {
   MIN_RTT_US,
   MODE,
   NEXT_ROUND_DELIVERED,
-  NO_RTT,
   PACING_GAIN,
   PACKET_CONSERVATION,
   PREV_CA_STATE,
@@ -82,6 +80,7 @@ import {
   RS_PRIOR_IN_FLIGHT,
   RS_RTT_US,
 } from './tcp-rate.ts'
+import { minRtt, NO_RTT } from './tcp-rtt.ts'
 
 /** Gains of ProbeBW's phases, a round trip each: more, then less, then what there is. */
 const CYCLE_GAINS = [(UNIT * 5) / 4, (UNIT * 3) / 4, UNIT, UNIT, UNIT, UNIT, UNIT, UNIT]
@@ -319,7 +318,7 @@ export const bbr: CongestionControl = {
     return {
       init(sk) {
         i32[sk + TP_SND_SSTHRESH] = TCP_INFINITE_SSTHRESH
-        i32[sk + MIN_RTT_US] = i32[sk + TP_MIN_RTT_US] || NO_RTT
+        i32[sk + MIN_RTT_US] = minRtt(i32, sk)
         i32[sk + MIN_RTT_STAMP] = time[TIME_MS]
         resetMax(i32, sk + BW_FILTER, 0, 0)
         rateFromRtt(sk)

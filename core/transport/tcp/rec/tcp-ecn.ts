@@ -3,7 +3,8 @@
  * came in says. The reduction itself is tcp-prr.ts's, what both ends may agree on instead
  * tcp-accecn.ts's. Called by the handshake, tcp-transmit.ts, tcp-ack.ts and rcv/tcp-data-ecn.ts, on the worker. Linux: tcp_ecn_* in net/ipv4/tcp_input.c and tcp_output.c; RFC 3168 section 6.1.
  */
-import { SK_TCLASS, SK_TOS } from '../../../socket/sock.ts'
+import { SK_TOS } from '../../../socket/sock.ts'
+import { SK_TCLASS } from '../../../socket/inet-sock.ts'
 import { TCP_CWR, TCP_ECE, TCP_SYN } from '../../../wire/tcp.ts'
 import {
   ECN_DEMAND_CWR,

@@ -5,13 +5,13 @@
 import type { Time } from '../../../base/time.ts'
 import { TIME_US } from '../../../base/time.ts'
 import {
-  TP_MIN_RTT_US,
   TP_RACK_ADVANCED,
   TP_RACK_END_SEQ,
   TP_RACK_MSTAMP_US,
   TP_RACK_RTT_US,
 } from '../sock/tcp-sock.ts'
 import { CB_END_SEQ, CB_TIME, CBF_EVER_RETRANS } from '../sock/tcp-cb.ts'
+import { minRtt } from './tcp-rtt.ts'
 
 /** Was (time1, seq1) sent after (time2, seq2)? */
 export const sentAfter = (time1: number, time2: number, seq1: number, seq2: number): boolean =>
@@ -23,8 +23,8 @@ export const createRackAdvance =
   (sk: number, skb: number, flags: number): void => {
     const sentUs = i32[skb + CB_TIME]
     const rttUs = (time[TIME_US] - sentUs) | 0
-    // sent again, and answered sooner than can be: it was the first that arrived
-    if (rttUs < i32[sk + TP_MIN_RTT_US] && (flags & CBF_EVER_RETRANS) !== 0) return
+    // sent again, and answered sooner than can be, or than is known to be: it may be the first that arrived
+    if (rttUs < minRtt(i32, sk) && (flags & CBF_EVER_RETRANS) !== 0) return
     i32[sk + TP_RACK_ADVANCED] = 1
     i32[sk + TP_RACK_RTT_US] = rttUs
     const end = i32[skb + CB_END_SEQ]

@@ -80,9 +80,12 @@ export const setRto = (i32: Int32Array, sk: number): void => {
   i32[sk + TP_RTO] = Math.min(ms, rtoMax(i32, sk))
 }
 
+/** Longer than any. */
+export const NO_RTT = 0x7fffffff
+/** The smallest sample seen, or NO_RTT before there is one (tcp_min_rtt). */
+export const minRtt = (i32: Int32Array, sk: number): number => i32[sk + TP_MIN_RTT_US] || NO_RTT
 /** Keeps the smallest sample seen (ss: minrtt). */
 export const updateMinRtt = (i32: Int32Array, sk: number, us: number): void => {
-  const min = i32[sk + TP_MIN_RTT_US]
   const sample = us > 1 ? us : 1
-  if (min === 0 || sample < min) i32[sk + TP_MIN_RTT_US] = sample
+  if (sample < minRtt(i32, sk)) i32[sk + TP_MIN_RTT_US] = sample
 }

@@ -38,7 +38,7 @@ import type { TcpCwndValidate } from '../rec/tcp-cwnd-validate.ts'
 import type { TcpOutput } from './tcp-output.ts'
 import type { TcpTsq } from './tcp-tsq.ts'
 import type { TcpTstamp } from './tcp-tstamp.ts'
-import type { ErrQueue } from '../../../socket/errqueue.ts'
+import type { ErrQueue } from '../../../socket/msg/errqueue.ts'
 import type { Events } from '../../../socket/events.ts'
 import {
   CHRONO_BUSY,

@@ -6,7 +6,7 @@
  */
 import { Errno } from '../../../base/errno.ts'
 import { SKB_F_TX_SCHED, SKB_F_TX_SOFTWARE, SKB_FLAGS, SKB_TSKEY } from '../../../skb/skb.ts'
-import type { ErrQueue } from '../../../socket/errqueue.ts'
+import type { ErrQueue } from '../../../socket/msg/errqueue.ts'
 import type { Events } from '../../../socket/events.ts'
 import {
   MSG_TRUNC,
@@ -20,14 +20,8 @@ import {
   SOF_TIMESTAMPING_TX_SCHED,
   SOF_TIMESTAMPING_TX_SOFTWARE,
 } from '../../../socket/socket-constants.ts'
-import {
-  withStamping,
-  SK_CMSG,
-  SK_EVENT_ERROR,
-  SK_STATE,
-  TCP_CLOSE,
-  TCP_LISTEN,
-} from '../../../socket/sock.ts'
+import { SK_EVENT_ERROR, SK_STATE, TCP_CLOSE, TCP_LISTEN } from '../../../socket/sock.ts'
+import { withStamping, SK_CMSG } from '../../../socket/inet-sock.ts'
 import { TP_SND_UNA, TP_TSFLAGS, TP_TSKEY, TP_WRITE_SEQ } from '../sock/tcp-sock.ts'
 import {
   CB_END_SEQ,

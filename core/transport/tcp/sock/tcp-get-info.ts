@@ -66,7 +66,8 @@ export const tcpInfoFields = (i32: Int32Array, sk: number, time: Time): TcpInfoF
     segs_out: word(tp.TP_SEGS_OUT),
     segs_in: word(tp.TP_SEGS_IN),
     notsent_bytes: (word(tp.TP_WRITE_SEQ) - word(tp.TP_SND_NXT)) | 0,
-    min_rtt: word(tp.TP_MIN_RTT_US),
+    // none yet is all bits (tcp_min_rtt)
+    min_rtt: word(tp.TP_MIN_RTT_US) || 0xffff_ffff,
     data_segs_in: word(tp.TP_DATA_SEGS_IN),
     data_segs_out: word(tp.TP_DATA_SEGS_OUT),
     delivery_rate: deliveryRate(i32, sk),

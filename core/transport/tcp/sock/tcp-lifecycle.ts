@@ -59,7 +59,7 @@ import {
 import { SOCK_BINDPORT_LOCK, SOCK_DEAD } from './sock-flags.ts'
 import { TCP_RTO_MIN } from './tcp-constants.ts'
 import type { TcpTimers } from './tcp-timers.ts'
-import type { ErrQueue } from '../../../socket/errqueue.ts'
+import type { ErrQueue } from '../../../socket/msg/errqueue.ts'
 import type { Events } from '../../../socket/events.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 

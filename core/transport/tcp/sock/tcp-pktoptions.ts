@@ -11,17 +11,10 @@ import { Errno } from '../../../base/errno.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { SKB_DEV, SKB_NETWORK } from '../../../skb/skb.ts'
-import type { Cmsg } from '../../../socket/cmsg.ts'
+import type { Cmsg } from '../../../socket/msg/cmsg.ts'
 import type { NameOption } from '../../../socket/proto.ts'
-import {
-  familyOfSock,
-  SK_CMSG,
-  SK_DADDR,
-  SK_FAMILY,
-  SK_MC_IF,
-  SK_MC_TTL,
-  SK_SADDR,
-} from '../../../socket/sock.ts'
+import { SK_DADDR, SK_FAMILY, SK_SADDR } from '../../../socket/sock.ts'
+import { familyOfSock, SK_CMSG, SK_MC_IF, SK_MC_TTL } from '../../../socket/inet-sock.ts'
 import {
   CMSG_HOPLIMIT6,
   CMSG_PKTINFO,
@@ -127,7 +120,7 @@ export const createTcpPktoptions = ({ arena, afOps, cmsg }: TcpPktoptionsDeps) =
     if ((wanted & CMSG_HOPLIMIT6) !== 0) putInt(IPPROTO_IPV6, IPV6_HOPLIMIT, hops)
     if ((wanted & CMSG_TCLASS6) !== 0) putInt(IPPROTO_IPV6, IPV6_TCLASS, shownTos(sk, AF_INET6))
   }
-  /** The control messages, laid out as socket/cmsg.ts has them: how many octets, or -errno. */
+  /** The control messages, laid out as socket/msg/cmsg.ts has them: how many octets, or -errno. */
   const getPktoptions: NameOption = (sk, level, name, words, at) => {
     const is4 = level === IPPROTO_IP && name === IP_PKTOPTIONS
     const is6 = level === IPPROTO_IPV6 && name === IPV6_2292PKTOPTIONS

@@ -22,7 +22,6 @@ import {
   SK_ACK_BACKLOG,
   SK_ERR,
   SK_FLAGS,
-  SK_INET_FLAGS,
   SK_RCVLOWAT,
   SK_SHUTDOWN,
   SK_SNDBUF,
@@ -33,7 +32,8 @@ import {
   TCP_SYN_RECV,
   TCP_SYN_SENT,
 } from '../../../socket/sock.ts'
-import type { ErrQueue } from '../../../socket/errqueue.ts'
+import { SK_INET_FLAGS } from '../../../socket/inet-sock.ts'
+import type { ErrQueue } from '../../../socket/msg/errqueue.ts'
 import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
 import type { TcpUrg } from '../rcv/tcp-urg.ts'
 import {

@@ -26,7 +26,6 @@ import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import {
-  familyOfSock,
   SK_REUSE,
   SK_BIND_NEXT,
   SK_CREATED,
@@ -37,8 +36,6 @@ import {
   SK_ERR_SOFT,
   SK_FAMILY,
   SK_FLAGS,
-  SK_INET,
-  SK_INET_FLAGS,
   SK_NUM,
   SK_PROTO,
   SK_SADDR,
@@ -49,6 +46,7 @@ import {
   TCP_SYN_RECV,
   SK_BOUND_DEV,
 } from '../../../socket/sock.ts'
+import { familyOfSock, SK_INET, SK_INET_FLAGS } from '../../../socket/inet-sock.ts'
 import { MIN_HEADER } from '../../../wire/tcp.ts'
 import { bindAddr, isGroupType, peerError } from '../../bind-addr.ts'
 import { highPort, lowPort, type Ports } from '../../ports.ts'

@@ -22,11 +22,6 @@ import { Sysctl } from '../../../shm/sysctl.ts'
 import { Drop } from '../../../skb/drop.ts'
 import { SKB_HASH, SKB_MARK, SKB_NETWORK, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import {
-  SK_UNICAST_IF,
-  SK_MIN_TTL,
-  SK_MC_FLAGS,
-  SK_LOCAL_PORTS,
-  SK_FRAG_SIZE,
   SK_BOUND_DEV,
   SK_CREATED,
   SK_DADDR,
@@ -36,9 +31,6 @@ import {
   SK_MARK,
   SK_NUM,
   SK_PARENT,
-  SK_CMSG,
-  SK_INET_FLAGS,
-  SK_PMTUDISC,
   SK_PROTOCOL,
   SK_RCVLOWAT,
   SK_RCVBUF,
@@ -47,12 +39,22 @@ import {
   SK_SADDR,
   SK_SHUTDOWN,
   SK_SNDBUF,
-  SK_HOPS,
-  SK_TCLASS,
   SK_TOS,
   SK_TTL,
   SK_TYPE,
 } from '../../../socket/sock.ts'
+import {
+  SK_UNICAST_IF,
+  SK_MIN_TTL,
+  SK_MC_FLAGS,
+  SK_LOCAL_PORTS,
+  SK_FRAG_SIZE,
+  SK_CMSG,
+  SK_INET_FLAGS,
+  SK_PMTUDISC,
+  SK_HOPS,
+  SK_TCLASS,
+} from '../../../socket/inet-sock.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import {
   OPT_SEEN,

@@ -16,6 +16,18 @@ describe('a window that is taken back', () => {
       'tcp_update_wl'
     )
   })
+  test('so its old stamp is one of something that was overtaken to softnet alone', () => {
+    const answers = (steps: string): string | null => {
+      const run = differing({ steps, kernel: [text(1, 1)], softnet: [] })
+      run.halves[0].acked = 1
+      return reasonOf(run)
+    }
+    const ahead = '< . 42340 ack 1; < . 11 len 10 ack 1 [ts 100 0]'
+    expect(answers(`${ahead}; < . 21 ack 1 [ts 99 0]`)).toContain('tcp_update_wl')
+    expect(answers(`${ahead}; < . 21 ack 1 [ts 100 0]`)).toBeNull()
+    expect(answers(`${ahead}; < . 21 ack 1`)).toBeNull()
+    expect(answers('< . 11 len 10 ack 1 [ts 100 0]; < . 21 ack 1 [ts 99 0]')).toBeNull()
+  })
   test('not where nothing was ahead of the text, or it is further ahead than that', () => {
     const steps = ['< . 11 len 10 ack 1; 0 send 1000; < . 21 ack 1', `${ahead}; < . 42341 ack 1`]
     for (const one of steps) expect(reasonOf(differing({ ...duplicate, steps: one }))).toBeNull()
@@ -159,5 +171,17 @@ describe('an acknowledgement', () => {
       differing({ steps: `${steps}; 0 get TCP_QUICKACK`, kernel: ['1'], softnet: ['0'] })
     expect(reasonOf(asked('< F. 1 len 100 ack 1'))).toContain('RFC 9293 3.8.6.3')
     expect(reasonOf(asked('< F. 1 ack 1'))).toBeNull()
+  })
+  test('left the mode that a window enters which only one has let grow for text behind a hole', () => {
+    const asked = (sent: string, edge: number): Run => {
+      const steps = '< . 2 len 100 ack 1; 0 send 1; 0 get TCP_QUICKACK'
+      const one = differing({ steps, sent: [sent], kernel: ['1'], softnet: ['0'] })
+      one.halves[1].flow.edge = edge
+      return one
+    }
+    const hole = text(1, 1).replace(' tos', ' [nop, nop, sack 2 102] tos')
+    expect(reasonOf(asked(hole, 100))).toContain('RFC 9293 3.8.6.3')
+    expect(reasonOf(asked(hole, 0))).toBeNull()
+    expect(reasonOf(asked(text(1, 1), 100))).toBeNull()
   })
 })

@@ -56,13 +56,17 @@ export const isRoomOfHole = (run: Run): boolean => {
   const bare = (lines: readonly string[]): string => without(lines, WINDOW)
   return (
     bare(kernel) === bare(softnet) &&
-    run.answers.some((lines) => lines.some((line) => isOfHole(line) === true)) &&
+    hasHole(run) &&
     kernel.every((line, k) => {
       const [a, b] = [windowOf(line), windowOf(softnet[k]!)]
       return a <= 2 * b && b <= 2 * a
     })
   )
 }
+
+/** Something that lay behind a hole was reported. */
+const hasHole = ({ answers }: Run): boolean =>
+  answers.some((lines) => lines.some((line) => isOfHole(line) === true))
 
 const RCV_MSS = INFO.findIndex(([name]) => name === 'rcv_mss')
 
@@ -82,12 +86,11 @@ export const isAckAtOnce = (run: Run): boolean => {
     ...[...run.halves[0].shown.values()].map(({ info }) => info[RCV_MSS] ?? 0)
   )
   const [a, b] = run.halves.map(({ flow }) => flow.edge - flow.acked)
-  const isAfterHole = run.answers.some((lines) => lines.some((line) => isOfHole(line) === true))
   return (
     (acks.length === 1 || acks.every((line) => AFTER.test(line))) &&
     others(kernel) === others(softnet) &&
     ackOf(acks) > run.halves[0].acked &&
-    (a !== b || isAfterHole || ackOf(acks) - run.halves[0].acked > size)
+    (a !== b || hasHole(run) || ackOf(acks) - run.halves[0].acked > size)
   )
 }
 
@@ -100,6 +103,19 @@ export const isAckInTick = (run: Run): boolean => {
     run.steps.some(
       (one) => one.do === 'segment' && one.segment.flags.includes('F') && one.segment.len > 0
     )
+  )
+}
+
+/** Text behind a hole has let only one window grow, and what acknowledged it there left the mode that this enters. */
+export const isGrownByHole = (run: Run): boolean => {
+  const step = stepOf(run)
+  const [a, b] = run.halves.map(({ flow }) => flow.edge - flow.acked)
+  return (
+    step.do === 'call' &&
+    step.name === 'get' &&
+    step.args[0] === 'TCP_QUICKACK' &&
+    a !== b &&
+    hasHole(run)
   )
 }
 
@@ -172,16 +188,12 @@ export const isWindowNotCounted = (run: Run): boolean => {
 const isLater = (segments: readonly Segment[], far: number, win: number): boolean =>
   segments.some((one) => one.seq <= far && one.win !== win)
 
-/**
- * Only softnet counts an acknowledgement as a duplicate: it lies behind text that was behind another segment, and not behind that,
- * so it brings the kernel a window.
- */
-export const isDuplicateOfOne = (run: Run): boolean => {
+/** An acknowledgement that lies behind text that was behind another segment, and not behind that: it brings the kernel a window. */
+const isWindowOfOne = (run: Run): boolean => {
   const step = stepOf(run)
   if (step.do !== 'segment' || step.segment.len > 0 || step.segment.flags !== '.') return false
   const { seq, ack } = step.segment
   const before = segmentsOf(run).slice(0, -1)
-  const { kernel, softnet } = run.difference!
   return (
     ack === acknowledgedOf(run) &&
     before.some(
@@ -189,9 +201,38 @@ export const isDuplicateOfOne = (run: Run): boolean => {
         text.len > 0 &&
         text.seq < seq &&
         before.slice(0, at).some((far) => far.seq > text.seq && far.seq >= seq)
-    ) &&
+    )
+  )
+}
+/** Only softnet counts it as a duplicate. */
+export const isDuplicateOfOne = (run: Run): boolean => {
+  const { kernel, softnet } = run.difference!
+  return (
+    isWindowOfOne(run) &&
     kernel.length <= softnet.length &&
     sentLines(run).every((lines) => lines.length === 0) &&
     isSameFiles(run, / (ca_state|sacked|delivered|reordering) \d+/g)
   )
+}
+
+/**
+ * Only the kernel answers it, whose stamp is older than one before: what is a duplicate, and brings no window, is taken as one that was
+ * overtaken (tcp_disordered_ack).
+ */
+export const isStaleOfOne = (run: Run): boolean => {
+  const { kernel, softnet } = run.difference!
+  const stamps = segmentsOf(run).map(stampOf)
+  const last = stamps.pop() ?? null
+  return (
+    isWindowOfOne(run) &&
+    last !== null &&
+    stamps.some((stamp) => stamp !== null && stamp > last) &&
+    kernel.length === 1 &&
+    isAck(kernel[0]!) &&
+    softnet.length === 0
+  )
+}
+const stampOf = ({ options }: Segment): number | null => {
+  const stamp = options.find((option) => option.startsWith('ts '))
+  return stamp === undefined ? null : Number(stamp.split(' ')[1])
 }

@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'bun:test'
 import { AF_INET } from '../../../../../core/base/family.ts'
-import { CMSG_HEADER } from '../../../../../core/socket/cmsg.ts'
+import { CMSG_HEADER } from '../../../../../core/socket/msg/cmsg.ts'
 import {
   IPPROTO_IPV6,
   IPV6_2292PKTOPTIONS,

@@ -3,18 +3,18 @@
  * read once, before its protocol sends (transport/dgram-flow.ts heeds them), and forgotten after. Worker only.
  * Linux: struct ipcm_cookie, ip_cmsg_send() (net/ipv4/ip_sockglue.c), ip6_datagram_send_ctl() (net/ipv6/datagram.c).
  */
-import * as bytes from '../base/bytes.ts'
-import { Errno } from '../base/errno.ts'
-import { AF_INET, clearAddr, isAnyAddr, isV4Mapped, V4_MAPPED } from '../base/family.ts'
-import { RTN_LOCAL } from '../base/flowi.ts'
-import type { AddrType } from '../inet/addr/addr-type.ts'
-import { NO_HOPS } from '../inet/inet-constants.ts'
-import { l3mdevOf } from '../netdev/netdev.ts'
-import type { Arena } from '../shm/arena.ts'
-import { IPPROTO_UDP } from '../wire/ipproto.ts'
-import { mayBeAnothers } from './sock.ts'
+import * as bytes from '../../base/bytes.ts'
+import { Errno } from '../../base/errno.ts'
+import { AF_INET, clearAddr, isAnyAddr, isV4Mapped, V4_MAPPED } from '../../base/family.ts'
+import { RTN_LOCAL } from '../../base/flowi.ts'
+import type { AddrType } from '../../inet/addr/addr-type.ts'
+import { NO_HOPS } from '../../inet/inet-constants.ts'
+import { l3mdevOf } from '../../netdev/netdev.ts'
+import type { Arena } from '../../shm/arena.ts'
+import { IPPROTO_UDP } from '../../wire/ipproto.ts'
+import { mayBeAnothers } from '../inet-sock.ts'
 import { CMSG_HEADER } from './cmsg.ts'
-import { SK_BOUND_DEV, SK_FAMILY, SK_PROTOCOL, SK_TYPE, SOCK_DGRAM, SOCK_STREAM } from './sock.ts'
+import { SK_BOUND_DEV, SK_FAMILY, SK_PROTOCOL, SK_TYPE, SOCK_DGRAM, SOCK_STREAM } from '../sock.ts'
 import {
   IP_PKTINFO,
   IP_TOS,
@@ -38,7 +38,7 @@ import {
   SO_MARK,
   SOL_SOCKET,
   UDP_SEGMENT,
-} from './socket-constants.ts'
+} from '../socket-constants.ts'
 
 type IpcmDeps = { arena: Arena } & Pick<AddrType, 'addrType'>
 export type Ipcm = ReturnType<typeof createIpcm>
@@ -55,7 +55,7 @@ export const createIpcm = ({ arena, addrType }: IpcmDeps) => {
   /** The call is to an address of IPv4, by whatever socket. */
   let isTo4 = false
   /**
-   * Reads the control messages of a call to (address, at): `end` words that are laid out as socket/cmsg.ts has them. 0, or
+   * Reads the control messages of a call to (address, at): `end` words that are laid out as socket/msg/cmsg.ts has them. 0, or
    * -errno.
    */
   const read = (

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { AF_INET, AF_INET6 } from '../../../core/base/family.ts'
-import { Errno } from '../../../core/base/errno.ts'
-import { createMcTable } from '../../../core/inet/mc/mc-table.ts'
-import { MCAST_EXCLUDE, MCAST_INCLUDE } from '../../../core/inet/mc/mc-constants.ts'
-import { DEV_FLAGS, DEV_GENERATION, DEV_IFINDEX, IFF_UP } from '../../../core/netdev/netdev.ts'
-import { Sysctl } from '../../../core/shm/sysctl.ts'
-import { Drop } from '../../../core/skb/drop.ts'
-import { Mib } from '../../../core/shm/counters.ts'
-import { SK_BOUND_DEV, SOCK_DGRAM, SOCK_STREAM } from '../../../core/socket/sock.ts'
+import { AF_INET, AF_INET6 } from '../../../../core/base/family.ts'
+import { Errno } from '../../../../core/base/errno.ts'
+import { createMcTable } from '../../../../core/inet/mc/mc-table.ts'
+import { MCAST_EXCLUDE, MCAST_INCLUDE } from '../../../../core/inet/mc/mc-constants.ts'
+import { DEV_FLAGS, DEV_GENERATION, DEV_IFINDEX, IFF_UP } from '../../../../core/netdev/netdev.ts'
+import { Sysctl } from '../../../../core/shm/sysctl.ts'
+import { Drop } from '../../../../core/skb/drop.ts'
+import { Mib } from '../../../../core/shm/counters.ts'
+import { SK_BOUND_DEV, SOCK_DGRAM, SOCK_STREAM } from '../../../../core/socket/sock.ts'
 import {
   IP_MULTICAST_ALL,
   IP_MULTICAST_IF,
@@ -18,11 +18,11 @@ import {
   IPPROTO_IPV6,
   IPV6_MULTICAST_HOPS,
   IPV6_MULTICAST_IF,
-} from '../../../core/socket/socket-constants.ts'
-import * as ipv4 from '../../../core/wire/ipv4.ts'
-import { addrWords, joinOn, type JoinOptions } from '../../support/groups.ts'
-import { ip, ipText, udpFrame, v4Words } from '../../../sim/net/packets.ts'
-import { createRouter, toRouter, type PathOptions } from '../../../sim/net/path-host.ts'
+} from '../../../../core/socket/socket-constants.ts'
+import * as ipv4 from '../../../../core/wire/ipv4.ts'
+import { addrWords, joinOn, type JoinOptions } from '../../../support/groups.ts'
+import { ip, ipText, udpFrame, v4Words } from '../../../../sim/net/packets.ts'
+import { createRouter, toRouter, type PathOptions } from '../../../../sim/net/path-host.ts'
 
 const GROUP = '239.1.2.3'
 const OTHER = '239.4.5.6'

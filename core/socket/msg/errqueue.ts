@@ -6,19 +6,19 @@
  * Protocols put it in, recvmsg with MSG_ERRQUEUE takes it out; a socket has no more than its share of the worker's table.
  * Linux: sk_error_queue, sock_queue_err_skb, __msg_zerocopy_callback, ip_icmp_error, ip_local_error; linux/errqueue.h.
  */
-import { Errno } from '../base/errno.ts'
-import { copyAddr } from '../base/family.ts'
-import type { Time } from '../base/time.ts'
-import { TIME_MS, TIME_US } from '../base/time.ts'
-import type { ConsumeFn } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skbs.ts'
-import { SK_ERR, SK_ERRQ } from './sock.ts'
+import { Errno } from '../../base/errno.ts'
+import { copyAddr } from '../../base/family.ts'
+import type { Time } from '../../base/time.ts'
+import { TIME_MS, TIME_US } from '../../base/time.ts'
+import type { ConsumeFn } from '../../skb/drop.ts'
+import type { Skbs } from '../../skb/skbs.ts'
+import { SK_ERR, SK_ERRQ } from '../sock.ts'
 import {
   SO_EE_CODE_ZEROCOPY_COPIED,
   SO_EE_ORIGIN_ICMP,
   SO_EE_ORIGIN_ICMP6,
   SO_EE_ORIGIN_ZEROCOPY,
-} from './socket-constants.ts'
+} from '../socket-constants.ts'
 
 // What take() tells: sock_extended_err, and when, by the stack's clock (base/time.ts).
 export const EE_ERRNO = 0

@@ -3,17 +3,18 @@
  * by which device it came, its TTL, TOS and options; and how many were lost before it. Called with each packet that is read by a
  * socket with a bit in SK_CMSG; on a worker. Linux: __sock_recv_cmsgs(), ip_cmsg_recv_offset(), ip6_datagram_recv_ctl().
  */
-import * as bytes from '../base/bytes.ts'
-import { AF_INET, AF_INET6, V4_MAPPED } from '../base/family.ts'
-import { IPCB_TYPE } from '../inet/inet-constants.ts'
-import type { IpOptions } from '../ipv4/ip-options.ts'
-import type { IpOptionsEcho } from '../ipv4/ip-options-echo.ts'
-import type { Arena } from '../shm/arena.ts'
-import { SKB_DEV, SKB_NETWORK, SKB_TRANSPORT } from '../skb/skb.ts'
-import * as ipv4 from '../wire/ipv4.ts'
-import * as ipv6 from '../wire/ipv6.ts'
+import * as bytes from '../../base/bytes.ts'
+import { AF_INET, AF_INET6, V4_MAPPED } from '../../base/family.ts'
+import { IPCB_TYPE } from '../../inet/inet-constants.ts'
+import type { IpOptions } from '../../ipv4/ip-options.ts'
+import type { IpOptionsEcho } from '../../ipv4/ip-options-echo.ts'
+import type { Arena } from '../../shm/arena.ts'
+import { SKB_DEV, SKB_NETWORK, SKB_TRANSPORT } from '../../skb/skb.ts'
+import * as ipv4 from '../../wire/ipv4.ts'
+import * as ipv6 from '../../wire/ipv6.ts'
 import type { Cmsg } from './cmsg.ts'
-import { SK_CMSG, SK_FAMILY } from './sock.ts'
+import { SK_FAMILY } from '../sock.ts'
+import { SK_CMSG } from '../inet-sock.ts'
 import {
   CMSG_HOPLIMIT6,
   CMSG_OPTIONS,
@@ -37,7 +38,7 @@ import {
   IPV6_PKTINFO,
   IPV6_RECVORIGDSTADDR,
   IPV6_TCLASS,
-} from './socket-constants.ts'
+} from '../socket-constants.ts'
 
 type IpCmsgDeps = {
   arena: Arena

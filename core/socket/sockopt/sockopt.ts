@@ -2,16 +2,16 @@
  * setsockopt and getsockopt: the protocol is asked first, since some options of SOL_SOCKET mean more to it than their
  * word (TCP's buffer sizes, keepalive); those that no protocol claims are words of the sock row. Worker only. Linux: sk_setsockopt (net/core/sock.c), do_ip_setsockopt.
  */
-import { AF_INET, AF_PACKET } from '../base/family.ts'
-import { Errno } from '../base/errno.ts'
-import { NO_HOPS } from '../inet/inet-constants.ts'
-import type { IpOptionsSock } from '../ipv4/ip-options-sock.ts'
-import type { Arena } from '../shm/arena.ts'
-import { Sysctl } from '../shm/sysctl.ts'
+import { AF_INET, AF_PACKET } from '../../base/family.ts'
+import { Errno } from '../../base/errno.ts'
+import { NO_HOPS } from '../../inet/inet-constants.ts'
+import type { IpOptionsSock } from '../../ipv4/ip-options-sock.ts'
+import type { Arena } from '../../shm/arena.ts'
+import { Sysctl } from '../../shm/sysctl.ts'
 import type { InetSockopt } from './inet-sockopt.ts'
 import type { McSockopt } from './mc-sockopt.ts'
-import type { NameOption, Proto } from './proto.ts'
-import type { SkFilter } from './sk-filter.ts'
+import type { NameOption, Proto } from '../proto.ts'
+import type { SkFilter } from '../sk-filter.ts'
 import { createUnseenSockopt } from './unseen-sockopt.ts'
 import {
   SO_TIMESTAMPING,
@@ -68,18 +68,14 @@ import {
   SOL_RAW,
   SOL_SOCKET,
   V6ONLY,
-} from './socket-constants.ts'
+} from '../socket-constants.ts'
 import {
-  withStamping,
   SK_TSFLAGS,
   SK_PRIORITY,
-  familyOfSock,
   SK_BOUND_DEV,
-  SK_CMSG,
   SK_COOKIE,
   SK_ERR_SOFT,
   SK_FAMILY,
-  SK_INET_FLAGS,
   SK_MARK,
   SK_NUM,
   SK_PROTOCOL,
@@ -87,8 +83,6 @@ import {
   SK_REUSE,
   SK_SNDBUF,
   SK_STATE,
-  SK_HOPS,
-  SK_TCLASS,
   SK_TOS,
   SK_TTL,
   SK_TYPE,
@@ -97,7 +91,15 @@ import {
   SOCK_RAW,
   SOCK_STREAM,
   TCP_LISTEN,
-} from './sock.ts'
+} from '../sock.ts'
+import {
+  withStamping,
+  familyOfSock,
+  SK_CMSG,
+  SK_INET_FLAGS,
+  SK_HOPS,
+  SK_TCLASS,
+} from '../inet-sock.ts'
 
 type SockoptDeps = {
   arena: Arena

@@ -1,10 +1,10 @@
 /**
  * Options of SOL_SOCKET that any socket keeps though nothing that can be seen comes of them, in Linux as here: they are about
  * connections, or queues, which this socket has not. Only UDP's SO_NO_CHECK has an effect (udp/udp-output.ts); streams have their own
- * of these (tcp/sock/tcp-sockopt.ts). sockopt.ts asks here last. Worker only. Linux: sk_setsockopt(), sk_getsockopt() (net/core/sock.c).
+ * of these (tcp/sockopt/tcp-sockopt-socket.ts). sockopt.ts asks here last. Worker only. Linux: sk_setsockopt(), sk_getsockopt() (net/core/sock.c).
  */
-import type { Arena } from '../shm/arena.ts'
-import { SK_LINGER, SK_MAX_PACING_RATE, SK_RCVLOWAT } from './sock.ts'
+import type { Arena } from '../../shm/arena.ts'
+import { SK_LINGER, SK_MAX_PACING_RATE, SK_RCVLOWAT } from '../sock.ts'
 import {
   INET_DEBUG,
   INET_KEEPALIVE,
@@ -19,7 +19,7 @@ import {
   SO_OOBINLINE,
   SO_RCVLOWAT,
   SO_SNDLOWAT,
-} from './socket-constants.ts'
+} from '../socket-constants.ts'
 
 const INT_MAX = 0x7fffffff
 

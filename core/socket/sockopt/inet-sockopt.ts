@@ -3,33 +3,35 @@
  * words at the end of its row, past those of its protocol. sockopt.ts asks here; who acts on them reads the words. Worker only.
  * Linux: do_ip_setsockopt() (net/ipv4/ip_sockglue.c), do_ipv6_setsockopt() (net/ipv6/ipv6_sockglue.c).
  */
-import { AF_INET, AF_INET6, copyAddr, familyOf } from '../base/family.ts'
-import { Errno } from '../base/errno.ts'
-import { bindFlow, createFlowi, FL_DADDR, FL_FAMILY, FL_MARK, FL_MTU } from '../base/flowi.ts'
-import type { Pmtu } from '../inet/dst/pmtu.ts'
-import { DEV_IFINDEX, deviceRow, l3mdevOf } from '../netdev/netdev.ts'
-import type { Arena } from '../shm/arena.ts'
-import type { ErrQueue } from './errqueue.ts'
+import { AF_INET, AF_INET6, copyAddr, familyOf } from '../../base/family.ts'
+import { Errno } from '../../base/errno.ts'
+import { bindFlow, createFlowi, FL_DADDR, FL_FAMILY, FL_MARK, FL_MTU } from '../../base/flowi.ts'
+import type { Pmtu } from '../../inet/dst/pmtu.ts'
+import { DEV_IFINDEX, deviceRow, l3mdevOf } from '../../netdev/netdev.ts'
+import type { Arena } from '../../shm/arena.ts'
+import type { ErrQueue } from '../msg/errqueue.ts'
 import {
-  familyOfSock,
-  pmtudiscOf,
   SK_BOUND_DEV,
-  SK_CMSG,
   SK_DADDR,
-  SK_FRAG_SIZE,
-  SK_INET_FLAGS,
-  SK_LOCAL_PORTS,
   SK_MARK,
-  SK_MIN_TTL,
-  SK_PMTUDISC,
   SK_NUM,
   SK_STATE,
   SK_TYPE,
-  SK_UNICAST_IF,
   SOCK_RAW,
   TCP_CLOSE,
   TCP_LISTEN,
-} from './sock.ts'
+} from '../sock.ts'
+import {
+  familyOfSock,
+  pmtudiscOf,
+  SK_CMSG,
+  SK_FRAG_SIZE,
+  SK_INET_FLAGS,
+  SK_LOCAL_PORTS,
+  SK_MIN_TTL,
+  SK_PMTUDISC,
+  SK_UNICAST_IF,
+} from '../inet-sock.ts'
 import {
   CMSG_HOPLIMIT6,
   CMSG_OPTIONS,
@@ -75,7 +77,7 @@ import {
   IPV6_RECVTCLASS,
   IPV6_TRANSPARENT,
   IPV6_UNICAST_IF,
-} from './socket-constants.ts'
+} from '../socket-constants.ts'
 
 type InetSockoptDeps = { arena: Arena; errqueue: Pick<ErrQueue, 'purge'> } & Pick<
   Pmtu,

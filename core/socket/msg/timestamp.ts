@@ -3,12 +3,12 @@
  * asks for it, and told by the clock of the day as it is read. Worker only. Linux: __net_timestamp(), __sock_recv_timestamp(),
  * tcp_recv_timestamp().
  */
-import type { Time } from '../base/time.ts'
-import { TIME_MS, TIME_US } from '../base/time.ts'
-import type { Arena } from '../shm/arena.ts'
-import { SKB_TSTAMP } from '../skb/skb.ts'
+import type { Time } from '../../base/time.ts'
+import { TIME_MS, TIME_US } from '../../base/time.ts'
+import type { Arena } from '../../shm/arena.ts'
+import { SKB_TSTAMP } from '../../skb/skb.ts'
 import type { Cmsg } from './cmsg.ts'
-import { SK_CMSG } from './sock.ts'
+import { SK_CMSG } from '../inet-sock.ts'
 import {
   SO_TIMESTAMPING,
   CMSG_STAMPING,
@@ -21,7 +21,7 @@ import {
   SO_TIMESTAMPNS,
   SO_TIMESTAMPNS_NEW,
   SOL_SOCKET,
-} from './socket-constants.ts'
+} from '../socket-constants.ts'
 
 type TimestampDeps = {
   arena: Arena

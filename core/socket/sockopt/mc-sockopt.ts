@@ -4,27 +4,25 @@
  * Linux: do_ip_setsockopt() (net/ipv4/ip_sockglue.c), do_ipv6_setsockopt(), ip_mc_find_dev() (net/ipv4/igmp.c);
  * RFC 3493 section 5.2, RFC 3678.
  */
-import { AF_INET6, copyAddr, familyOf, isV4Mapped } from '../base/family.ts'
-import { Errno } from '../base/errno.ts'
-import { createFlowi, FL_DADDR, FL_DEV, FL_FAMILY } from '../base/flowi.ts'
-import { IFA_ADDR, IFA_IFINDEX, IFA_TOP } from '../inet/addr/ifaddr-constants.ts'
-import { MCAST_EXCLUDE, MCAST_INCLUDE } from '../inet/mc/mc-constants.ts'
-import type { McMembers } from '../inet/mc/mc-members.ts'
-import type { Pmtu } from '../inet/dst/pmtu.ts'
-import { DEV_IFINDEX, deviceRow, l3mdevOf } from '../netdev/netdev.ts'
-import type { Arena } from '../shm/arena.ts'
-import { IFADDR_WORDS } from '../shm/layout.ts'
+import { AF_INET6, copyAddr, familyOf, isV4Mapped } from '../../base/family.ts'
+import { Errno } from '../../base/errno.ts'
+import { createFlowi, FL_DADDR, FL_DEV, FL_FAMILY } from '../../base/flowi.ts'
+import { IFA_ADDR, IFA_IFINDEX, IFA_TOP } from '../../inet/addr/ifaddr-constants.ts'
+import { MCAST_EXCLUDE, MCAST_INCLUDE } from '../../inet/mc/mc-constants.ts'
+import type { McMembers } from '../../inet/mc/mc-members.ts'
+import type { Pmtu } from '../../inet/dst/pmtu.ts'
+import { DEV_IFINDEX, deviceRow, l3mdevOf } from '../../netdev/netdev.ts'
+import type { Arena } from '../../shm/arena.ts'
+import { IFADDR_WORDS } from '../../shm/layout.ts'
+import { SK_BOUND_DEV, SK_TYPE, SOCK_STREAM } from '../sock.ts'
 import {
   familyOfSock,
-  SK_BOUND_DEV,
   SK_MC_ADDR,
   SK_MC_FLAGS,
   SK_MC_IF,
   SK_MC_LIST,
   SK_MC_TTL,
-  SK_TYPE,
-  SOCK_STREAM,
-} from './sock.ts'
+} from '../inet-sock.ts'
 import {
   IP_ADD_MEMBERSHIP,
   IP_ADD_SOURCE_MEMBERSHIP,
@@ -53,7 +51,7 @@ import {
   MCAST_LEAVE_GROUP,
   MCAST_LEAVE_SOURCE_GROUP,
   MCAST_UNBLOCK_SOURCE,
-} from './socket-constants.ts'
+} from '../socket-constants.ts'
 
 type McSockoptDeps = {
   arena: Arena

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { createTime, setTime } from '../../../core/base/time.ts'
+import { createTime, setTime } from '../../../../core/base/time.ts'
 import {
   createErrQueue,
   EE_DATA,
@@ -7,8 +7,8 @@ import {
   EE_TIME_MS,
   EE_TIME_US,
   EE_WORDS,
-} from '../../../core/socket/errqueue.ts'
-import { SO_EE_ORIGIN_TIMESTAMPING } from '../../../core/socket/socket-constants.ts'
+} from '../../../../core/socket/msg/errqueue.ts'
+import { SO_EE_ORIGIN_TIMESTAMPING } from '../../../../core/socket/socket-constants.ts'
 
 const EAGAIN = -11
 const made = () => {

@@ -3,15 +3,15 @@
  * address whom that was to, and a control message that says what was wrong and who says so. Worker only.
  * Linux: ip_recv_error() (net/ipv4/ip_sockglue.c), ipv6_recv_error() (net/ipv6/datagram.c).
  */
-import * as bytes from '../base/bytes.ts'
-import { AF_INET, AF_INET6, copyAddr, V4_MAPPED } from '../base/family.ts'
-import { IPCB_OUTER } from '../inet/inet-constants.ts'
-import type { Arena } from '../shm/arena.ts'
-import type { ConsumeFn } from '../skb/drop.ts'
-import { SKB_DATA, SKB_DEV, SKB_LEN, SKB_NETWORK, SKB_TRANSPORT } from '../skb/skb.ts'
-import type { Skbs } from '../skb/skbs.ts'
-import * as ipv4 from '../wire/ipv4.ts'
-import * as ipv6 from '../wire/ipv6.ts'
+import * as bytes from '../../base/bytes.ts'
+import { AF_INET, AF_INET6, copyAddr, V4_MAPPED } from '../../base/family.ts'
+import { IPCB_OUTER } from '../../inet/inet-constants.ts'
+import type { Arena } from '../../shm/arena.ts'
+import type { ConsumeFn } from '../../skb/drop.ts'
+import { SKB_DATA, SKB_DEV, SKB_LEN, SKB_NETWORK, SKB_TRANSPORT } from '../../skb/skb.ts'
+import type { Skbs } from '../../skb/skbs.ts'
+import * as ipv4 from '../../wire/ipv4.ts'
+import * as ipv6 from '../../wire/ipv6.ts'
 import type { Cmsg } from './cmsg.ts'
 import {
   EE_ADDR,
@@ -30,7 +30,7 @@ import {
   type ErrQueue,
 } from './errqueue.ts'
 import type { IpCmsg } from './ip-cmsg.ts'
-import { familyOfSock, SK_CMSG } from './sock.ts'
+import { familyOfSock, SK_CMSG } from '../inet-sock.ts'
 import {
   SO_EE_ORIGIN_TIMESTAMPING,
   CMSG_TIME,
@@ -44,7 +44,7 @@ import {
   PEER_ADDR,
   PEER_PORT,
   PEER_WORDS,
-} from './socket-constants.ts'
+} from '../socket-constants.ts'
 import type { Timestamp } from './timestamp.ts'
 
 type RecvErrorDeps = {

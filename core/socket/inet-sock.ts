@@ -1,0 +1,101 @@
+/**
+ * inet_sock: what the row of a socket of IPv4 or IPv6 has beside sock.ts's words, whatever its protocol: what options of IP say
+ * (socket/sockopt/), behind the protocol's words; and what the bits of both mean. Set on the socket's worker, read by all layers.
+ * Linux: struct inet_sock, include/net/inet_sock.h; struct ipv6_pinfo, include/linux/ipv6.h.
+ */
+import { AF_INET6, isV4Mapped } from '../base/family.ts'
+import type { Arena } from '../shm/arena.ts'
+import { Sysctl } from '../shm/sysctl.ts'
+import { SK_FAMILY, SK_REUSE } from './sock.ts'
+import {
+  CMSG_STAMP,
+  CMSG_STAMPING,
+  FREEBIND,
+  INET_TRANSPARENT,
+  IP_PMTUDISC_DONT,
+  IP_PMTUDISC_INTERFACE,
+  IP_PMTUDISC_WANT,
+  MAPPED,
+  MC_NO_ALL,
+  SOF_TIMESTAMPING_RX_SOFTWARE,
+  SOF_TIMESTAMPING_SOFTWARE,
+} from './socket-constants.ts'
+
+/** The first of them: what lies between SK_PROTO and here is the protocol's. */
+export const SK_INET = 448
+/** INET_* bits. */
+export const SK_INET_FLAGS = SK_INET
+/** CMSG_* bits. */
+export const SK_CMSG = SK_INET + 1
+/** IP_MTU_DISCOVER, and IPV6_MTU_DISCOVER behind it, as pmtudiscOf reads them. */
+export const SK_PMTUDISC = SK_INET + 2
+/** Devices of IP_UNICAST_IF, and IPV6_UNICAST_IF behind it, or 0. */
+export const SK_UNICAST_IF = SK_INET + 4
+/** IP_LOCAL_PORT_RANGE: the highest port in the upper half, the lowest in the lower; 0 of either is the sysctl's. */
+export const SK_LOCAL_PORTS = SK_INET + 6
+/** IPV6_MTU: most that a packet may have before it is cut, or 0. */
+export const SK_FRAG_SIZE = SK_INET + 7
+/** UDP_SEGMENT: octets of each datagram that a call's are cut into, or 0. */
+export const SK_GSO_SIZE = SK_INET + 8
+/** IPV6_TCLASS and IPV6_UNICAST_HOPS, as SK_TOS and SK_TTL are of IPv4: a socket may speak both. */
+export const SK_TCLASS = SK_INET + 9
+export const SK_HOPS = SK_INET + 10
+/** IP_MINTTL, and IPV6_MINHOPCOUNT behind it. */
+export const SK_MIN_TTL = SK_INET + 11
+/** First of its multicast memberships (inet/mc/mc-members.ts); what it sends to groups with: socket/sockopt/mc-sockopt.ts. */
+export const SK_MC_LIST = SK_INET + 13
+/** Hop limits, one more each; 0 is 1. IPv6's in the upper half. */
+export const SK_MC_TTL = SK_INET + 14
+/** MC_* bits. */
+export const SK_MC_FLAGS = SK_INET + 15
+/** Devices, or 0; IPv6's in the upper half. The IPv4 source, or 0. */
+export const SK_MC_IF = SK_INET + 16
+export const SK_MC_ADDR = SK_INET + 17
+/** IP_OPTIONS: how many octets, and the octets (ipv4/ip-options-sock.ts). */
+export const SK_IPOPT_LEN = SK_INET + 18
+export const SK_IPOPT = SK_INET + 19
+
+/**
+ * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_*: a zeroed row's is
+ * IP_PMTUDISC_WANT.
+ */
+export const pmtudiscOf = (i32: Int32Array, sk: number, index: number): number =>
+  i32[sk + SK_PMTUDISC + index] ^ IP_PMTUDISC_WANT
+/** Does it believe those who say that the path takes less (ip_sk_accept_pmtu, ip6_sk_accept_pmtu)? */
+export const acceptsPmtu = (i32: Int32Array, sk: number, index: number): boolean =>
+  pmtudiscOf(i32, sk, index) < IP_PMTUDISC_INTERFACE
+
+/** The family that it was made of (sk_family), by which its options and what it shows go. */
+export const familyOfSock = (i32: Int32Array, sk: number): number =>
+  (i32[sk + SK_REUSE] & MAPPED) === 0 ? i32[sk + SK_FAMILY] : AF_INET6
+
+/**
+ * A new socket's, whose family is known: of IPv4 IP_PMTUDISC_DONT where ip_no_pmtu_disc says so; one of IPv6 hears no
+ * group of IPv4 that it has not joined (inet_create, inet6_create).
+ */
+export const initInet = ({ i32, layout }: Arena, sk: number): void => {
+  const how =
+    i32[layout.sysctl + Sysctl.ip_no_pmtu_disc] === 0 ? IP_PMTUDISC_WANT : IP_PMTUDISC_DONT
+  i32[sk + SK_PMTUDISC] = how ^ IP_PMTUDISC_WANT
+  if (i32[sk + SK_FAMILY] === AF_INET6) i32[sk + SK_MC_FLAGS] = MC_NO_ALL
+}
+
+/** May an address like that of (words, at) be its own though it is nobody's here (inet_can_nonlocal_bind)? */
+export const mayBeAnothers = (
+  { i32, layout }: Arena,
+  sk: number,
+  words: Int32Array,
+  at: number
+): boolean => {
+  const all = isV4Mapped(words, at) ? Sysctl.ip_nonlocal_bind : Sysctl.ip6_nonlocal_bind
+  const isFree =
+    (i32[sk + SK_REUSE] & FREEBIND) !== 0 || (i32[sk + SK_INET_FLAGS] & INET_TRANSPARENT) !== 0
+  return isFree || i32[layout.sysctl + all] !== 0
+}
+
+/** CMSG_* bits with those that SO_TIMESTAMPING makes of its own. */
+export const withStamping = (wanted: number, flags: number): number => {
+  const stamp = (flags & SOF_TIMESTAMPING_RX_SOFTWARE) === 0 ? 0 : CMSG_STAMP
+  const tells = (flags & SOF_TIMESTAMPING_SOFTWARE) === 0 ? 0 : CMSG_STAMPING
+  return (wanted & ~(CMSG_STAMP | CMSG_STAMPING)) | stamp | tells
+}
