@@ -115,10 +115,10 @@ export const createTcpRack = ({ i32, time, sysctl, queue, timers, markLost }: Tc
 
   /**
    * The window widens by a step in each round in which a duplicate shows that a retransmission was not needed (RFC 8985
-   * section 6.2 step 4). `priorDelivered`: what had been delivered when that was sent which has arrived now.
+   * section 6.2 step 4). `priorDelivered`: what had been delivered when that was sent which has arrived now; 0: nothing has.
    */
   const updateReoWnd = (sk: number, priorDelivered: number): void => {
-    if ((policy() & RACK_STATIC_REO_WND) !== 0) return
+    if (priorDelivered === 0 || (policy() & RACK_STATIC_REO_WND) !== 0) return
     if (((priorDelivered - i32[sk + TP_RACK_LAST_DELIVERED]) | 0) < 0)
       i32[sk + TP_RACK_DSACK_SEEN] = 0
     if (i32[sk + TP_RACK_DSACK_SEEN] !== 0) {

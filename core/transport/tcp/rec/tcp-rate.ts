@@ -13,7 +13,6 @@ import {
   TP_DELIVERED_US,
   TP_FIRST_TX_US,
   TP_LOST_OUT,
-  TP_MIN_RTT_US,
   TP_MSS_CACHE,
   TP_PACKETS_OUT,
   TP_RATE_DELIVERED,
@@ -33,6 +32,7 @@ import {
   CB_TX_DELIVERED_US,
   CB_TX_FIRST_US,
 } from '../sock/tcp-cb.ts'
+import { minRtt } from './tcp-rtt.ts'
 
 // Words of the sample of an acknowledgement (struct rate_sample).
 /** Segments newly acknowledged or reported by SACK; thought lost since the last one; in flight before it. */
@@ -78,6 +78,7 @@ export const createTcpRate = (i32: Int32Array, time: Time) => {
   /** An acknowledgement begins. */
   const rateBegin = (): void => {
     sample[RS_IS_SAMPLE] = 0
+    sample[RS_PRIOR_DELIVERED] = 0
   }
   /** An skb has arrived. Of several the one sent last is the sample. */
   const rateArrived = (sk: number, skb: number): void => {
@@ -115,7 +116,7 @@ export const createTcpRate = (i32: Int32Array, time: Time) => {
     const ackUs = (time[TIME_US] - sample[RS_PRIOR_US]) | 0
     const interval = Math.max(sample[RS_INTERVAL_US], ackUs)
     // in less than a round trip no rate is measured: acknowledgements came together
-    if (interval < i32[sk + TP_MIN_RTT_US]) {
+    if (interval < minRtt(i32, sk)) {
       sample[RS_INTERVAL_US] = -1
       return
     }
