@@ -20,9 +20,11 @@ import type { SkDst } from '../../inet/dst/sk-dst.ts'
 import type { PacketAddrs } from '../../inet/packet-addrs.ts'
 import type { IpLocalOut } from '../../ipv4/ip-local-out.ts'
 import { l3mdevOf } from '../../netdev/netdev.ts'
+import type { Events } from '../../socket/events.ts'
+import { initInet } from '../../socket/inet-sock.ts'
 import type { Cmsg } from '../../socket/msg/cmsg.ts'
 import type { ErrQueue } from '../../socket/msg/errqueue.ts'
-import type { Events } from '../../socket/events.ts'
+import type { Timestamp } from '../../socket/msg/timestamp.ts'
 import {
   SK_BOUND_DEV,
   SK_CREATED,
@@ -38,13 +40,17 @@ import {
   TCP_CLOSE,
   TCP_NEW_SYN_RECV,
 } from '../../socket/sock.ts'
-import { initInet } from '../../socket/inet-sock.ts'
-import type { Timestamp } from '../../socket/msg/timestamp.ts'
 import type { Steer } from '../../steering/steer.ts'
 import type { KeepError } from '../keep-error.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
 import { createPorts } from '../ports.ts'
 import { createSecureSeq } from '../secure-seq.ts'
+import { createTcpAckRtt } from './ack/tcp-ack-rtt.ts'
+import { createTcpAckWindow } from './ack/tcp-ack-window.ts'
+import { createTcpAck } from './ack/tcp-ack.ts'
+import { createTcpCleanRtxQueue } from './ack/tcp-clean-rtx-queue.ts'
+import { createTcpCongControl } from './cong/tcp-cong-control.ts'
+import { createTcpAckEcn } from './ecn/tcp-ack-ecn.ts'
 import { createTcpCoalesce } from './rcv/tcp-coalesce.ts'
 import { createTcpDataEcn } from './rcv/tcp-data-ecn.ts'
 import { createTcpDataQueue } from './rcv/tcp-data-queue.ts'
@@ -52,7 +58,7 @@ import { createTcpEventData } from './rcv/tcp-event-data.ts'
 import { createTcpInput } from './rcv/tcp-input.ts'
 import { createTcpIpv } from './rcv/tcp-ipv.ts'
 import { createTcpOfoQueue } from './rcv/tcp-ofo-queue.ts'
-import { createTcpPaws } from './rcv/tcp-paws.ts'
+import { type TcpPaws, createTcpPaws } from './rcv/tcp-paws.ts'
 import { createTcpPrune } from './rcv/tcp-prune.ts'
 import { createTcpRcvQueue } from './rcv/tcp-rcv-queue.ts'
 import { createTcpRecvmsg } from './rcv/tcp-recvmsg.ts'
@@ -60,7 +66,6 @@ import { createTcpUrg } from './rcv/tcp-urg.ts'
 import { createTcpValidate } from './rcv/tcp-validate.ts'
 import { createTcpWindow } from './rcv/tcp-window.ts'
 import { createTcpAccecnAce } from './rec/tcp-accecn-ace.ts'
-import { createTcpAck } from './rec/tcp-ack.ts'
 import { createTcpCaState } from './rec/tcp-ca-state.ts'
 import { type CongestionControl, createTcpCong } from './rec/tcp-cong.ts'
 import { createTcpCwndValidate } from './rec/tcp-cwnd-validate.ts'
@@ -109,9 +114,9 @@ import { createTcpPktoptions } from './sock/tcp-pktoptions.ts'
 import { createTcpPoll } from './sock/tcp-poll.ts'
 import { initRtoBounds } from './sock/tcp-sock-times.ts'
 import { TP_REORDERING, TP_RTO, TP_SCALING_RATIO } from './sock/tcp-sock.ts'
-import { createTcpSockopt } from './sockopt/tcp-sockopt.ts'
 import { createTcpTimer } from './sock/tcp-timer.ts'
 import { createTcpTimers } from './sock/tcp-timers.ts'
+import { createTcpSockopt } from './sockopt/tcp-sockopt.ts'
 import { createTcpCheckReq } from './states/tcp-check-req.ts'
 import { createTcpClose } from './states/tcp-close.ts'
 import { createTcpConnect, createTcpRouting } from './states/tcp-connect.ts'
@@ -279,6 +284,31 @@ const createRecovering = (lower: Base & Sending) => {
   return { ...parts, recovery, enterLoss, tlpAck, tryUndoRecovery, cleanRetransStamp }
 }
 
+type Recovering = ReturnType<typeof createRecovering>
+
+/** What an acknowledgement says, and what is done for it. */
+const createAcking = (
+  lower: Base & Sending & Recovering & Pick<TcpPaws, 'replaceTsRecent'>,
+  { afOps, sockConfirm }: TcpDeps
+) => {
+  const rtxQueue = createTcpCleanRtxQueue(lower)
+  const { acked } = rtxQueue
+  const accecn = createTcpAccecnAce(lower.i32, lower.u8, afOps)
+  const ackEcn = createTcpAckEcn({ ...lower, accecn, acked })
+  const window = createTcpAckWindow(lower)
+  const rtt = createTcpAckRtt({ ...lower, acked })
+  const congControl = createTcpCongControl({ ...lower, acked })
+  return createTcpAck({
+    ...lower,
+    ...window,
+    ...rtt,
+    ...congControl,
+    rtxQueue,
+    ackEcn,
+    sockConfirm,
+  })
+}
+
 /** In: acknowledgements, the receive queue, the life of a socket and the states that segments lead it through. */
 const createReceiving = (
   base: Base,
@@ -287,15 +317,12 @@ const createReceiving = (
   deps: TcpDeps,
   endSending: (sk: number) => void
 ) => {
-  const { sockConfirm, afOps } = deps
+  const { afOps } = deps
   const lower = { ...base, ...tables, ...sending }
   const purgeWrite = sending.queue.purge
   const recovering = createRecovering(lower)
   const paws = createTcpPaws(base)
-  const { replaceTsRecent } = paws
-  const accecn = createTcpAccecnAce(base.i32, base.u8, afOps)
-  const acking = { ...recovering, accecn, sockConfirm, replaceTsRecent }
-  const ack = createTcpAck({ ...lower, ...acking })
+  const ack = createAcking({ ...lower, ...recovering, ...paws }, deps)
   const queues = createRcvQueues(lower)
   const { rcvQueue } = queues
   const purge = (sk: number): void => {

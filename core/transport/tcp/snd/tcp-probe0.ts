@@ -1,30 +1,30 @@
 import { Errno } from '../../../base/errno.ts'
-import type { Time } from '../../../base/time.ts'
-import { TIME_MS } from '../../../base/time.ts'
+import { TIME_MS, type Time } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import { SKB_LEN } from '../../../skb/skb.ts'
 import { TCP_PSH } from '../../../wire/tcp.ts'
-import type { TcpMss } from './tcp-mss.ts'
+import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
+import { TCP_RESOURCE_PROBE_INTERVAL, TCP_RTO_MIN, TCP_TIMEOUT_MIN } from '../sock/tcp-constants.ts'
+import { rtoMax } from '../sock/tcp-sock-times.ts'
 import {
   ICSK_TIME_PROBE0,
   TP_BACKOFF,
   TP_PACKETS_OUT,
+  TP_PENDING,
   TP_PROBES_OUT,
+  TP_PROBES_TSTAMP,
   TP_RTO,
   TP_SEND_HEAD,
-  TP_PROBES_TSTAMP,
   TP_USER_TIMEOUT,
 } from '../sock/tcp-sock.ts'
-import { CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
-import { TCP_RESOURCE_PROBE_INTERVAL, TCP_RTO_MIN, TCP_TIMEOUT_MIN } from '../sock/tcp-constants.ts'
-import { rtoMax } from '../sock/tcp-sock-times.ts'
-import { wndEnd } from '../sock/tcp-wnd.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
-import { urgMode } from './tcp-urgent.ts'
-import type { TcpTransmit } from './tcp-transmit.ts'
+import { wndEnd } from '../sock/tcp-wnd.ts'
+import type { TcpMss } from './tcp-mss.ts'
 import type { TcpOutput } from './tcp-output.ts'
+import type { TcpTransmit } from './tcp-transmit.ts'
+import { urgMode } from './tcp-urgent.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 
 export type TcpProbe0 = ReturnType<typeof createTcpProbe0>
@@ -102,5 +102,16 @@ export const createTcpProbe0 = (deps: TcpProbe0Deps) => {
     return Math.min(base * 2 ** backoff, rtoMax(i32, sk))
   }
 
-  return { sendProbe0, probe0When, clampProbe0 }
+  /** Nothing is in flight: an acknowledgement may answer a probe, and open the window (tcp_ack_probe). */
+  const ackProbe = (sk: number): void => {
+    const head = i32[sk + TP_SEND_HEAD]
+    if (head === 0) return
+    if (((i32[head + CB_END_SEQ] - wndEnd(i32, sk)) | 0) <= 0) {
+      i32[sk + TP_BACKOFF] = 0
+      i32[sk + TP_PROBES_TSTAMP] = 0
+      if (i32[sk + TP_PENDING] === ICSK_TIME_PROBE0) timers.clearXmitTimer(sk)
+    } else timers.resetXmitTimer(sk, ICSK_TIME_PROBE0, clampProbe0(sk, probe0When(sk)))
+  }
+
+  return { sendProbe0, probe0When, ackProbe }
 }

@@ -35,7 +35,7 @@ import {
   SEEN_WSCALE,
 } from '../../../wire/tcp-options.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
-import type { TcpAck } from '../rec/tcp-ack.ts'
+import type { TcpAck } from '../ack/tcp-ack.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'

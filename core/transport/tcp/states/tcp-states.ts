@@ -31,7 +31,7 @@ import {
 } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
-import { ACK_OK, type TcpAck } from '../rec/tcp-ack.ts'
+import { ACK_OK, type TcpAck } from '../ack/tcp-ack.ts'
 import type { TcpFastopen } from './tcp-fastopen.ts'
 import type { TcpHandshake } from './tcp-handshake.ts'
 import type { TcpUrg } from '../rcv/tcp-urg.ts'
