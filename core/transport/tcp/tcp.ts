@@ -50,6 +50,14 @@ import { createTcpAckWindow } from './ack/tcp-ack-window.ts'
 import { createTcpAck } from './ack/tcp-ack.ts'
 import { createTcpCleanRtxQueue } from './ack/tcp-clean-rtx-queue.ts'
 import { createTcpCongControl } from './cong/tcp-cong-control.ts'
+import { createTcpBind } from './connect/tcp-bind.ts'
+import { createTcpConnect } from './connect/tcp-connect.ts'
+import { createTcpDisconnect } from './connect/tcp-disconnect.ts'
+import { createTcpLocalPort } from './connect/tcp-local-port.ts'
+import { type TcpRouting, createTcpRouting } from './connect/tcp-routing.ts'
+import { createTcpSendSyn } from './connect/tcp-send-syn.ts'
+import { createTcpSendmsgFastopen } from './connect/tcp-sendmsg-fastopen.ts'
+import { createTcpTwReuse } from './connect/tcp-tw-reuse.ts'
 import { createTcpAckEcn } from './ecn/tcp-ack-ecn.ts'
 import { createTcpCoalesce } from './rcv/tcp-coalesce.ts'
 import { createTcpDataEcn } from './rcv/tcp-data-ecn.ts'
@@ -60,7 +68,7 @@ import { createTcpIpv } from './rcv/tcp-ipv.ts'
 import { createTcpOfoQueue } from './rcv/tcp-ofo-queue.ts'
 import { type TcpPaws, createTcpPaws } from './rcv/tcp-paws.ts'
 import { createTcpPrune } from './rcv/tcp-prune.ts'
-import { createTcpRcvQueue } from './rcv/tcp-rcv-queue.ts'
+import { type TcpRcvQueue, createTcpRcvQueue } from './rcv/tcp-rcv-queue.ts'
 import { createTcpRecvmsg } from './rcv/tcp-recvmsg.ts'
 import { createTcpUrg } from './rcv/tcp-urg.ts'
 import { createTcpValidate } from './rcv/tcp-validate.ts'
@@ -119,7 +127,6 @@ import { createTcpTimers } from './sock/tcp-timers.ts'
 import { createTcpSockopt } from './sockopt/tcp-sockopt.ts'
 import { createTcpCheckReq } from './states/tcp-check-req.ts'
 import { createTcpClose } from './states/tcp-close.ts'
-import { createTcpConnect, createTcpRouting } from './states/tcp-connect.ts'
 import { createFastopenClient } from './states/tcp-fastopen-client.ts'
 import { createTcpFastopen } from './states/tcp-fastopen.ts'
 import { createTcpHandshake } from './states/tcp-handshake.ts'
@@ -378,8 +385,31 @@ const createReceiving = (
   }
 }
 
+type Receiving = ReturnType<typeof createReceiving>
+type ConnectingDeps = Base &
+  Tables &
+  Sending &
+  Receiving & { routing: TcpRouting; purgeRcv: TcpRcvQueue['purge'] }
+
+/** Active open. */
+const createConnecting = (lower: ConnectingDeps, { worker, steer, addrType }: TcpDeps) => {
+  const twReuse = createTcpTwReuse(lower)
+  const port = createTcpLocalPort({ ...lower, worker, steer, twReuse })
+  const disconnect = createTcpDisconnect(lower)
+  const syn = createTcpSendSyn({ ...lower, twReuse })
+  const { connect, beginConnect } = createTcpConnect({
+    ...lower,
+    ...port,
+    ...disconnect,
+    ...syn,
+    addrType,
+  })
+  const { sendFastopen } = createTcpSendmsgFastopen({ ...lower, ...syn, beginConnect })
+  return { connect, sendFastopen }
+}
+
 export const createTcp = (deps: TcpDeps) => {
-  const { arena, worker, time, slab, random, steer, addrType, loadAddrs } = deps
+  const { arena, worker, time, slab, random, addrType, loadAddrs } = deps
   const base = createBase(deps)
   const tables = createTables(base, deps)
   const sending = createSending(base, deps)
@@ -417,10 +447,8 @@ export const createTcp = (deps: TcpDeps) => {
     sockEvents,
   })
   timers.bind(createTcpTimer({ ...parts, checkReq }))
-  const connecting = createTcpConnect(
-    { ...parts, worker, random, purgeRcv, steer, addrType },
-    routing
-  )
+  const { bind } = createTcpBind({ ...parts, random, addrType })
+  const connecting = createConnecting({ ...parts, routing, purgeRcv }, deps)
   const closing = createTcpClose({ ...parts, listen: listening, listenQueues, purgeWrite })
   const { sendFastopen } = connecting
   const { sendmsg, sendBytes, sendto, sendtoBytes, writable } = createTcpSendmsg({
@@ -461,7 +489,7 @@ export const createTcp = (deps: TcpDeps) => {
   const listen = (sk: number, backlog: number): number => {
     if ((i32[sk + SK_FLAGS] & (SOCK_CONNECTING | SOCK_CONNECTED)) !== 0) return -Errno.EINVAL
     if (i32[sk + SK_NUM] === 0) {
-      const err = connecting.bind(sk, ANY, 0, 0)
+      const err = bind(sk, ANY, 0, 0)
       if (err < 0) return err
     }
     return listening.listen(sk, backlog)
@@ -489,7 +517,7 @@ export const createTcp = (deps: TcpDeps) => {
     tcpError,
     ownerHashFlow: tables.hash.ownerHashFlow,
     open,
-    bind: connecting.bind,
+    bind,
     listen,
     accept: listening.accept,
     connect,

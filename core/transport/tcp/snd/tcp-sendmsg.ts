@@ -64,7 +64,7 @@ import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpRate } from '../rec/tcp-rate.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 import type { TcpOom } from '../sock/tcp-oom.ts'
-import type { TcpConnect } from '../states/tcp-connect.ts'
+import type { TcpSendmsgFastopen } from '../connect/tcp-sendmsg-fastopen.ts'
 
 /** A writer that waits for the worker's memory is woken after this long, ms. */
 const MEMORY_WAIT = 20
@@ -84,7 +84,7 @@ type TcpSendmsgDeps = {
   rate: TcpRate
   timers: TcpTimers
   trim: TcpOom['trimSnd']
-  sendFastopen: TcpConnect['sendFastopen']
+  sendFastopen: TcpSendmsgFastopen['sendFastopen']
   tstamp: Pick<TcpTstamp, 'mark'>
   errqueue: Pick<ErrQueue, 'hasRoom' | 'noteCopied'>
 } & Pick<Events, 'sockEvents'>

@@ -3,6 +3,7 @@
  * of both addresses under a key of the listener, of the sysctl, or of this boot. On the worker, once a SYN that asks.
  * Linux: __tcp_fastopen_cookie_gen_cipher, tcp_fastopen_cookie_gen_check, tcp_fastopen_init_key_once; RFC 7413 section 4.1.2.
  */
+import { HASH_FASTOPEN_KEY } from '../../secure-constants.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import { createSiphash } from '../../../base/siphash.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
@@ -37,9 +38,6 @@ export const loadSysctlKeys = (
   for (let k = 0; k <= KEY_COUNT; k++) words[at + k] = i32[sysctl + SYSCTL_KEYS[k]]
 }
 
-/** What a keyed hash of the boot is for; those of tcp-connect.ts come before. */
-const HASH_KEY = 4
-
 export const KEY_NONE = 0
 /** The cookie is of the key in use; of the one before it. */
 const KEY_PRIMARY = 1
@@ -58,7 +56,7 @@ export const createFastopenKeys = ({ i32, sysctl, secure, afOps }: FastopenKeysD
   /** Of the boot's secret, so that every worker has the same. */
   const boot = new Int32Array(KEY_COUNT + 1)
   for (let word = 0; word < KEY_WORDS; word++)
-    boot[word] = secure.flowHash(addresses, 0, 4, 0, word, HASH_KEY)
+    boot[word] = secure.flowHash(addresses, 0, 4, 0, word, HASH_FASTOPEN_KEY)
   boot[KEY_COUNT] = 1
 
   const common = new Int32Array(KEY_COUNT + 1)

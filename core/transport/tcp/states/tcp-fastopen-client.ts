@@ -1,7 +1,7 @@
 /**
  * Fast Open of those who connect: the SYN asks for a cookie, or has one and text with it, and what its SYN-ACK says of both
  * is remembered. The text lies behind the SYN in the write queue as a segment of its own, so what is sent again is a plain
- * SYN, and what is not acknowledged with it goes at once when that is answered. tcp-connect.ts calls it with SYNs,
+ * SYN, and what is not acknowledged with it goes at once when that is answered. connect/ calls it with SYNs,
  * tcp-handshake.ts with SYN-ACKs, on the worker. Linux: tcp_send_syn_data, tcp_rcv_fastopen_synack; RFC 7413 section 4.
  */
 import type { Arena } from '../../../shm/arena.ts'

@@ -46,7 +46,7 @@ import {
   TFO_SERVER_WO_SOCKOPT1,
 } from '../sock/tcp-constants.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
-import type { TcpRouting } from './tcp-connect.ts'
+import type { TcpRouting } from '../connect/tcp-routing.ts'
 import type { TcpPktoptions } from '../sock/tcp-pktoptions.ts'
 
 /** tcp_syncookies: whether there is a place for the request or not. */

@@ -136,7 +136,7 @@ import {
 import { CB_FLAGS } from '../sock/tcp-cb.ts'
 import { TCP_TIMEOUT_INIT } from '../sock/tcp-constants.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
-import type { TcpRouting } from './tcp-connect.ts'
+import type { TcpRouting } from '../connect/tcp-routing.ts'
 
 import type { TcpListenQueues } from './tcp-listen-queues.ts'
 import { MAPPED } from '../../../socket/socket-constants.ts'

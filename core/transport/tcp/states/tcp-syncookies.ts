@@ -5,6 +5,7 @@
  * when the peer has those. tcp-listen.ts calls it, on the worker; every worker takes what any other has given out.
  * Linux: net/ipv4/syncookies.c, net/ipv6/syncookies.c, tcp_synq_overflow; RFC 4987 section 3.6.
  */
+import { HASH_COOKIE, HASH_COUNT } from '../../secure-constants.ts'
 import {
   FL_DADDR,
   FL_DPORT,
@@ -61,10 +62,7 @@ const TS_WSCALE = 0xf
 const TS_SACK = 1 << 4
 const TS_ECN = 1 << 5
 
-/** What the hashes are for; purposes below are taken by tcp-connect.ts and tcp-fastopen-keys.ts. */
-const HASH_COOKIE = 5
-const HASH_COUNT = 6
-/** Above the purpose: the count. */
+/** In HASH_COUNT, above the purpose: the count. */
 const COUNT_SHIFT = 8
 
 /** An overflow is noted so often, ms. */

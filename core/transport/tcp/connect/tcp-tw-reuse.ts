@@ -1,7 +1,7 @@
 /**
  * A port that only a connection in TIME_WAIT still holds may be taken for a new one to the same peer, when timestamps tell the
  * segments of both apart: a socket that was bound to the port always may, one that looks for a port as tcp_tw_reuse says.
- * tcp-connect.ts asks while it chooses a port, on the worker. Linux: tcp_twsk_unique; RFC 6191, RFC 7323 appendix B.
+ * tcp-local-port.ts asks while it chooses a port, on the worker. Linux: tcp_twsk_unique; RFC 6191, RFC 7323 appendix B.
  */
 import type { Time } from '../../../base/time.ts'
 import { TIME_MS } from '../../../base/time.ts'
@@ -25,6 +25,7 @@ const REUSE_LOOPBACK = 2
 /** Beyond any window of the old connection that had no scale. */
 const SEQ_STEP = 65535 + 2
 
+export type TcpTwReuse = ReturnType<typeof createTcpTwReuse>
 type TcpTwReuseDeps = { arena: Arena; time: Time; life: Pick<TcpLifecycle, 'twEnd'> }
 
 export const createTcpTwReuse = ({ arena, time, life }: TcpTwReuseDeps) => {

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'bun:test'
 import { SK_DADDR, SK_STATE, TCP_SYN_SENT, TCP_TIME_WAIT } from '../../../../../core/socket/sock.ts'
-import { createTcpTwReuse } from '../../../../../core/transport/tcp/states/tcp-tw-reuse.ts'
+import { createTcpTwReuse } from '../../../../../core/transport/tcp/connect/tcp-tw-reuse.ts'
 import { TP_SND_ISN, TP_SND_NXT } from '../../../../../core/transport/tcp/sock/tcp-sock.ts'
 import { address, FAMILIES, NO_LEAKS } from '../../../../support/tcp-host.ts'
 import { createTcpScript } from '../../../../support/tcp-script.ts'
