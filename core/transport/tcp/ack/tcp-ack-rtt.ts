@@ -5,8 +5,8 @@
  */
 import { TIME_MS, type Time } from '../../../base/time.ts'
 import { OPT_SEEN, OPT_TSECR, SEEN_TIMESTAMPS } from '../../../wire/tcp-options.ts'
-import { rttEstimator, setRto, stampRttUs, updateMinRtt } from '../rec/tcp-rtt.ts'
-import type { TcpSacktag } from '../rec/tcp-sacktag.ts'
+import { rttEstimator, setRto, stampRttUs, updateMinRtt } from './tcp-rtt.ts'
+import type { TcpSacktag } from './tcp-sacktag.ts'
 import { TP_BACKOFF, TP_TS_OFFSET } from '../sock/tcp-sock.ts'
 import { FLAG_ACKED, FLAG_RETRANS_DATA_ACKED } from './tcp-ack-constants.ts'
 import {

@@ -8,7 +8,7 @@ import { SKB_TRANSPORT } from '../../../skb/skb.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import { TCP_SYN } from '../../../wire/tcp.ts'
 import { SK_FLAGS } from '../../../socket/sock.ts'
-import type { TcpCwndValidate } from '../rec/tcp-cwnd-validate.ts'
+import type { TcpCwndValidate } from '../cong/tcp-cwnd-validate.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import { SOCK_UNPREDICTED } from '../sock/sock-flags.ts'
 import {

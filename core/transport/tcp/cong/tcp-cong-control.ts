@@ -10,8 +10,8 @@ import {
   FLAG_SND_UNA_ADVANCED,
 } from '../ack/tcp-ack-constants.ts'
 import { ACKED_PACKETS, type TcpCleanRtxQueue } from '../ack/tcp-clean-rtx-queue.ts'
-import type { TcpCong } from '../rec/tcp-cong.ts'
-import { inCwndReduction } from '../rec/tcp-cwnd.ts'
+import type { TcpCong } from './tcp-cong.ts'
+import { inCwndReduction } from './tcp-cwnd.ts'
 import type { TcpPrr } from '../rec/tcp-prr.ts'
 import {
   RS_ACKED_SACKED,
@@ -21,7 +21,7 @@ import {
   RS_PRIOR_IN_FLIGHT,
   RS_RTT_US,
   type TcpRate,
-} from '../rec/tcp-rate.ts'
+} from '../ack/tcp-rate.ts'
 import { updatePacingRate } from '../snd/tcp-pacing-rate.ts'
 import {
   TCP_CA_OPEN,

@@ -29,7 +29,7 @@ import { SOCK_CONNECTED, SOCK_CONNECTING, SOCK_DISCONNECTING } from '../sock/soc
 import type { TcpHash } from '../sock/tcp-hash.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import { FO_CONNECT, FO_DEFER, TP_FASTOPEN } from '../sock/tcp-sock.ts'
-import type { FastopenClient } from '../states/tcp-fastopen-client.ts'
+import type { FastopenClient } from '../fastopen/tcp-fastopen-client.ts'
 import type { TcpDisconnect } from './tcp-disconnect.ts'
 import type { TcpLocalPort } from './tcp-local-port.ts'
 import type { TcpRouting } from './tcp-routing.ts'

@@ -18,7 +18,7 @@ import {
 } from '../../../socket/sock.ts'
 import { MAPPED } from '../../../socket/socket-constants.ts'
 import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
-import type { TcpCong } from '../rec/tcp-cong.ts'
+import type { TcpCong } from '../cong/tcp-cong.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 import {
   SOCK_BINDADDR_LOCK,

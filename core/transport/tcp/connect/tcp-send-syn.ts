@@ -9,8 +9,8 @@ import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import { MIN_HEADER } from '../../../wire/tcp.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
-import { accecnSendSyn } from '../rec/tcp-accecn.ts'
-import type { TcpCong } from '../rec/tcp-cong.ts'
+import { accecnSendSyn } from '../ecn/tcp-accecn.ts'
+import type { TcpCong } from '../cong/tcp-cong.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
@@ -43,7 +43,7 @@ import {
   TP_SND_WND,
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
-import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpTimers } from '../timer/tcp-timers.ts'
 import type { TcpRouting } from './tcp-routing.ts'
 import type { TcpTwReuse } from './tcp-tw-reuse.ts'
 

@@ -8,9 +8,9 @@ import { TCP_ECE, TCP_SYN } from '../../../wire/tcp.ts'
 import { SK_STATE, TCP_SYN_RECV } from '../../../socket/sock.ts'
 import { FLAG_DATA_SACKED, FLAG_ECE, FLAG_SND_UNA_ADVANCED } from '../ack/tcp-ack-constants.ts'
 import { ACKED_SACKED_BYTES, type TcpCleanRtxQueue } from '../ack/tcp-clean-rtx-queue.ts'
-import type { TcpAccecnAce } from '../rec/tcp-accecn-ace.ts'
-import { isAccecn } from '../rec/tcp-accecn.ts'
-import type { TcpSacktag } from '../rec/tcp-sacktag.ts'
+import type { TcpAccecnAce } from './tcp-accecn-ace.ts'
+import { isAccecn } from './tcp-accecn.ts'
+import type { TcpSacktag } from '../ack/tcp-sacktag.ts'
 import { CB_FLAGS } from '../sock/tcp-cb.ts'
 import {
   ECN_MODE_RFC3168,

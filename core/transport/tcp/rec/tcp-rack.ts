@@ -31,9 +31,9 @@ import {
 } from '../sock/tcp-sock.ts'
 import { CB_END_SEQ, CB_FLAGS, CB_TIME, CBF_LOST, CBF_RETRANS } from '../sock/tcp-cb.ts'
 import { TCP_TIMEOUT_MIN } from '../sock/tcp-constants.ts'
-import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpTimers } from '../timer/tcp-timers.ts'
 import { sentAfter } from './tcp-rack-advance.ts'
-import type { TcpSacktag } from './tcp-sacktag.ts'
+import type { TcpSacktag } from '../ack/tcp-sacktag.ts'
 
 // net.ipv4.tcp_recovery, bits.
 /** The reordering window stays at a quarter of the least round trip. */
