@@ -266,9 +266,9 @@ const application = (family: number) => {
   }
   const sid = rings.allocSid()
   const ask = (op: number, words: Record<number, number> = {}): void => {
-    const at = rings.begin(op, sid, 0)
+    const at = rings.begin(0, op, sid, 0)
     for (const [word, value] of Object.entries(words)) i32[at + Number(word)] = value
-    rings.commit(0)
+    rings.commit()
   }
   const write = (len: number): void => {
     const skb = skbs.alloc(len, 0)
