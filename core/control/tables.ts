@@ -20,11 +20,11 @@ import type { IpiSystem } from '../shm/ipi.ts'
 import type { Words } from '../wire/text.ts'
 import { vrfTableMoved } from './l3mdev.ts'
 import type { Links } from './links/links.ts'
-import type { Publisher } from './publish.ts'
-import { createNexthopStore } from './nexthop-store.ts'
+import type { Publisher } from './rtnl/publish.ts'
+import { createNexthopStore } from './routes/nexthop-store.ts'
 import { createRib } from './rib/rib.ts'
 import type { RibEvents } from './rib/rib-commit.ts'
-import { createRouteExpiry } from './route-expiry.ts'
+import { createRouteExpiry } from './routes/route-expiry.ts'
 
 /** The group by which neighbours ask for an address (RFC 4291 section 2.7.1); IPv4 has none. */
 const solicitedNode = byFamily<(words: Words) => Int32Array | null>(

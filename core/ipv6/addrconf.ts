@@ -8,7 +8,7 @@ import { AF_INET6 } from '../base/family.ts'
 import { RTN_UNICAST } from '../base/flowi.ts'
 import type { Rib } from '../control/rib/rib.ts'
 import type { RibRoute } from '../control/rib/rib-route.ts'
-import type { RouteExpiry } from '../control/route-expiry.ts'
+import type { RouteExpiry } from '../control/routes/route-expiry.ts'
 import {
   FOREVER,
   IFA_F_MANAGETEMPADDR,

@@ -4,7 +4,7 @@
 import { withHops } from '../../core/control/rib/rib-route.ts'
 import { AF_INET6, familyOf } from '../../core/base/family.ts'
 import { NLM_F_CREATE, NLM_F_REPLACE } from '../../core/control/nlm-flags.ts'
-import { createPneighs } from '../../core/control/pneighs.ts'
+import { createPneighs } from '../../core/control/address/pneighs.ts'
 import { createTables } from '../../core/control/tables.ts'
 import { kindNumbers, SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
 import { IFA_F_NODAD } from '../../core/inet/addr/ifaddr-constants.ts'

@@ -6,7 +6,7 @@
  * Linux: fib_new_table, fib_get_table.
  */
 import { AF_INET, AF_INET6 } from '../../base/family.ts'
-import type { Publisher } from '../../control/publish.ts'
+import type { Publisher } from '../../control/rtnl/publish.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { FIB_ROOT_WORDS, FIB_TABLE_WORDS } from '../../shm/layout.ts'
 import { RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN } from './nexthop-constants.ts'

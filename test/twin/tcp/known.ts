@@ -122,7 +122,7 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
-      'RFC 5681 4.1: who was silent for an RTO begins anew; where it was a timer that sent something last, and silence was about that long, the one had been silent for so long and the other had not (tcp_slow_start_after_idle_check)',
+      'RFC 5681 4.1: who was silent for an RTO begins anew, and his window halves with each; where silence was about that long, or it was a timer that sent something last, the one had been silent for so long and the other had not (tcp_slow_start_after_idle_check, tcp_cwnd_restart)',
     isIt: isIdleOfOne,
   },
   {

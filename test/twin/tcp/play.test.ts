@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'bun:test'
 import { differing, text } from './known/differing.ts'
-import { apartOf, isSameTime, type Line } from './play.ts'
+import { apartOf, isSameTime, type Line, overtime } from './play.ts'
 
 describe('when something was sent', () => {
   const line = (afterMs: number, sinceMs: number): Line => ({
@@ -29,5 +29,34 @@ describe('when something was sent', () => {
     expect(apartOf(0, halves)).toBe(111)
     halves[1].rtosBefore = new Map([[0, 1000]])
     expect(apartOf(0, halves)).toBe(0)
+  })
+})
+
+describe('a step goes on for longer', () => {
+  const run = differing({ steps: '< . 1 ack 1', kernel: [], softnet: [] })
+  const has = (kernel: number[], softnet: number[]): void => {
+    for (const [side, seqs] of [kernel, softnet].entries())
+      run.halves[side]!.lines = seqs.map((seq) => ({
+        text: text(seq, seq + 10),
+        atMs: 4,
+        afterMs: 100,
+        sinceMs: 4,
+      }))
+  }
+  test('where one has sent more, whose timer the other may have as well', () => {
+    has([1], [1])
+    expect(overtime(run)).toBe(0)
+    has([1], [1, 11])
+    expect(overtime(run)).toBe(26)
+    run.late.push([1, 2])
+    has([1, 11], [1, 11])
+    expect(overtime(run)).toBe(0)
+  })
+  test('and once more where a timer of the first was due by then', () => {
+    has([1, 21], [1, 11])
+    expect(overtime(run)).toBe(26)
+    run.late.push([2, 2])
+    has([1, 21], [1, 11, 21])
+    expect(overtime(run)).toBe(0)
   })
 })

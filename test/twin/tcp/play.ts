@@ -74,8 +74,8 @@ export type Run = {
   /** What timers of the last step count from at the earliest, and for how long this thread has once not looked since. */
   timedFrom: number
   gapMs: number
-  /** The step has gone on for longer than it says (overtime). */
-  isLate: boolean
+  /** How many lines each had whenever the step went on for longer than it says (overtime). */
+  late: (readonly [kernel: number, softnet: number])[]
   isDone: boolean
   difference: Difference | null
   /** What the kernel answered to each step. */
@@ -120,7 +120,7 @@ export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: 
   doneAt: 0,
   timedFrom: 0,
   gapMs: 0,
-  isLate: false,
+  late: [],
   isDone: false,
   difference: null,
   answers: [],
@@ -311,13 +311,6 @@ export const isSameTime = (moreMs: number, a: Line, b: Line): boolean => {
   const isDoneLater = a.sinceMs <= a.afterMs && b.sinceMs <= b.afterMs
   return isNear(a.afterMs, b.afterMs) || (isDoneLater && isNear(a.sinceMs, b.sinceMs))
 }
-/** What the one has sent by the end of a step the other, each of whose timers was late, may be about to: for how much longer to wait. */
-const overtime = ({ halves: [kernel, softnet], isLate, gapMs }: Run): number => {
-  const [a, b] = [kernel.lines, softnet.lines]
-  if (isLate || a.length === b.length) return 0
-  const { atMs, afterMs } = (a.length > b.length ? a : b).at(-1)!
-  return lateness(Math.max(atMs, afterMs), gapMs)
-}
 const isPlainAck = (text: string): boolean => /^> (\.|R\.?) \S+\(0\)/.test(text)
 const WINDOW = / win (\d+)/
 /**
@@ -333,6 +326,19 @@ export const isSameText = (run: Run, kernel: string, softnet: string): boolean =
   const [a, b] = [kernel, softnet].map((text) => Number(WINDOW.exec(text)?.[1] ?? 0))
   if (a === 0 || b === 0 || kernel.replace(WINDOW, '') !== softnet.replace(WINDOW, '')) return false
   return Math.abs(a! - b!) <= Math.max(hasText ? 0.25 * Math.max(a!, b!) : 0, unit)
+}
+/**
+ * What the one has sent by the end of a step the other, each of whose timers was late, may be about to: for how much longer to wait. A
+ * timer of one may be due in that time, and so once more.
+ */
+export const overtime = (run: Run): number => {
+  const [a, b] = [run.halves[0].lines, run.halves[1].lines]
+  const [kernel, softnet] = run.late.at(-1) ?? [0, 0]
+  const isSame =
+    a.length === b.length && a.every(({ text }, k) => isSameText(run, text, b[k]!.text))
+  if (run.late.length > 1 || isSame || a.length - kernel === b.length - softnet) return 0
+  const { atMs, afterMs } = (a.length - kernel > b.length - softnet ? a : b).at(-1)!
+  return lateness(Math.max(atMs, afterMs), run.gapMs)
 }
 const OPTIONS = / \[([^\]]*)\]/
 const nameOf = (option: string): string => option.split(' ')[0]!
@@ -376,7 +382,7 @@ const compare = (run: Run, before: string): Difference | null => {
       ({ text }, k) =>
         isSameText(run, text, softnet[k]!.text) || isOfferedAgain(run, text, softnet[k]!.text)
     )
-  const isTimed = run.isLate || run.steps.at(-1)!.do === 'wait'
+  const isTimed = run.late.length > 0 || run.steps.at(-1)!.do === 'wait'
   const moreMs = run.gapMs + apartOf(run.gapMs, run.halves)
   if (isSame && (!isTimed || kernel.every((line, k) => isSameTime(moreMs, line, softnet[k]!))))
     return null
@@ -474,7 +480,7 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
         run.gapMs = longestGap(run.timedFrom)
         const more = overtime(run)
         if (more > 0) {
-          run.isLate = true
+          run.late.push([run.halves[0].lines.length, run.halves[1].lines.length])
           run.resumeAt = clock() + more
           return
         }
@@ -486,7 +492,7 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
       run.stepStart = clock()
       if (step.do !== 'wait') run.doneAt = run.stepStart
       run.timedFrom = Math.min(run.doneAt, ...run.halves.map(({ sentAt }) => sentAt || run.doneAt))
-      run.isLate = false
+      run.late = []
       run.edges.push([run.halves[0].flow.edge, run.halves[1].flow.edge])
       noteStamps(run.halves.map(({ flow }) => flow))
       for (const [side, host] of pair.entries()) {

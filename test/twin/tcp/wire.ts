@@ -5,6 +5,7 @@ import * as csum from '../../../core/base/checksum.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import * as ipv6 from '../../../core/wire/ipv6.ts'
 import * as tcp from '../../../core/wire/tcp.ts'
+import { OPT_SEEN, OPT_WORDS, parse, SEEN_WSCALE } from '../../../core/wire/tcp-options.ts'
 import { etherFrame } from '../../../sim/net/packets.ts'
 import { pattern } from '../../../sim/net/pattern.ts'
 import { type Datagram, type IcmpError, type Segment, flagBits, flagText } from './script.ts'
@@ -108,7 +109,8 @@ const optionBytes = (flow: Flow, option: string, isText: boolean): number[] => {
       return [8, 10, ...word(numbers[0]!), ...word(echo)]
     }
     case 'sack': {
-      const edges = numbers.map((edge) => (flow.isn ?? NO_ISN) + edge)
+      const isn = isText ? 0 : (flow.isn ?? NO_ISN)
+      const edges = numbers.map((edge) => isn + edge)
       return [5, 2 + 4 * edges.length, ...edges.flatMap(word)]
     }
     case 'fo':
@@ -164,11 +166,17 @@ const spoil = (packet: Uint8Array, at: number, by: number): void => {
   view.setUint16(at, view.getUint16(at) ^ by)
 }
 
+/** Those of a segment; what lies behind the header's length as it says is text. */
+const optionsOf = (flow: Flow, { options, doff }: Segment): number[] => {
+  const [read, text] = [false, true].map((isText) =>
+    options
+      .flatMap((option) => optionBytes(flow, option, isText))
+      .slice(0, tcp.MAX_HEADER - tcp.MIN_HEADER)
+  )
+  return read!.map((octet, k) => (doff !== 0 && tcp.MIN_HEADER + k >= doff ? text![k]! : octet))
+}
 const segmentBytes = (flow: Flow, segment: Segment): Uint8Array => {
-  const isText = segment.doff !== 0
-  const options = segment.options
-    .flatMap((option) => optionBytes(flow, option, isText))
-    .slice(0, 40)
+  const options = optionsOf(flow, segment)
   while (options.length % 4 !== 0) options.push(1)
   const header = tcp.MIN_HEADER + options.length
   const bytes = new Uint8Array(header + segment.len)
@@ -185,10 +193,17 @@ const segmentBytes = (flow: Flow, segment: Segment): Uint8Array => {
   for (let k = 0; k < segment.len; k++) bytes[header + k] = pattern(segment.seq - 1 + k)
   return bytes.subarray(0, Math.max(0, bytes.length - segment.cut))
 }
+/** It has an option of RFC 7323 2.2 that a receiver finds: none that has no end lies before it. */
+const hasWscale = (body: Uint8Array): boolean => {
+  const header = tcp.headerLen(body, 0)
+  if (header < tcp.MIN_HEADER || header > body.length) return false
+  const found = new Int32Array(OPT_WORDS)
+  parse(body, tcp.MIN_HEADER, header - tcp.MIN_HEADER, found)
+  return (found[OPT_SEEN]! & SEEN_WSCALE) !== 0
+}
 export const segmentFrame = (flow: Flow, segment: Segment): Uint8Array => {
-  if (segment.flags.includes('S') && flow.acked === 0)
-    flow.isPeerScaled = segment.options.some((option) => option.startsWith('wscale '))
   const body = segmentBytes(flow, segment)
+  if (segment.flags.includes('S') && flow.acked === 0) flow.isPeerScaled = hasWscale(body)
   const packet = fromPeer(flow, IPPROTO_TCP, body, segment)
   const { header } = NETS[flow.family]
   const sum = pseudo(flow.family, packet, 0, IPPROTO_TCP)

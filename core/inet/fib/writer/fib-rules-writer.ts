@@ -7,7 +7,7 @@
 import { AF_INET, AF_INET6 } from '../../../base/family.ts'
 import { Errno } from '../../../base/errno.ts'
 import type { Links } from '../../../control/links/links.ts'
-import type { Publisher } from '../../../control/publish.ts'
+import type { Publisher } from '../../../control/rtnl/publish.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { FIB_RULE_WORDS, G_GENERATION } from '../../../shm/layout.ts'
 import type { Words } from '../../../wire/text.ts'

@@ -62,16 +62,16 @@ import type { TcpHash } from '../sock/tcp-hash.ts'
 import type { TcpInput } from './tcp-input.ts'
 import type { TcpStates } from '../states/tcp-states.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
-import type { TcpListen } from '../states/tcp-listen.ts'
-import type { TcpListenQueues } from '../states/tcp-listen-queues.ts'
+import type { TcpListen } from '../listen/tcp-listen.ts'
+import type { TcpListenQueues } from '../listen/tcp-listen-queues.ts'
 import type { Events } from '../../../socket/events.ts'
 import type { KeepError } from '../../keep-error.ts'
-import type { TcpCheckReq } from '../states/tcp-check-req.ts'
+import type { TcpCheckReq } from '../listen/tcp-check-req.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpRetransmit } from '../snd/tcp-retransmit.ts'
 import type { TcpSimpleRetransmit } from '../rec/tcp-simple-retransmit.ts'
-import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
+import type { TcpXmitTimer } from '../timer/tcp-xmit-timer.ts'
 import {
   FO_PASSIVE,
   FO_SYN_DATA,
@@ -102,7 +102,7 @@ type TcpIpvDeps = {
   skbs: Skbs
   drop: DropFn
   hash: TcpHash
-  input: TcpInput
+  tcpInput: TcpInput
   states: TcpStates
   listen: TcpListen
   listenQueues: Pick<TcpListenQueues, 'dropRequest'>
@@ -128,7 +128,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   const { bank, skbs, drop, hash, listen, life, mss, retransmission, simple, timewaitRcv } = deps
   const { sendReset, md5, loadAddrs, passOn, afOps, skDst, updatePmtu } = deps
   const { isRecvErr, keepError, sockEvents, pktoptions } = deps
-  const { tcpRcvEstablished } = deps.input
+  const { tcpRcvEstablished } = deps.tcpInput
   const { rcvStateProcess } = deps.states
   const { revertRto } = deps.xmitTimer
   const { i32, u8, f64 } = deps.arena

@@ -31,8 +31,8 @@ import {
 } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
-import { ACK_OK, type TcpAck } from '../rec/tcp-ack.ts'
-import type { TcpFastopen } from './tcp-fastopen.ts'
+import { ACK_OK, type TcpAck } from '../ack/tcp-ack.ts'
+import type { TcpFastopen } from '../fastopen/tcp-fastopen.ts'
 import type { TcpHandshake } from './tcp-handshake.ts'
 import type { TcpUrg } from '../rcv/tcp-urg.ts'
 import type { TcpInput } from '../rcv/tcp-input.ts'
@@ -54,8 +54,8 @@ import {
 import { SOCK_DONE } from '../sock/sock-flags.ts'
 import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
 import { TCP_TIMEWAIT_LEN } from '../sock/tcp-constants.ts'
-import { finTime } from '../sock/tcp-sock-times.ts'
-import type { TcpTimers } from '../sock/tcp-timers.ts'
+import { finTime } from '../timer/tcp-sock-times.ts'
+import type { TcpTimers } from '../timer/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpValidate } from '../rcv/tcp-validate.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
@@ -76,7 +76,7 @@ type TcpStatesDeps = {
   paws: TcpPaws
   validate: TcpValidate
   handshake: TcpHandshake
-  input: TcpInput
+  tcpInput: TcpInput
   urg: Pick<TcpUrg, 'urgent'>
   sndCheck: TcpSndCheck
   fastopen: TcpFastopen
@@ -91,7 +91,7 @@ export const createTcpStates = (deps: TcpStatesDeps) => {
   const { options: opts, parseAgreed, parseOptions } = deps.paws
   const { validateIncoming } = deps.validate
   const { synSent, handshakeDone } = deps.handshake
-  const { takeText } = deps.input
+  const { takeText } = deps.tcpInput
   const { urgent } = deps.urg
   const { dataSndCheck, ackSndCheck } = deps.sndCheck
   const { i32, u8, f64, layout } = deps.arena

@@ -6,7 +6,7 @@ import {
   NLM_F_EXCL,
   NLM_F_REPLACE,
 } from '../../../../core/control/nlm-flags.ts'
-import { createNexthopStore } from '../../../../core/control/nexthop-store.ts'
+import { createNexthopStore } from '../../../../core/control/routes/nexthop-store.ts'
 import type { RibRoute } from '../../../../core/control/rib/rib-route.ts'
 import { createRib } from '../../../../core/control/rib/rib.ts'
 import { createFibReader } from '../../../../core/inet/fib/fib.ts'

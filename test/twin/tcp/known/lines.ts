@@ -73,6 +73,12 @@ export const isSameFiles = ({ difference }: Run, words: RegExp): boolean => {
   return shown(difference!.kernel) === shown(difference!.softnet)
 }
 
+/** What was before, a timeout or a recovery, may have ended, where a recovery begins. */
+export const isAnew = ({ difference }: Run): boolean =>
+  [difference!.kernel, difference!.softnet].every((all) =>
+    / (ca_state|snd_ssthresh) \d/.test(all.join())
+  )
+
 /** Text that a line has, which is `rest` of its words beside its place and PSH. */
 export type Text = { from: number; to: number; rest: string }
 export const textOf = (line: string): Text | null => {

@@ -31,6 +31,17 @@ describe('text behind a hole that comes twice', () => {
     expect(reasonOf(run(steps))).toContain('tcp_ooo_try_coalesce')
     expect(reasonOf(run(steps, '2921 2922 3000 3010'))).toBeNull()
   })
+  test('nor where what it brings again lies behind that, or is a FIN', () => {
+    for (const [end, again] of [
+      ['. 1461 len 1460', '. 2925 len 10'],
+      ['F. 2920', 'F. 2925'],
+    ])
+      expect(reasonOf(run(`< ${end} ack 1; < ${again} ack 1; < . 2921 len 10 ack 1`))).toContain(
+        'tcp_ooo_try_coalesce'
+      )
+    const apart = '< F. 2920 ack 1; < F. 2931 ack 1; < . 2921 len 10 ack 1'
+    expect(reasonOf(run(apart))).toBeNull()
+  })
   test('is reported else', () => {
     const steps = [`${first}; < . 2920 len 11 ack 1`, `${first}; < . 2921 len 10 ack 1`]
     for (const one of steps) expect(reasonOf(run(one))).toBeNull()

@@ -119,18 +119,22 @@ const isDuplicateReport = (line: string): boolean => {
   const [from, to, low, high] = (/ sack ([-\d ]+)/.exec(line)?.[1] ?? '').split(' ').map(Number)
   return high !== undefined && from! >= low! && to! <= high
 }
-/** Only softnet reports a duplicate: text goes on where some behind a hole has ended, of which more had come. */
+/** Where what a segment takes of sequence has ended, its text and a FIN. */
+const endOf = ({ seq, len, flags }: Segment): number => seq + len + (flags.includes('F') ? 1 : 0)
+/** Only softnet reports a duplicate: text goes on where a segment behind a hole has ended, and had come in part with another. */
 export const isReportMissed = (run: Run): boolean => {
   const step = stepOf(run)
   if (step.do !== 'segment' || step.segment.len === 0) return false
   const { seq } = step.segment
   const before = run.steps
     .slice(0, run.difference!.at)
-    .flatMap((one) => (one.do === 'segment' && one.segment.len > 0 ? [one.segment] : []))
+    .flatMap((one) =>
+      one.do === 'segment' && endOf(one.segment) > one.segment.seq ? [one.segment] : []
+    )
   const { kernel, softnet } = run.difference!
   return (
-    before.some((one) => one.seq + one.len === seq) &&
-    before.some((one) => one.seq < seq && one.seq + one.len > seq) &&
+    before.some((one) => endOf(one) === seq) &&
+    before.some((one) => one.seq < endOf(step.segment) && endOf(one) > seq) &&
     softnet.some(isDuplicateReport) &&
     !kernel.some(isDuplicateReport) &&
     isOnly(run, OPTIONS)

@@ -81,6 +81,28 @@ describe('what is missing', () => {
     expect(reasonOf(run([fresh], [text(1461, 2921)], '< . 1 ack 1461'))).toBeNull()
     expect(reasonOf(run([], [text(1461, 2921)]))).toBeNull()
   })
+  test('goes again so where what is acknowledged has gone with it, and not before', () => {
+    const later = (steps: string, lines: string[]): string | null => {
+      const one = differing({ steps, sent: lines, kernel: [fresh], softnet: [text(1461, 2921)] })
+      show(one.halves[1], { ca_state: 3 })
+      return reasonOf(one)
+    }
+    const [ends, reports] = ['< . 1 ack 1461', '< . 1 ack 1461 [sack 2000 2921]']
+    const again = [text(1, 731), text(1461, 2921)]
+    expect(later(`0 send 2920; ${reports}`, again)).toContain('tcp_rack_detect_loss')
+    expect(later(`0 send 2920; ${ends}; ${reports}`, again)).toBeNull()
+    expect(later(`0 send 2920; ${reports}`, again.slice(1))).toBeNull()
+  })
+  test('goes again so where a recovery has ended with it', () => {
+    const again = ['file 0 snd_ssthresh 5']
+    const anew = (more: string[]): string | null => {
+      const one = run([fresh, ...more], [text(1461, 2921), ...more])
+      one.halves[0].hadLost = true
+      return reasonOf(one)
+    }
+    expect(anew(again)).toContain('tcp_rack_detect_loss')
+    expect(anew([])).toBeNull()
+  })
   test('goes again by a timer of the kernel, behind no text, when its window has grown', () => {
     const again = (more: string): string[] => [text(1461, 2921), `file 0 ca_state 3 ${more}`]
     const softnet = again('snd_ssthresh 5 snd_cwnd 5')

@@ -5,6 +5,7 @@ import { type Half, type Run, stateOfLoss, TCP_CA_DISORDER } from '../play.ts'
 import {
   acknowledgedOf,
   blocksOf,
+  isAnew,
   isOnly,
   isSameBut,
   isSameFiles,
@@ -90,7 +91,12 @@ export const isReorderingTimer = (run: Run): boolean => {
   const step = stepOf(run)
   if (step.do !== 'segment' || blocksOf(step).length === 0) return false
   const { ack } = step.segment
+  const una = acknowledgedOf({ ...run, steps: run.steps.slice(0, run.difference!.at) })
   const isMissing = (line: string): boolean => textAt(line) === ack
+  const isArrived = (line: string): boolean => {
+    const from = textAt(line)
+    return from !== null && from >= una && from < ack
+  }
   const lines = (all: readonly string[]): string[] => all.filter((line) => line.startsWith('> '))
   const [kernel, softnet] = [lines(run.difference!.kernel), lines(run.difference!.softnet)]
   const before = run.answers.slice(0, run.difference!.at)
@@ -105,9 +111,9 @@ export const isReorderingTimer = (run: Run): boolean => {
   return (
     softnet.findIndex(isMissing) === 0 &&
     stateOfLoss(run.halves[1]) > TCP_CA_DISORDER &&
-    !run.halves[0].hadLost &&
+    (isAnew(run) || !run.halves[0].hadLost) &&
     (isGrown || (fresh.length > 0 && fresh.every(isFresh))) &&
-    before.some((all) => all.some((line) => line.includes(`:${ack}(`)) && all.some(isMissing))
+    before.some((all) => all.some(isArrived) && all.some(isMissing))
   )
 }
 

@@ -6,6 +6,7 @@ import {
   bareOfPush,
   blocksOf,
   IS_HIDDEN,
+  isAnew,
   isSameFiles,
   sentLines,
   stepOf,
@@ -86,15 +87,11 @@ const isBeyond =
 /** Only softnet sends, in Disorder and at once, text that goes for the first time. */
 const hasLimitedTransmit = (run: Run): boolean => {
   const [kernel, softnet] = run.halves
-  const { before, ...files } = run.difference!
-  // what was before, a timeout or a recovery, may have ended, where a recovery begins
-  const isAnew = [files.kernel, files.softnet].every((all) =>
-    / (ca_state|snd_ssthresh) \d/.test(all.join())
-  )
+  const { before } = run.difference!
   return (
     // Recovery may follow at once, and of what is closed nothing is shown
     (IS_HIDDEN.test(before) ||
-      ((isAnew || !kernel.hadLost) && stateOfLoss(kernel) >= TCP_CA_DISORDER)) &&
+      ((isAnew(run) || !kernel.hadLost) && stateOfLoss(kernel) >= TCP_CA_DISORDER)) &&
     stepOf(run).do !== 'wait' &&
     softnet.flow.sent > kernel.flow.sent
   )
@@ -126,14 +123,17 @@ export const withoutLimitedTransmit = (run: Run): Run | null => {
 }
 
 /**
- * Only one has begun anew with the initial window, after silence of about its RTO: what it sent last a timer has sent, and that was
- * late. What both have sent is the same but for text that only one has room for.
+ * Only one has begun anew, or with half the window of the other, after silence of about its RTO, or of so many. What both have sent is
+ * the same but for text that only one has room for.
  */
 export const isIdleOfOne = (run: Run): boolean => {
   const step = stepOf(run)
   if (step.do !== 'call' || step.name !== 'send') return false
   const isNear = run.halves.some(({ idleMs, rtosBefore }) =>
-    [...rtosBefore.values()].some((rto) => Math.abs(idleMs - rto) <= lateness(rto, run.gapMs))
+    [...rtosBefore.values()].some((rto) => {
+      const times = Math.max(1, Math.round(idleMs / rto)) * rto
+      return Math.abs(idleMs - times) <= lateness(times, run.gapMs)
+    })
   )
   const isMore = ({ kernel, softnet }: Stretch): boolean =>
     kernel.length === 0 || softnet.length === 0

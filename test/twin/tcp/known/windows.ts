@@ -33,9 +33,15 @@ const isBetweenEdges = ({ steps, edges, halves }: Run, at: number): boolean => {
   const [low, high] = [Math.min(a, b), Math.max(a, b) + unit]
   return [seq, end].some((one) => one >= low && one <= high) && low !== high
 }
-/** An RST, or what acknowledges text that was never sent: that it was answered is only seen when the next such answer is one too many. */
-const isLimited = ({ halves: [kernel] }: Run, step: Step): boolean =>
-  step.do === 'segment' && (step.segment.flags.includes('R') || step.segment.ack > kernel.flow.sent)
+/**
+ * An RST, or what acknowledges text that was never sent, nor before the first: that it was answered is only seen when the next such
+ * answer is one too many.
+ */
+const isLimited = ({ halves: [kernel] }: Run, step: Step): boolean => {
+  if (step.do !== 'segment') return false
+  const { flags, ack } = step.segment
+  return flags.includes('R') || ack > kernel.flow.sent || ack < 0
+}
 /** It is there now, or one before was that no file could show. */
 export const isAtEdge = (run: Run): boolean => {
   const { at, before } = run.difference!
@@ -191,7 +197,8 @@ const isLater = (segments: readonly Segment[], far: number, win: number): boolea
 /** An acknowledgement that lies behind text that was behind another segment, and not behind that: it brings the kernel a window. */
 const isWindowOfOne = (run: Run): boolean => {
   const step = stepOf(run)
-  if (step.do !== 'segment' || step.segment.len > 0 || step.segment.flags !== '.') return false
+  if (step.do !== 'segment' || step.segment.len > 0 || !/^P?\.$/.test(step.segment.flags))
+    return false
   const { seq, ack } = step.segment
   const before = segmentsOf(run).slice(0, -1)
   return (
