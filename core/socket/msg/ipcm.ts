@@ -9,7 +9,7 @@ import { AF_INET, clearAddr, isAnyAddr, isV4Mapped, V4_MAPPED } from '../../base
 import { RTN_LOCAL } from '../../base/flowi.ts'
 import type { AddrType } from '../../inet/addr/addr-type.ts'
 import { NO_HOPS } from '../../inet/inet-constants.ts'
-import { l3mdevOf } from '../../netdev/netdev.ts'
+import { isDevice, l3mdevOf } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import { mayBeAnothers } from '../inet-sock.ts'
@@ -46,7 +46,7 @@ import {
 type IpcmDeps = { arena: Arena } & Pick<AddrType, 'addrType'>
 export type Ipcm = ReturnType<typeof createIpcm>
 
-const { EINVAL } = Errno
+const { EINVAL, ENODEV } = Errno
 const IN_PKTINFO = 12
 const IN6_PKTINFO = 20
 
@@ -188,6 +188,7 @@ export const createIpcm = ({ arena, addrType }: IpcmDeps) => {
     const bound = i32[sk + SK_BOUND_DEV]
     if (ifindex !== 0 && bound !== 0 && ifindex !== bound && l3mdevOf(arena, ifindex) !== bound)
       return -EINVAL
+    if (ifindex !== 0 && !isDevice(arena, ifindex)) return -ENODEV
     words[IPCM_OIF] = ifindex
     const octets = octetsOf(control)
     for (let w = 0; w < 4; w++) words[IPCM_SADDR + w] = bytes.i32(octets, (data + w) << 2)

@@ -8,7 +8,7 @@ import { AF_INET, AF_INET6, copyAddr, familyOf } from '../../base/family.ts'
 import { Errno } from '../../base/errno.ts'
 import { bindFlow, createFlowi, FL_DADDR, FL_FAMILY, FL_MARK, FL_MTU } from '../../base/flowi.ts'
 import type { Pmtu } from '../../inet/dst/pmtu.ts'
-import { DEV_IFINDEX, deviceRow, l3mdevOf } from '../../netdev/netdev.ts'
+import { isDevice, l3mdevOf } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
 import type { ErrQueue } from '../msg/errqueue.ts'
 import {
@@ -134,7 +134,7 @@ const swapped = (value: number): number =>
   (value >>> 24) | ((value >>> 8) & 0xff00) | ((value & 0xff00) << 8) | (value << 24)
 
 export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptDeps) => {
-  const { i32, layout } = arena
+  const { i32 } = arena
   const fl = createFlowi()
 
   /** Is this level one of the socket's? One of IPv6 has IPv4's as well, but for raw ones, which speak IPv6 alone. */
@@ -160,12 +160,8 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
       ? -EINVAL
       : setWord(sk, SK_PMTUDISC + index, value ^ IP_PMTUDISC_WANT)
 
-  const isDevice = (ifindex: number): boolean =>
-    ifindex > 0 &&
-    ifindex < layout.config.devices &&
-    i32[deviceRow(arena, ifindex) + DEV_IFINDEX] === ifindex
   const setUnicastIf = (sk: number, index: number, ifindex: number): number => {
-    if (ifindex !== 0 && !isDevice(ifindex)) return -EADDRNOTAVAIL
+    if (ifindex !== 0 && !isDevice(arena, ifindex)) return -EADDRNOTAVAIL
     const bound = i32[sk + SK_BOUND_DEV]
     if (ifindex !== 0 && bound !== 0 && l3mdevOf(arena, ifindex) !== bound) return -EINVAL
     return setWord(sk, SK_UNICAST_IF + index, ifindex)
@@ -229,7 +225,8 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
     if (len < IN6_PKTINFO) return -EINVAL
     const ifindex = words[at + 4]
     const bound = i32[sk + SK_BOUND_DEV]
-    const isOf = ifindex === bound || (isDevice(ifindex) && l3mdevOf(arena, ifindex) === bound)
+    const isOf =
+      ifindex === bound || (isDevice(arena, ifindex) && l3mdevOf(arena, ifindex) === bound)
     if (bound !== 0 && !isOf) return -EINVAL
     i32[sk + SK_STICKY_IF] = ifindex
     const octets = new Uint8Array(words.buffer, words.byteOffset, words.byteLength)

@@ -7,7 +7,7 @@ const INET = 2
 const [STREAM, DGRAM, RAW] = [1, 2, 3]
 const [ICMP, ICMPV6, OTHER] = [1, 58, 253]
 const [IP, SOL_SOCKET, IPV6] = [0, 1, 41]
-const [SO_ERROR, SO_TIMESTAMPING, SO_PEEK_OFF] = [4, 37, 42]
+const [SO_ERROR, SO_TIMESTAMPING, SO_PEEK_OFF, SO_MEMINFO] = [4, 37, 42, 55]
 const [PEEK, TRUNC, ERRQUEUE] = [2, 0x20, 0x2000]
 // SOF_TIMESTAMPING_*
 const [TX_SOFTWARE, RX_SOFTWARE, SOFTWARE] = [2, 8, 0x10]
@@ -153,9 +153,57 @@ const fragments = (af: number, lo: string): Program => {
   }
 }
 
+/** The device by which datagrams go, and the memory that a socket has. */
+const bytes = (af: number, lo: string): Program => {
+  const pktinfo = (file: string, ifindex: number): Row => [
+    'setbytes',
+    file,
+    IPV6,
+    50,
+    `${'0'.repeat(30)}02${int(ifindex)}`,
+  ]
+  const send: Row[] = [
+    ['sendto', 'd', 9, lo, 7404],
+    ['recvcmsg', 'to', 90],
+  ]
+  return {
+    name: 'options that are octets',
+    rows: [
+      ['socket', 'to', af, DGRAM, 0],
+      ['bind', 'to', lo, 7404],
+      ['socket', 'd', af, DGRAM, 0],
+      ['getbytes', 'd', SOL_SOCKET, SO_MEMINFO],
+      ['setbytes', 'd', SOL_SOCKET, SO_MEMINFO, int(1)],
+      ['getbytes', 'd', SOL_SOCKET, SO_PEEK_OFF],
+      ['setbytes', 'd', IPV6, 50, ''],
+      ['setbytes', 'd', IPV6, 50, int(1)],
+      pktinfo('d', 77),
+      ...send,
+      pktinfo('d', 1),
+      ['getsockopt', 'd', IPV6, 50],
+      ...send,
+      ['setsockopt', 'd', SOL_SOCKET, 62, 1],
+      pktinfo('d', 77),
+      pktinfo('d', 1),
+      pktinfo('d', 0),
+      ...send,
+      // a device that is not there
+      ['setsockopt', 'd', SOL_SOCKET, 62, 3],
+      ...send,
+      ['setsockopt', 'd', SOL_SOCKET, 62, 77],
+      ...send,
+      ['socket', 's', af, STREAM, 0],
+      pktinfo('s', 1),
+      ['setsockopt', 's', IPV6, 49, 1],
+      ['getcmsg', 's', IPV6, 6],
+    ],
+  }
+}
+
 export const datagrams = (af: number, lo: string): Program[] => [
   stamps(af, lo),
   stampsOfOthers(af, lo),
   peeks(af, lo),
   fragments(af, lo),
+  bytes(af, lo),
 ]
