@@ -61,9 +61,9 @@
  * | neighbour              | NEIGH_*          | core/neigh/neigh-constants.ts                           |
  * | proxied neighbour      | PN_*             | core/neigh/pneigh-constants.ts                          |
  * | nexthop                | NH_*             | core/inet/fib/nexthop-constants.ts                      |
- * | routing table          | FT_*             | core/inet/fib/trie/fib-tables.ts                             |
- * | prefix                 | FP_*             | core/inet/fib/trie/fib-prefix-hash.ts                        |
- * | policy rule            | FR_*             | core/inet/fib/rules/fib-rule-constants.ts                     |
+ * | routing table          | FT_*             | core/inet/fib/trie/fib-tables.ts                        |
+ * | prefix                 | FP_*             | core/inet/fib/trie/fib-prefix-hash.ts                   |
+ * | policy rule            | FR_*             | core/inet/fib/rules/fib-rule-constants.ts               |
  * | address                | IFA_*            | core/inet/addr/ifaddr-constants.ts                      |
  * | membership, group, source | MCM_*, MCG_*, MCS_* | core/inet/mc/mc-constants.ts                      |
  * | multicast route        | MFC_*            | core/inet/mc/mfc-constants.ts                           |
