@@ -37,7 +37,7 @@ import * as ethernet from '../core/wire/ethernet.ts'
 import * as ipv4 from '../core/wire/ipv4.ts'
 import * as tcp from '../core/wire/tcp.ts'
 import { putMss } from '../core/wire/tcp-options.ts'
-import { makeArena, makeStack, V4 } from './forward-memory.ts'
+import { makeArena, makeStack, V4 } from './support/forwarding.ts'
 
 const CLIENTS = 64
 const REQUEST = 100
@@ -87,9 +87,9 @@ const rings = createAppRings({
   workerLost: nothing,
 })
 const ask = (op: number, sid: number, words: [word: number, value: number][]): void => {
-  const at = rings.begin(op, sid, 0)
+  const at = rings.begin(0, op, sid, 0)
   for (const [word, value] of words) i32[at + word] = value
-  rings.commit(0)
+  rings.commit()
 }
 const listen = (): void => {
   const listener = rings.allocSid()
@@ -116,8 +116,8 @@ const answer = (): void => {
   for (const sid of asking) {
     const skb = app.skbs.alloc(ANSWER, MAX_HEADER)
     app.skbs.put(skb, ANSWER)
-    i32[rings.begin(AppOp.SEND, sid, 0) + E_SKB] = skb
-    rings.commit(0)
+    i32[rings.begin(0, AppOp.SEND, sid, 0) + E_SKB] = skb
+    rings.commit()
   }
   rings.flush()
 }

@@ -9,7 +9,8 @@ import { createCaptures } from '../core/control/captures.ts'
 import { compileFilter } from '../core/control/text/filter/filter.ts'
 import { CAPTURE_IN, CAPTURE_OUT, CAPTURE_TRACE } from '../core/dev/capture-constants.ts'
 import { G_CAPTURES, G_TRACES } from '../core/shm/layout.ts'
-import { BATCH, makeArena, PARTS } from './forward-memory.ts'
+import { PARTS } from './forward-memory.ts'
+import { BATCH, makeArena } from './support/forwarding.ts'
 
 const WARM_UP = 4096 * BATCH
 const CHUNKS = 60

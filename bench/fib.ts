@@ -12,7 +12,7 @@ import { RT_SCOPE_UNIVERSE, RT_TABLE_MAIN } from '../core/inet/fib/nexthop-const
 import { createArena } from '../core/shm/arena.ts'
 import { DEFAULT_ARENA, FIB_NODE_WORDS, SMALL_ARENA } from '../core/shm/layout.ts'
 import type { TablePrefix } from './support/full-table.ts'
-import { createRandom, fullTable4, fullTable6 } from './support/full-table.ts'
+import { addressesIn, createRandom, fullTable4, fullTable6 } from './support/full-table.ts'
 
 /** Nanoseconds: of a lookup and of a read, one after the other and overlapping. */
 export type FibResult = {
@@ -87,26 +87,10 @@ const timeReads = (bytes: number) => {
   return { readDependentNs: time(read(true)), readIndependentNs: time(read(false)) }
 }
 
-/** Addresses at random places of random prefixes. */
-const addressesIn = (prefixes: readonly TablePrefix[]) => {
-  const { bits, below } = createRandom(2)
-  const keys = new Int32Array(LOOKUPS * 4)
-  for (let k = 0; k < LOOKUPS; k++) {
-    const { words, plen } = prefixes[below(prefixes.length)]!
-    const from = words[2] === 0xffff ? 3 : 0
-    for (let w = 0; w < 4; w++) {
-      const kept = plen - (w - from) * 32
-      const host = kept >= 32 || w < from ? 0 : kept <= 0 ? -1 : ~(-1 << (32 - kept))
-      keys[k * 4 + w] = words[w]! | (bits() & host)
-    }
-  }
-  return keys
-}
-
 const timeLookups4 = (prefixes: readonly TablePrefix[]) => {
   const { reader, bytes } = makeTable(AF_INET, prefixes)
   const { lookup4, main } = reader
-  const all = addressesIn(prefixes)
+  const all = addressesIn(prefixes, LOOKUPS)
   const keys = Int32Array.from({ length: LOOKUPS }, (_, k) => all[k * 4 + 3]!)
   const root = main.v4
   // the answer of one goes into the next: nothing is added, but that is not known
@@ -126,7 +110,7 @@ const timeLookups4 = (prefixes: readonly TablePrefix[]) => {
 const timeLookups6 = (prefixes: readonly TablePrefix[]) => {
   const { reader, bytes } = makeTable(AF_INET6, prefixes)
   const { lookup6, main } = reader
-  const keys = addressesIn(prefixes)
+  const keys = addressesIn(prefixes, LOOKUPS)
   const root = main.v6
   const look = (isDependent: boolean) => () => {
     let sum = 0

@@ -8,7 +8,8 @@
  *   bun bench/guard.ts --renew         writes this CPU's line anew, after a change that is meant to cost what it costs
  */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { BATCH, makeArena, PARTS } from './forward-memory.ts'
+import { PARTS } from './forward-memory.ts'
+import { BATCH, makeArena } from './support/forwarding.ts'
 import { median } from './support/pairs.ts'
 
 export type Part = keyof typeof PARTS

@@ -64,7 +64,7 @@ export const createStack = (deps: StackDeps) => {
   for (const family of [protos, protos6]) deps.moreProtocols?.(family)
   protos.freeze()
   protos6.freeze()
-  const netRx = createNetRx({ ...machine, ...link, nowUs })
+  const netRx = createNetRx({ ...machine, ...link, ...inet, nowUs })
 
   const { time, wheel, skbs, ipi, backlog, steer } = machine
   const { xmit } = link

@@ -59,6 +59,7 @@ const memory = (result: ForwardMemory): Page => ({
       ['worker, first 64 k packets (cold)', whole(result.coldWorkerNs)],
       ['nic, IPv6', whole(result.nic6Ns)],
       ['worker, IPv6', whole(result.worker6Ns)],
+      ['worker, random addresses of 1,000,000 routes', whole(result.tableNs)],
     ]
   ),
 })

@@ -134,3 +134,19 @@ export const fullTable6 = (count: number, seed = 6): TablePrefix[] => {
   }
   return prefixes
 }
+
+/** `count` addresses, of four words each, at random places of random prefixes. */
+export const addressesIn = (prefixes: readonly TablePrefix[], count: number): Int32Array => {
+  const { bits, below } = createRandom(2)
+  const keys = new Int32Array(count * 4)
+  for (let k = 0; k < count; k++) {
+    const { words, plen } = prefixes[below(prefixes.length)]!
+    const from = words[2] === 0xffff ? 3 : 0
+    for (let w = 0; w < 4; w++) {
+      const kept = plen - (w - from) * 32
+      const host = kept >= 32 || w < from ? 0 : kept <= 0 ? -1 : ~(-1 << (32 - kept))
+      keys[k * 4 + w] = words[w]! | (bits() & host)
+    }
+  }
+  return keys
+}

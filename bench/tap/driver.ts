@@ -22,7 +22,7 @@ import { block, libc } from '../../workers/os/libc.ts'
 import { openPacket } from '../../workers/os/packet.ts'
 import { createPollSet } from '../../workers/os/poll.ts'
 import { openTap } from '../../workers/os/tap.ts'
-import { BATCH, makeArena, makeStack, V4 } from '../forward-memory.ts'
+import { BATCH, makeArena, makeStack, V4 } from '../support/forwarding.ts'
 
 /** What lies in the queue: frames of how many bytes, and how many. */
 const FRAMES = {

@@ -15,7 +15,7 @@ import { createNamespace, joinVeth } from '../../workers/os/netns.ts'
 import { createPollSet } from '../../workers/os/poll.ts'
 import { CLONE_NEWNET } from '../../workers/os/spawn.ts'
 import { TunOffload } from '../../workers/os/tap.ts'
-import { makeArena, makeStack, V4 } from '../forward-memory.ts'
+import { makeArena, makeStack, V4 } from '../support/forwarding.ts'
 import { setCongestionControl } from '../support/congestion.ts'
 import { accept, listen } from '../support/listen.ts'
 

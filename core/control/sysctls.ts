@@ -10,7 +10,7 @@ import { bitsText, countBits, parseBits, reservedPorts, reservePorts } from '../
 import { PORT_BITS_WORDS } from '../shm/layout.ts'
 import { SYSCTLS, type SysctlRow } from '../shm/sysctl.ts'
 import { parseAddr } from '../wire/text.ts'
-import { CONGESTION_CONTROLS } from '../transport/tcp/rec/tcp-cong-controls.ts'
+import { CONGESTION_CONTROLS } from '../transport/tcp/cong/tcp-cong-controls.ts'
 import type { Outcome } from './answers.ts'
 import { changed, chunks, refuse, told } from './answers.ts'
 import { type ConfItem, confDefaults, type createDevConf } from './devconf.ts'

@@ -295,7 +295,7 @@ export const MAX_CAPTURES = 8
 export const CAPTURE_WORDS = 2080
 /** A bucket of the owned flows (transport/owned-flows.ts): a cache line. */
 export const OWNED_FLOW_BUCKET_WORDS = 16
-/** Ports of listeners, by their lowest bits: when one last had no place for a request (states/tcp-syncookies.ts). */
+/** Ports of listeners, by their lowest bits: when one last had no place for a request (listen/tcp-syncookies.ts). */
 export const SYNQ_OVERFLOW_WORDS = 64
 /** Gauges of what a thread holds of packet memory: small and large slots of each holder (skb/budget.ts). */
 export const HELD_WORDS = 32

@@ -82,8 +82,6 @@ const WITHIN: readonly { holder: Holder; line: Holder; eighths: number }[] = [
   { holder: Holder.proxy, line: Holder.neigh, eighths: 2 },
   { holder: Holder.raw_rcv, line: Holder.udp_rcv, eighths: 4 },
 ]
-const lineHas = (line: Holder, holder: number): boolean =>
-  WITHIN.some((each) => each.line === line && each.holder === holder)
 /** On whose line a holder draws: another's, or its own. */
 const lineFor = (holder: number): number =>
   WITHIN.find((each) => each.holder === holder)?.line ?? holder
@@ -189,14 +187,36 @@ export const createSkbBudget = (arena: Arena, thread: number) => {
     return smallsOf(slots) * TRUESIZE_SMALL + largesOf(slots) * TRUESIZE_LARGE
   }
 
+  const holders = Array.from({ length: HELD_WORDS / 2 }, (_, holder) => holder)
+  /** On whose line a holder draws. */
+  const lines = Int32Array.from(holders, lineFor)
+  /** Whether the line is one of those that the workers share: 1 or 0. */
+  const isShared = Int32Array.from(holders, (holder) =>
+    Number(LINES.some((line) => line.shared && line.holder === lines[holder]))
+  )
+  const mostLarges = Int32Array.of(ownLarge, sharedLarge)
+  // Sums of the gauges, so that who asks for room need not add up: of each line, as the gauges lie, and of the large slots
+  // that the shared lines, and the others, have together.
+  const onLine = new Int32Array(HELD_WORDS)
+  const larges = new Int32Array(2)
+
   /** Charges slots to a holder: for what is held outside a row (a ring's slots). */
-  const add = (holder: Holder, slots: number): void => {
-    i32[held + holder * 2] += smallsOf(slots)
-    i32[held + holder * 2 + 1] += largesOf(slots)
+  const add = (holder: number, slots: number): void => {
+    addSmalls(holder, smallsOf(slots))
+    if (largesOf(slots) !== 0) addLarges(holder, largesOf(slots))
   }
   const subtract = (holder: number, slots: number): void => {
-    i32[held + holder * 2] -= smallsOf(slots)
-    i32[held + holder * 2 + 1] -= largesOf(slots)
+    addSmalls(holder, -smallsOf(slots))
+    if (largesOf(slots) !== 0) addLarges(holder, -largesOf(slots))
+  }
+  const addSmalls = (holder: number, count: number): void => {
+    i32[held + holder * 2] += count
+    onLine[lines[holder] * 2] += count
+  }
+  const addLarges = (holder: number, count: number): void => {
+    i32[held + holder * 2 + 1] += count
+    onLine[lines[holder] * 2 + 1] += count
+    larges[isShared[holder]] += count
   }
   /** The holder keeps the skb from now on. It was nobody's. */
   const hold = (skb: number, holder: Holder): void => {
@@ -219,39 +239,12 @@ export const createSkbBudget = (arena: Arena, thread: number) => {
 
   const smallHeld = (holder: Holder): number => i32[held + holder * 2]
   const largeHeld = (holder: Holder): number => i32[held + holder * 2 + 1]
-  const isShared = Array.from({ length: HELD_WORDS / 2 }, (_, holder) =>
-    LINES.some((line) => line.shared && (line.holder === holder || lineHas(line.holder, holder)))
-  )
-  const holders = Array.from({ length: HELD_WORDS / 2 }, (_, holder) => holder)
-  /** Those that have their large slots together with a holder, itself among them. */
-  const alike = holders.map((holder) =>
-    holders.filter((other) => isShared[other] === isShared[holder])
-  )
-  const mostLarges = isShared.map((shared) => (shared ? sharedLarge : ownLarge))
   /** Whether so many large slots are left to the holder and those it shares them with. */
-  const hasLarges = (holder: Holder, larges: number): boolean => {
-    if (larges === 0) return true
-    const all = alike[holder]
-    let sum = larges
-    for (let k = 0; k < all.length; k++) sum += i32[held + all[k] * 2 + 1]
-    return sum <= mostLarges[holder]
-  }
-  const lines = holders.map(lineFor)
-  /** All that draw on a holder's line, itself among them. */
-  const sharers = lines.map((line) => holders.filter((other) => lines[other] === line))
+  const hasLarges = (holder: Holder, count: number): boolean =>
+    count === 0 || larges[isShared[holder]] + count <= mostLarges[isShared[holder]]
   /** Small slots that are held of a holder's line. */
-  const smallsOnLine = (holder: Holder): number => {
-    const all = sharers[holder]
-    let sum = 0
-    for (let k = 0; k < all.length; k++) sum += i32[held + all[k] * 2]
-    return sum
-  }
-  const largesOnLine = (holder: Holder): number => {
-    const all = sharers[holder]
-    let sum = 0
-    for (let k = 0; k < all.length; k++) sum += i32[held + all[k] * 2 + 1]
-    return sum
-  }
+  const smallsOnLine = (holder: Holder): number => onLine[lines[holder] * 2]
+  const largesOnLine = (holder: Holder): number => onLine[lines[holder] * 2 + 1]
   const sharesLine = (holder: number, other: number): boolean => lines[holder] === lines[other]
   /** Whether its own bound lets the holder keep these slots as well. */
   const hasOwnRoom = (holder: Holder, slots: number): boolean =>

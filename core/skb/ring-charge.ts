@@ -21,7 +21,7 @@ export const createRingCharge = (
   const places = new Int32Array(1 << bits)
   const mask = places.length - 1
   // words run on for ever; a record's place is where it begins
-  const placeOf = (word: number): number => (word >>> shift) & mask
+  const placeOf = (word: number): number => (word >> shift) & mask
   const words = 1 << shift
   let settled = ringHead(i32, ring)
 
@@ -41,9 +41,9 @@ export const createRingCharge = (
     settle()
     return budget.hasRoom(holder, slots)
   }
-  /** The record that is pushed next, for which there is room, carries these slots. */
+  /** The record that was pushed last carries these slots. */
   const charge = (slots: number): void => {
-    const place = placeOf(ringTail(i32, ring))
+    const place = placeOf((ringTail(i32, ring) - words) | 0)
     if (places[place] !== 0) settle()
     budget.add(holder, slots)
     places[place] = slots

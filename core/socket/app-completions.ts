@@ -21,15 +21,12 @@ import {
   E_ARG0,
   E_LEN,
   E_LPORT,
-  E_OP,
   E_PORT,
-  E_SID,
   E_SKB,
-  E_TAG,
-  E_USER,
   PAIR_STAGE,
   PAIR_STALLED,
 } from './app-constants.ts'
+import { putRecord } from './app-record.ts'
 import { appOf, sidOf } from './app-sids.ts'
 import { SK_DADDR, SK_DPORT, SK_NUM, SK_SADDR } from './sock.ts'
 import type { ConsumeFn } from '../skb/drop.ts'
@@ -62,47 +59,49 @@ export const createAppCompletions = ({ arena, worker, wakeApp, budget }: AppComp
   )
   /** Completions that found their ring full, a record after the other. */
   const overflow: number[][] = Array.from({ length: apps }, () => [])
+  /** 1 where some wait there. */
+  const isFull = new Uint8Array(apps)
   /** Of both incarnations; 0 while there is nobody to be answered. */
   const tags = new Int32Array(apps)
   const posted = new Uint8Array(apps)
-  /** Whose completion is being made, and where. */
+  /** Whose completion is being made, and where: in its ring, or at `stage` when that has no room. */
   let to = 0
+  let record = 0
   let stage = 0
 
-  /** Begins a completion: the index of a record, of which the caller may fill in more before `commit`. */
+  /** Begins a completion: the index of a record, of which the caller may fill in more before `commit`, which follows. */
   const begin = (op: number, row: number, user: number, result: number): number =>
     beginFor(appOf(row), op, sidOf(row), user, result)
   const beginFor = (app: number, op: number, sid: number, user: number, result: number): number => {
     to = app
     stage = pairs[app] + PAIR_STAGE
-    i32.fill(0, stage, stage + APP_RECORD_WORDS)
-    i32[stage + E_OP] = op
-    i32[stage + E_SID] = sid
-    i32[stage + E_USER] = user
-    i32[stage + E_TAG] = tags[app]
-    i32[stage + E_LEN] = result
-    return stage
+    record = place(app)
+    putRecord(i32, record, op, sid, user, tags[app])
+    i32[record + E_LEN] = result
+    return record
+  }
+  const place = (app: number): number => {
+    if (tags[app] === 0 || isFull[app] !== 0) return stage
+    return ringReserve(i32, rings[app], APP_RECORD_WORDS) || stage
   }
   const commit = (): void => {
+    if (record === stage) return commitStage()
+    posted[to] = 1
+    const skb = i32[record + E_SKB]
+    if (skb !== 0) inRing[to].charge(budget.slotsOf(skb))
+  }
+  /** Nobody is there, or there is no room: answers are as many as the application's questions, so this stays small. */
+  const commitStage = (): void => {
     if (tags[to] === 0) return
     posted[to] = 1
-    const ring = rings[to]
-    const isRoom = overflow[to].length === 0 && ringWritable(i32, ring, APP_RECORD_WORDS)
-    if (isRoom) {
-      const skb = i32[stage + E_SKB]
-      if (skb !== 0) inRing[to].charge(budget.slotsOf(skb))
-      const at = ringReserve(i32, ring, APP_RECORD_WORDS)
-      i32.copyWithin(at, stage, stage + APP_RECORD_WORDS)
-      return
-    }
-    // answers are as many as the application's questions, so this stays small
     for (let w = 0; w < APP_RECORD_WORDS; w++) overflow[to].push(i32[stage + w])
+    isFull[to] = 1
     stall(to)
   }
   /** Commits with an skb, which is on its way then. */
   const handOver = (skb: number): void => {
     i32[skb + SKB_OWNER] = OWNER_IN_RING
-    i32[stage + E_SKB] = skb
+    i32[record + E_SKB] = skb
     commit()
   }
   const post = (op: number, row: number, user: number, result: number): void => {
@@ -134,7 +133,7 @@ export const createAppCompletions = ({ arena, worker, wakeApp, budget }: AppComp
 
   /** True when one more finds room at once: in the ring, and in what applications may be on the way. */
   const hasRoom = (app: number): boolean =>
-    overflow[app].length === 0 &&
+    isFull[app] === 0 &&
     ringWritable(i32, rings[app], APP_RECORD_WORDS) &&
     inRing[app].hasRoom(budget.oneOfEach)
   /** Asks the application to ring once it has taken completions or given skbs back. */
@@ -156,11 +155,12 @@ export const createAppCompletions = ({ arena, worker, wakeApp, budget }: AppComp
       posted[app] = 1
     }
     overflow[app] = waiting.slice(taken)
-    if (overflow[app].length > 0) stall(app)
+    isFull[app] = overflow[app].length > 0 ? 1 : 0
+    if (isFull[app] !== 0) stall(app)
   }
   /** True when a retry would get somewhere. */
   const canRetry = (app: number): boolean =>
-    overflow[app].length > 0 && ringWritable(i32, rings[app], APP_RECORD_WORDS)
+    isFull[app] !== 0 && ringWritable(i32, rings[app], APP_RECORD_WORDS)
 
   /** Rings the application when it sleeps: something has been published for it. */
   const wake = (app: number): void => {
@@ -181,6 +181,7 @@ export const createAppCompletions = ({ arena, worker, wakeApp, budget }: AppComp
     for (let k = E_SKB; k < waiting.length; k += APP_RECORD_WORDS)
       if (waiting[k] !== 0) consume(waiting[k])
     overflow[app] = []
+    isFull[app] = 0
     i32[pairs[app] + PAIR_STALLED] = 0
   }
   const setTag = (app: number, next: number): void => {

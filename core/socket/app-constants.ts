@@ -72,8 +72,9 @@ export const CLOSE_DRAIN = 0
 export const CLOSE_ABORT = 1
 export const CLOSE_NOW = 2
 
+export const SID_BITS = 14
 /** Sids of an application are 1 .. APP_SIDS-1. */
-export const APP_SIDS = 16384
+export const APP_SIDS = 1 << SID_BITS
 /** Least that a datagram costs in credit: what its skb weighs. */
 export const DATAGRAM_CREDIT = 2048
 // Words of an app block.
@@ -83,7 +84,7 @@ export const APP_EPOCH = 0
 export const APP_ALIVE = 1
 /** 1 while the application waits for its doorbell; whoever rings sets it to 0 by Atomics. */
 export const APP_SLEEPING = 2
-/** Where the application builds a submission. */
+/** Where the application makes a submission that finds no room in the ring. */
 export const APP_STAGE = 16
 
 // Words of an app pair.
@@ -91,5 +92,5 @@ export const APP_STAGE = 16
 export const PAIR_EPOCH = 0
 /** 1 while the worker waits for the application to take completions or give skbs back. */
 export const PAIR_STALLED = 1
-/** Where the worker builds a completion. */
+/** Where the worker makes a completion that finds no room in the ring. */
 export const PAIR_STAGE = 16

@@ -134,6 +134,7 @@ export const createAppReceiving = (deps: AppReceivingDeps) => {
       if (!completions.hasRoom(app)) return stall(row)
       const most = Math.min(rows[row + SID_CREDIT], CHUNK)
       const skb = sockets.readSkb(sk, most)
+      if (skb === -EAGAIN) return
       if (skb !== 0) {
         rows[row + SID_CREDIT] -= i32[skb + SKB_LEN]
         begin(AppOp.RECV, row, 0, i32[skb + SKB_LEN])

@@ -31,14 +31,12 @@ import {
   APP_SIDS,
   APP_SLEEPING,
   APP_STAGE,
-  E_OP,
-  E_SID,
   E_SKB,
   E_TAG,
-  E_USER,
   PAIR_EPOCH,
   PAIR_STALLED,
 } from './app-constants.ts'
+import { putRecord } from './app-record.ts'
 import { appTag } from './app-port.ts'
 
 type AppRingsDeps = {
@@ -87,7 +85,10 @@ export const createAppRings = (deps: AppRingsDeps) => {
   }
   for (let w = 0; w < workers; w++) learnEpoch(w, Atomics.load(i32, pairs[w] + PAIR_EPOCH))
 
+  /** Where a record is made whose ring has no room, and where the one that is being made lies, for whom. */
   const stage = block + APP_STAGE
+  let record = stage
+  let to = 0
   let dirty = false
 
   /** A sid that no worker knows, or 0. */
@@ -96,25 +97,22 @@ export const createAppRings = (deps: AppRingsDeps) => {
     freeSids[freeCount++] = sid
   }
 
-  /** Begins a submission: the index of a record to fill in before `commit`. */
-  const begin = (op: number, sid: number, user: number): number => {
-    i32.fill(0, stage, stage + APP_RECORD_WORDS)
-    i32[stage + E_OP] = op
-    i32[stage + E_SID] = sid
-    i32[stage + E_USER] = user
-    return stage
+  /** Begins a submission: the index of a record to fill in before `commit`, which follows. */
+  const begin = (worker: number, op: number, sid: number, user: number): number => {
+    to = worker
+    const isFull = overflow[worker].length > 0
+    record = (isFull ? 0 : ringReserve(i32, submissions[worker], APP_RECORD_WORDS)) || stage
+    putRecord(i32, record, op, sid, user, tags[worker])
+    return record
   }
   /** Puts the record on its way; the worker sees it after the next flush. */
-  const commit = (worker: number): void => {
-    i32[stage + E_TAG] = tags[worker]
-    const skb = i32[stage + E_SKB]
+  const commit = (): void => {
+    const skb = i32[record + E_SKB]
     if (skb !== 0) i32[skb + SKB_OWNER] = OWNER_IN_RING
     dirty = true
-    const waiting = overflow[worker]
-    const at = waiting.length > 0 ? 0 : ringReserve(i32, submissions[worker], APP_RECORD_WORDS)
-    if (at !== 0) i32.copyWithin(at, stage, stage + APP_RECORD_WORDS)
+    if (record !== stage) return
     // bounded: data has credit, and every other submission waits for its completion
-    else for (let w = 0; w < APP_RECORD_WORDS; w++) waiting.push(i32[stage + w])
+    for (let w = 0; w < APP_RECORD_WORDS; w++) overflow[to].push(i32[stage + w])
   }
   const drainOverflow = (w: number): void => {
     const waiting = overflow[w]

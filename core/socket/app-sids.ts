@@ -5,7 +5,7 @@
  * puts together. Worker only.
  */
 import type { Arena } from '../shm/arena.ts'
-import { APP_SIDS } from './app-constants.ts'
+import { APP_SIDS, SID_BITS } from './app-constants.ts'
 import { SK_GENERATION } from './sock.ts'
 import type { Sockets } from './sockets.ts'
 
@@ -55,8 +55,8 @@ const ROW_WORDS = 1 << ROW_SHIFT
 /** Most credit that is remembered of what an application grants: sums of it stay numbers of 31 bits. */
 const MAX_CREDIT = 1 << 30
 
-export const rowOf = (app: number, sid: number): number => (app * APP_SIDS + sid) << ROW_SHIFT
-export const appOf = (row: number): number => ((row >> ROW_SHIFT) / APP_SIDS) | 0
+export const rowOf = (app: number, sid: number): number => ((app << SID_BITS) | sid) << ROW_SHIFT
+export const appOf = (row: number): number => row >> (SID_BITS + ROW_SHIFT)
 export const sidOf = (row: number): number => (row >> ROW_SHIFT) & (APP_SIDS - 1)
 
 export const creditOf = (granted: number): number => Math.max(0, Math.min(granted, MAX_CREDIT))

@@ -26,7 +26,7 @@ export type Proto = {
   sendBytes?: (sk: number, bytes: Uint8Array, from: number, len: number) => number
   /** Takes up to `len` bytes; 0 is the end of the stream, -EAGAIN nothing there yet. */
   recvmsg?: (sk: number, to: number, len: number, flags?: number) => number
-  /** What recvmsg would begin with as the skb that it came in, the caller's from now on; 0: recvmsg is to be asked. */
+  /** What recvmsg would begin with as the skb that it came in, the caller's from now on; 0: recvmsg is to be asked; -EAGAIN as recvmsg. */
   readSkb?: (sk: number, len: number) => number
   recvBytes?: (sk: number, bytes: Uint8Array, at: number, len: number) => number
   /** One datagram out; of a stream as sendmsg, but that MSG_FASTOPEN connects to the address. */

@@ -230,7 +230,7 @@ export const createSockets = (deps: SocketsDeps) => {
     if (beginReceive(flags)) return recvError.recvError(sk, to, len)
     return proto.recvmsg === undefined ? -EOPNOTSUPP : proto.recvmsg(sk, to, len, flags)
   }
-  /** At most `len` bytes of a stream that need no copy; 0: recvmsg is to be asked (proto.ts). */
+  /** At most `len` bytes of a stream that need no copy; 0: recvmsg is to be asked; -EAGAIN (proto.ts). */
   const readSkb = (sk: number, len: number): number => {
     const proto = protoOf(sk)
     recordFlow(i32[sk + SK_RXHASH])

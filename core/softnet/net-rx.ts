@@ -13,6 +13,7 @@ import { ringReadable, ringRelease, ringTake } from '../shm/ring.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { Skbs } from '../skb/skbs.ts'
 import { SKB_OWNER } from '../skb/skb.ts'
+import type { FibPrefetch } from '../inet/fib/fib-prefetch.ts'
 import type { Receive } from '../dev/receive.ts'
 
 /** Takes up to `weight` packets from a device queue and hands them up; returns how many. */
@@ -24,9 +25,11 @@ type NetRxDeps = {
   worker: number
   /** Microseconds now, read after each round for the time limit. */
   nowUs: () => number
-} & Pick<Receive, 'receive' | 'flush'>
+} & Pick<Receive, 'receive' | 'flush'> &
+  Pick<FibPrefetch, 'prefetchRoutes'>
 
-export const createNetRx = ({ arena, skbs, worker, receive, flush, nowUs }: NetRxDeps) => {
+export const createNetRx = (deps: NetRxDeps) => {
+  const { arena, skbs, worker, receive, flush, nowUs, prefetchRoutes } = deps
   const { i32, f64, layout } = arena
   const { sysctl } = layout
   const rings = Int32Array.from({ length: layout.threads }, (_, t) =>
@@ -43,6 +46,7 @@ export const createNetRx = ({ arena, skbs, worker, receive, flush, nowUs }: NetR
     if (readable === 0) return 0
     const n = readable < weight ? readable : weight
     skbs.prefetch(ring, n)
+    prefetchRoutes(ring, n)
     for (let k = 0; k < n; k++) {
       const skb = ringTake(i32, ring)
       // ours from here on: were it so before, a restart would free what still lies in the ring

@@ -2,6 +2,7 @@
 import { createAddrType } from '../inet/addr/addr-type.ts'
 import { createDoRedirect } from '../inet/dst/do-redirect.ts'
 import { createFibReader } from '../inet/fib/fib.ts'
+import { createFibPrefetch } from '../inet/fib/fib-prefetch.ts'
 import { createFlowKeys } from '../inet/fib/flow-keys.ts'
 import { createPacketAddrs } from '../inet/packet-addrs.ts'
 import { createRoute } from '../inet/fib/route.ts'
@@ -24,6 +25,7 @@ export const createRouting = (machine: Machine) => {
     ...createAddrType(arena, fib),
     ...createDoRedirect(arena, fib),
     loadAddrs,
+    ...createFibPrefetch(arena, fib),
     ...input,
     ...createFlowKeys({ ...machine, net: INIT_NET, flowHash, keys, loadAddrs }),
     ...createDst(machine, routeOutput),

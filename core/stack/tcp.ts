@@ -4,7 +4,7 @@
  */
 import { DEV_FEATURES, DEV_GSO_MAX, deviceRow, NETIF_F_TSO } from '../netdev/netdev.ts'
 import { SOCK_STREAM } from '../socket/sock.ts'
-import { CONGESTION_CONTROLS } from '../transport/tcp/rec/tcp-cong-controls.ts'
+import { CONGESTION_CONTROLS } from '../transport/tcp/cong/tcp-cong-controls.ts'
 import { createKeepError } from '../transport/keep-error.ts'
 import { createTcpErr, createTcpProto } from '../transport/tcp/sock/tcp-proto.ts'
 import { createTcp as createTcpLayer, type TcpDeps } from '../transport/tcp/tcp.ts'

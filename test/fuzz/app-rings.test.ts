@@ -197,9 +197,9 @@ test.each([1, 2, 3, 4])(
     while (knocked.length > 0) leave()
     // what is still to come ends with its socket
     for (const k of SIDS_USED) {
-      i32[rings.begin(AppOp.CLOSE, k, ++user) + E_ARG0] = CLOSE_NOW
+      i32[rings.begin(0, AppOp.CLOSE, k, ++user) + E_ARG0] = CLOSE_NOW
       asked.add(user)
-      rings.commit(0)
+      rings.commit()
     }
     rings.flush()
     sim.run(1000)

@@ -2,7 +2,7 @@
 // says was marked, in segments and in octets, whatever is put together or cut on the way; and the window answers.
 
 import { describe, expect, test } from 'bun:test'
-import { isAccecn } from '../../core/transport/tcp/rec/tcp-accecn.ts'
+import { isAccecn } from '../../core/transport/tcp/ecn/tcp-accecn.ts'
 import {
   TP_ACCECN_FAIL,
   TP_DELIVERED_CE,

@@ -41,9 +41,9 @@ export const createSimApp = ({ arena }: SimHost, port: number) => {
     return sid
   }
   const ask = (op: number, sid: number, words: Record<number, number> = {}): void => {
-    const at = rings.begin(op, sid, 0)
+    const at = rings.begin(workerOf.get(sid)!, op, sid, 0)
     for (const [word, value] of Object.entries(words)) i32[at + Number(word)] = value
-    rings.commit(workerOf.get(sid)!)
+    rings.commit()
   }
   const accept = (listener: number): void =>
     ask(AppOp.ACCEPT, listener, { [E_PORT]: claim(workerOf.get(listener)!), [E_LEN]: CREDIT })

@@ -2,7 +2,7 @@
 // hand the packet to the test. Virtual time; nothing here sleeps. tcp-pair.ts joins two, tcp-script.ts plays the peer, and
 // tcp-hosts.ts runs applications over it.
 
-import { CONGESTION_CONTROLS } from '../../core/transport/tcp/rec/tcp-cong-controls.ts'
+import { CONGESTION_CONTROLS } from '../../core/transport/tcp/cong/tcp-cong-controls.ts'
 import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
 import { copyFrom } from '../../core/base/bytes.ts'
 import {
@@ -41,7 +41,7 @@ import { createMachine } from '../../core/stack/machine.ts'
 import { createSocketLayer, noRoutes } from '../../core/stack/sockets.ts'
 import { createTcp } from '../../core/stack/tcp.ts'
 import { SO_REUSEADDR, SOL_SOCKET } from '../../core/socket/socket-constants.ts'
-import type { CongestionControl } from '../../core/transport/tcp/rec/tcp-cong.ts'
+import type { CongestionControl } from '../../core/transport/tcp/cong/tcp-cong.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
 import * as ipv6 from '../../core/wire/ipv6.ts'
 import * as tcpWire from '../../core/wire/tcp.ts'

@@ -110,14 +110,16 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
 
   // Submissions.
 
-  const send = (sid: number): void => {
-    rings.commit(workerOf[sid])
+  const begin = (op: number, sid: number, user = 0): number =>
+    rings.begin(workerOf[sid], op, sid, user)
+  const send = (): void => {
+    rings.commit()
     touch()
   }
   /** A submission whose only argument is its LEN word. */
   const ask = (op: number, sid: number, len = 0): void => {
-    i32[rings.begin(op, sid, 0) + E_LEN] = len
-    send(sid)
+    i32[begin(op, sid) + E_LEN] = len
+    send()
   }
   /** Behind the four words there may be the device of the address's link. */
   const askWithAddress = (
@@ -127,12 +129,12 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     port: number,
     skb = 0
   ): void => {
-    const at = rings.begin(op, sid, 0)
+    const at = begin(op, sid)
     for (let w = 0; w < 4; w++) i32[at + E_ADDR + w] = words[w]
     i32[at + E_PORT] = port
     i32[at + E_ARG0] = words[4] ?? 0
     i32[at + E_SKB] = skb
-    send(sid)
+    send()
   }
   const askSocket = (
     sid: number,
@@ -141,39 +143,39 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     credit: number,
     protocol = 0
   ): void => {
-    const at = rings.begin(AppOp.SOCKET, sid, 0)
+    const at = begin(AppOp.SOCKET, sid)
     i32[at + E_ARG0] = family
     i32[at + E_ARG1] = type
     i32[at + E_ARG2] = protocol
     i32[at + E_LEN] = credit
-    send(sid)
+    send()
   }
   const askOption = (sid: number, level: number, name: number, value: number): void => {
-    const at = rings.begin(AppOp.SETSOCKOPT, sid, 0)
+    const at = begin(AppOp.SETSOCKOPT, sid)
     i32[at + E_ARG0] = level
     i32[at + E_ARG1] = name
     i32[at + E_ARG2] = value
-    send(sid)
+    send()
   }
   /** An option whose value is words; false: there is no memory for them. */
   const askOptionBytes = (sid: number, level: number, name: number, value: Uint8Array): boolean => {
     const skb = skbs.alloc(value.length, MAX_HEADER)
     if (skb === 0) return false
     u8.set(value, skbs.put(skb, value.length))
-    const at = rings.begin(AppOp.SETSOCKOPT, sid, 0)
+    const at = begin(AppOp.SETSOCKOPT, sid)
     i32[at + E_ARG0] = level
     i32[at + E_ARG1] = name
     i32[at + E_SKB] = skb
-    send(sid)
+    send()
     return true
   }
   /** `isBytes`: octets, in the completion's skb. */
   const askGetOption = (sid: number, level: number, name: number, isBytes = false): void => {
-    const at = rings.begin(AppOp.GETSOCKOPT, sid, 0)
+    const at = begin(AppOp.GETSOCKOPT, sid)
     i32[at + E_ARG0] = level
     i32[at + E_ARG1] = name
     i32[at + E_ARG2] = isBytes ? 1 : 0
-    send(sid)
+    send()
   }
   /** The last `control` octets of the skb are control messages; port -1: to the peer. */
   const askSendmsg = (
@@ -184,7 +186,7 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     flags: number,
     control: number
   ): void => {
-    const at = rings.begin(AppOp.SENDMSG, sid, 0)
+    const at = begin(AppOp.SENDMSG, sid)
     for (let w = 0; w < 4; w++) i32[at + E_ADDR + w] = words[w]
     i32[at + E_ARG0] = words[4] ?? 0
     i32[at + E_ARG1] = flags
@@ -192,20 +194,20 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     i32[at + E_PORT] = port
     i32[at + E_CONTROL] = control
     i32[at + E_SKB] = skb
-    send(sid)
+    send()
   }
   const askRecvmsg = (sid: number, length: number, flags: number): void => {
-    const at = rings.begin(AppOp.RECVMSG, sid, 0)
+    const at = begin(AppOp.RECVMSG, sid)
     i32[at + E_ARG0] = flags
     i32[at + E_LEN] = length
-    send(sid)
+    send()
   }
   const askMulticastOption = (sid: number, level: number, name: number, value: number): void => {
-    const at = rings.begin(AppOp.MULTICAST, sid, 0)
+    const at = begin(AppOp.MULTICAST, sid)
     i32[at + E_ARG0] = level
     i32[at + E_ARG1] = name
     i32[at + E_ARG2] = value
-    send(sid)
+    send()
   }
   const askMembership = (
     sid: number,
@@ -215,7 +217,7 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     address: number,
     source: readonly number[]
   ): void => {
-    const at = rings.begin(AppOp.MEMBERSHIP, sid, 0)
+    const at = begin(AppOp.MEMBERSHIP, sid)
     for (let w = 0; w < 4; w++) {
       i32[at + E_ADDR + w] = group[w]
       i32[at + E_ARG1 + w] = source[w]
@@ -223,26 +225,26 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     i32[at + E_PORT] = ifindex
     i32[at + E_ARG0] = name
     i32[at + E_LEN] = address
-    send(sid)
+    send()
   }
   /** `isNow`: what is there, or -EAGAIN. */
   const askAccept = (listener: number, child: number, credit: number, isNow = false): void => {
-    const at = rings.begin(AppOp.ACCEPT, listener, child)
+    const at = begin(AppOp.ACCEPT, listener, child)
     i32[at + E_PORT] = child
     i32[at + E_ARG0] = isNow ? 1 : 0
     i32[at + E_LEN] = credit
-    send(listener)
+    send()
   }
   const askSend = (sid: number, skb: number, flags: number): void => {
-    const at = rings.begin(AppOp.SEND, sid, 0)
+    const at = begin(AppOp.SEND, sid)
     i32[at + E_SKB] = skb
     i32[at + E_ARG0] = flags
-    send(sid)
+    send()
   }
   const askClose = (sid: number, how: number): void => {
     closing[sid]++
-    i32[rings.begin(AppOp.CLOSE, sid, 0) + E_ARG0] = how
-    send(sid)
+    i32[begin(AppOp.CLOSE, sid) + E_ARG0] = how
+    send()
   }
 
   // Memory: what a socket may hold shrinks with what is left, so that those whose peers do not read leave some.

@@ -96,10 +96,7 @@ export const createPortXmit = ({ arena, skbs, kick, onBatchEnd }: XmitEnv) => {
   const hasRoom = (skb: number, port: number, ring: number): boolean => {
     if (isKnown[port] === 0) meet(port, ring)
     if (ringBacklog(i32, ring, most) >= most) return false
-    if (i32[skb + SKB_BUF] < smalls) return true
-    if (!larges[port].hasRoom(budget.oneLarge)) return false
-    larges[port].charge(budget.oneLarge)
-    return true
+    return i32[skb + SKB_BUF] < smalls || larges[port].hasRoom(budget.oneLarge)
   }
   onBatchEnd(() => {
     for (let k = 0; k < count; k++) {
@@ -120,6 +117,7 @@ export const createPortXmit = ({ arena, skbs, kick, onBatchEnd }: XmitEnv) => {
       peers[count++] = peer
     }
     ringPush(i32, ring, skb)
+    if (i32[skb + SKB_BUF] >= smalls) larges[port].charge(budget.oneLarge)
     i32[skb + SKB_OWNER] = peer
     return NETDEV_TX_OK
   }

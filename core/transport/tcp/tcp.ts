@@ -20,9 +20,11 @@ import type { SkDst } from '../../inet/dst/sk-dst.ts'
 import type { PacketAddrs } from '../../inet/packet-addrs.ts'
 import type { IpLocalOut } from '../../ipv4/ip-local-out.ts'
 import { l3mdevOf } from '../../netdev/netdev.ts'
+import type { Events } from '../../socket/events.ts'
+import { initInet } from '../../socket/inet-sock.ts'
 import type { Cmsg } from '../../socket/msg/cmsg.ts'
 import type { ErrQueue } from '../../socket/msg/errqueue.ts'
-import type { Events } from '../../socket/events.ts'
+import type { Timestamp } from '../../socket/msg/timestamp.ts'
 import {
   SK_BOUND_DEV,
   SK_CREATED,
@@ -38,53 +40,64 @@ import {
   TCP_CLOSE,
   TCP_NEW_SYN_RECV,
 } from '../../socket/sock.ts'
-import { initInet } from '../../socket/inet-sock.ts'
-import type { Timestamp } from '../../socket/msg/timestamp.ts'
 import type { Steer } from '../../steering/steer.ts'
 import type { KeepError } from '../keep-error.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
 import { createPorts } from '../ports.ts'
 import { createSecureSeq } from '../secure-seq.ts'
+import { createTcpAckRtt } from './ack/tcp-ack-rtt.ts'
+import { createTcpAckWindow } from './ack/tcp-ack-window.ts'
+import { createTcpAck } from './ack/tcp-ack.ts'
+import { createTcpCleanRtxQueue } from './ack/tcp-clean-rtx-queue.ts'
+import { createTcpCongControl } from './cong/tcp-cong-control.ts'
+import { createTcpBind } from './connect/tcp-bind.ts'
+import { createTcpConnect } from './connect/tcp-connect.ts'
+import { createTcpDisconnect } from './connect/tcp-disconnect.ts'
+import { createTcpLocalPort } from './connect/tcp-local-port.ts'
+import { type TcpRouting, createTcpRouting } from './connect/tcp-routing.ts'
+import { createTcpSendSyn } from './connect/tcp-send-syn.ts'
+import { createTcpSendmsgFastopen } from './fastopen/tcp-sendmsg-fastopen.ts'
+import { createTcpTwReuse } from './connect/tcp-tw-reuse.ts'
+import { createTcpAckEcn } from './ecn/tcp-ack-ecn.ts'
 import { createTcpCoalesce } from './rcv/tcp-coalesce.ts'
-import { createTcpDataEcn } from './rcv/tcp-data-ecn.ts'
+import { createTcpDataEcn } from './ecn/tcp-data-ecn.ts'
 import { createTcpDataQueue } from './rcv/tcp-data-queue.ts'
 import { createTcpEventData } from './rcv/tcp-event-data.ts'
 import { createTcpInput } from './rcv/tcp-input.ts'
 import { createTcpIpv } from './rcv/tcp-ipv.ts'
 import { createTcpOfoQueue } from './rcv/tcp-ofo-queue.ts'
-import { createTcpPaws } from './rcv/tcp-paws.ts'
+import { type TcpPaws, createTcpPaws } from './rcv/tcp-paws.ts'
 import { createTcpPrune } from './rcv/tcp-prune.ts'
-import { createTcpRcvQueue } from './rcv/tcp-rcv-queue.ts'
+import { type TcpRcvQueue, createTcpRcvQueue } from './rcv/tcp-rcv-queue.ts'
 import { createTcpRecvmsg } from './rcv/tcp-recvmsg.ts'
 import { createTcpUrg } from './rcv/tcp-urg.ts'
 import { createTcpValidate } from './rcv/tcp-validate.ts'
 import { createTcpWindow } from './rcv/tcp-window.ts'
-import { createTcpAccecnAce } from './rec/tcp-accecn-ace.ts'
-import { createTcpAck } from './rec/tcp-ack.ts'
+import { createTcpAccecnAce } from './ecn/tcp-accecn-ace.ts'
 import { createTcpCaState } from './rec/tcp-ca-state.ts'
-import { type CongestionControl, createTcpCong } from './rec/tcp-cong.ts'
-import { createTcpCwndValidate } from './rec/tcp-cwnd-validate.ts'
+import { type CongestionControl, createTcpCong } from './cong/tcp-cong.ts'
+import { createTcpCwndValidate } from './cong/tcp-cwnd-validate.ts'
 import { createTcpEnterLoss } from './rec/tcp-enter-loss.ts'
 import { createTcpFrto } from './rec/tcp-frto.ts'
 import { createTcpPrr } from './rec/tcp-prr.ts'
 import { createTcpRack } from './rec/tcp-rack.ts'
-import { createTcpRate } from './rec/tcp-rate.ts'
+import { createTcpRate } from './ack/tcp-rate.ts'
 import { createTcpRecovery } from './rec/tcp-recovery.ts'
 import { createTcpRenoSack } from './rec/tcp-reno-sack.ts'
-import { createTcpSacktag } from './rec/tcp-sacktag.ts'
+import { createTcpSacktag } from './ack/tcp-sacktag.ts'
 import { createTcpSimpleRetransmit } from './rec/tcp-simple-retransmit.ts'
 import { createTcpTlpAck } from './rec/tcp-tlp-ack.ts'
 import { createTcpUndo } from './rec/tcp-undo.ts'
-import { createTcpAccecnOption } from './snd/tcp-accecn-option.ts'
+import { createTcpAccecnOption } from './ecn/tcp-accecn-option.ts'
 import { createTcpChallenge } from './snd/tcp-challenge.ts'
 import { createTcpChrono } from './snd/tcp-chrono.ts'
-import { createTcpLossProbe } from './snd/tcp-loss-probe.ts'
+import { createTcpLossProbe } from './timer/tcp-loss-probe.ts'
 import { type TcpMssDeps, createTcpMss } from './snd/tcp-mss.ts'
 import { createTcpMtuProbe } from './snd/tcp-mtu-probe.ts'
 import { createTcpNagle } from './snd/tcp-nagle.ts'
 import { createTcpOutput } from './snd/tcp-output.ts'
 import { createTcpPacing } from './snd/tcp-pacing.ts'
-import { createTcpProbe0 } from './snd/tcp-probe0.ts'
+import { createTcpProbe0 } from './timer/tcp-probe0.ts'
 import { createTcpReply } from './snd/tcp-reply.ts'
 import { createTcpRetransmit } from './snd/tcp-retransmit.ts'
 import { createTcpSendmsg } from './snd/tcp-sendmsg.ts'
@@ -93,37 +106,36 @@ import { createTcpTransmit } from './snd/tcp-transmit.ts'
 import { createTcpTsq } from './snd/tcp-tsq.ts'
 import { createTcpTstamp } from './snd/tcp-tstamp.ts'
 import { createTcpWriteQueue } from './snd/tcp-write-queue.ts'
-import { createTcpXmitTimer } from './snd/tcp-xmit-timer.ts'
+import { createTcpXmitTimer } from './timer/tcp-xmit-timer.ts'
 import { SOCK_CONNECTED, SOCK_CONNECTING } from './sock/sock-flags.ts'
 import { TCP_TIMEOUT_INIT } from './sock/tcp-constants.ts'
-import { createFastopenActive } from './sock/tcp-fastopen-active.ts'
-import { createFastopenKeys } from './sock/tcp-fastopen-keys.ts'
-import { createFastopenQueue } from './sock/tcp-fastopen-queue.ts'
+import { createFastopenActive } from './fastopen/tcp-fastopen-active.ts'
+import { createFastopenKeys } from './fastopen/tcp-fastopen-keys.ts'
+import { createFastopenQueue } from './fastopen/tcp-fastopen-queue.ts'
 import { createTcpHash } from './sock/tcp-hash.ts'
 import { createTcpLifecycle } from './sock/tcp-lifecycle.ts'
 import { createTcpMd5 } from './sock/tcp-md5.ts'
 import { createTcpMem } from './sock/tcp-mem.ts'
-import { createTcpMetricsCache } from './sock/tcp-metrics-cache.ts'
+import { createTcpMetricsCache } from './fastopen/tcp-metrics-cache.ts'
 import { createTcpOom } from './sock/tcp-oom.ts'
 import { createTcpPktoptions } from './sock/tcp-pktoptions.ts'
 import { createTcpPoll } from './sock/tcp-poll.ts'
-import { initRtoBounds } from './sock/tcp-sock-times.ts'
+import { initRtoBounds } from './timer/tcp-sock-times.ts'
 import { TP_REORDERING, TP_RTO, TP_SCALING_RATIO } from './sock/tcp-sock.ts'
+import { createTcpTimer } from './timer/tcp-timer.ts'
+import { createTcpTimers } from './timer/tcp-timers.ts'
 import { createTcpSockopt } from './sockopt/tcp-sockopt.ts'
-import { createTcpTimer } from './sock/tcp-timer.ts'
-import { createTcpTimers } from './sock/tcp-timers.ts'
-import { createTcpCheckReq } from './states/tcp-check-req.ts'
+import { createTcpCheckReq } from './listen/tcp-check-req.ts'
 import { createTcpClose } from './states/tcp-close.ts'
-import { createTcpConnect, createTcpRouting } from './states/tcp-connect.ts'
-import { createFastopenClient } from './states/tcp-fastopen-client.ts'
-import { createTcpFastopen } from './states/tcp-fastopen.ts'
+import { createFastopenClient } from './fastopen/tcp-fastopen-client.ts'
+import { createTcpFastopen } from './fastopen/tcp-fastopen.ts'
 import { createTcpHandshake } from './states/tcp-handshake.ts'
-import { createTcpListenQueues } from './states/tcp-listen-queues.ts'
-import { createTcpListen } from './states/tcp-listen.ts'
-import { createTcpRequest } from './states/tcp-request.ts'
+import { createTcpListenQueues } from './listen/tcp-listen-queues.ts'
+import { createTcpListen } from './listen/tcp-listen.ts'
+import { createTcpRequest } from './listen/tcp-request.ts'
 import { createTcpStates } from './states/tcp-states.ts'
-import { createTcpSynack } from './states/tcp-synack.ts'
-import { createTcpSyncookies } from './states/tcp-syncookies.ts'
+import { createTcpSynack } from './listen/tcp-synack.ts'
+import { createTcpSyncookies } from './listen/tcp-syncookies.ts'
 import { createTcpTimewait } from './states/tcp-timewait.ts'
 
 const IPPROTO_TCP = 6
@@ -146,7 +158,7 @@ export type TcpDeps = {
   skDst: SkDst
   steer: Steer['steerFlow']
   gsoMax: TcpMssDeps['gsoMax']
-  /** The algorithms to choose from (rec/tcp-cong.ts). */
+  /** The algorithms to choose from (cong/tcp-cong.ts). */
   congestion: readonly CongestionControl[]
   owned: OwnedFlows
   errqueue: ErrQueue
@@ -279,6 +291,31 @@ const createRecovering = (lower: Base & Sending) => {
   return { ...parts, recovery, enterLoss, tlpAck, tryUndoRecovery, cleanRetransStamp }
 }
 
+type Recovering = ReturnType<typeof createRecovering>
+
+/** What an acknowledgement says, and what is done for it. */
+const createAcking = (
+  lower: Base & Sending & Recovering & Pick<TcpPaws, 'replaceTsRecent'>,
+  { afOps, sockConfirm }: TcpDeps
+) => {
+  const rtxQueue = createTcpCleanRtxQueue(lower)
+  const { acked } = rtxQueue
+  const accecn = createTcpAccecnAce(lower.i32, lower.u8, afOps)
+  const ackEcn = createTcpAckEcn({ ...lower, accecn, acked })
+  const window = createTcpAckWindow(lower)
+  const rtt = createTcpAckRtt({ ...lower, acked })
+  const congControl = createTcpCongControl({ ...lower, acked })
+  return createTcpAck({
+    ...lower,
+    ...window,
+    ...rtt,
+    ...congControl,
+    rtxQueue,
+    ackEcn,
+    sockConfirm,
+  })
+}
+
 /** In: acknowledgements, the receive queue, the life of a socket and the states that segments lead it through. */
 const createReceiving = (
   base: Base,
@@ -287,15 +324,12 @@ const createReceiving = (
   deps: TcpDeps,
   endSending: (sk: number) => void
 ) => {
-  const { sockConfirm, afOps } = deps
+  const { afOps } = deps
   const lower = { ...base, ...tables, ...sending }
   const purgeWrite = sending.queue.purge
   const recovering = createRecovering(lower)
   const paws = createTcpPaws(base)
-  const { replaceTsRecent } = paws
-  const accecn = createTcpAccecnAce(base.i32, base.u8, afOps)
-  const acking = { ...recovering, accecn, sockConfirm, replaceTsRecent }
-  const ack = createTcpAck({ ...lower, ...acking })
+  const ack = createAcking({ ...lower, ...recovering, ...paws }, deps)
   const queues = createRcvQueues(lower)
   const { rcvQueue } = queues
   const purge = (sk: number): void => {
@@ -351,8 +385,31 @@ const createReceiving = (
   }
 }
 
+type Receiving = ReturnType<typeof createReceiving>
+type ConnectingDeps = Base &
+  Tables &
+  Sending &
+  Receiving & { routing: TcpRouting; purgeRcv: TcpRcvQueue['purge'] }
+
+/** Active open. */
+const createConnecting = (lower: ConnectingDeps, { worker, steer, addrType }: TcpDeps) => {
+  const twReuse = createTcpTwReuse(lower)
+  const port = createTcpLocalPort({ ...lower, worker, steer, twReuse })
+  const disconnect = createTcpDisconnect(lower)
+  const syn = createTcpSendSyn({ ...lower, twReuse })
+  const { connect, beginConnect } = createTcpConnect({
+    ...lower,
+    ...port,
+    ...disconnect,
+    ...syn,
+    addrType,
+  })
+  const { sendFastopen } = createTcpSendmsgFastopen({ ...lower, ...syn, beginConnect })
+  return { connect, sendFastopen }
+}
+
 export const createTcp = (deps: TcpDeps) => {
-  const { arena, worker, time, slab, random, steer, addrType, loadAddrs } = deps
+  const { arena, worker, time, slab, random, addrType, loadAddrs } = deps
   const base = createBase(deps)
   const tables = createTables(base, deps)
   const sending = createSending(base, deps)
@@ -390,10 +447,8 @@ export const createTcp = (deps: TcpDeps) => {
     sockEvents,
   })
   timers.bind(createTcpTimer({ ...parts, checkReq }))
-  const connecting = createTcpConnect(
-    { ...parts, worker, random, purgeRcv, steer, addrType },
-    routing
-  )
+  const { bind } = createTcpBind({ ...parts, random, addrType })
+  const connecting = createConnecting({ ...parts, routing, purgeRcv }, deps)
   const closing = createTcpClose({ ...parts, listen: listening, listenQueues, purgeWrite })
   const { sendFastopen } = connecting
   const { sendmsg, sendBytes, sendto, sendtoBytes, writable } = createTcpSendmsg({
@@ -434,7 +489,7 @@ export const createTcp = (deps: TcpDeps) => {
   const listen = (sk: number, backlog: number): number => {
     if ((i32[sk + SK_FLAGS] & (SOCK_CONNECTING | SOCK_CONNECTED)) !== 0) return -Errno.EINVAL
     if (i32[sk + SK_NUM] === 0) {
-      const err = connecting.bind(sk, ANY, 0, 0)
+      const err = bind(sk, ANY, 0, 0)
       if (err < 0) return err
     }
     return listening.listen(sk, backlog)
@@ -462,7 +517,7 @@ export const createTcp = (deps: TcpDeps) => {
     tcpError,
     ownerHashFlow: tables.hash.ownerHashFlow,
     open,
-    bind: connecting.bind,
+    bind,
     listen,
     accept: listening.accept,
     connect,

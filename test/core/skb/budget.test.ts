@@ -186,8 +186,8 @@ describe('what lies in a ring', () => {
     const one = budget.slotsOf(createSkbs(arena, 1).alloc(1, 0))
     for (let round = 0; round < 50; round++) {
       for (let n = 0; n < 5; n++) {
-        inRing.charge(one)
         ringPush(i32, ring, 1)
+        inRing.charge(one)
       }
       ringPublish(i32, ring)
       expect(budget.smallHeld(Holder.port)).toBe(5)

@@ -76,9 +76,9 @@ const application = (arena: Arena, app = 0) => {
     })
   const rings = makeRings()
   const ask = (op: number, sid: number, words: Record<number, number> = {}, user = 0): void => {
-    const at = rings.begin(op, sid, user)
+    const at = rings.begin(0, op, sid, user)
     for (const [word, value] of Object.entries(words)) i32[at + Number(word)] = value
-    rings.commit(0)
+    rings.commit()
   }
   const open = (type: number, port: number): number => {
     const sid = rings.allocSid()

@@ -59,7 +59,15 @@ const setup = () => {
     /** How many packets there were when each batch ended. */
     const batches: number[] = []
     const flush = (): void => void batches.push(got.length)
-    const netRx = createNetRx({ arena, skbs, worker: WORKER, receive, flush, nowUs: () => 0 })
+    const netRx = createNetRx({
+      arena,
+      skbs,
+      worker: WORKER,
+      receive,
+      flush,
+      nowUs: () => 0,
+      prefetchRoutes: () => {},
+    })
     return { ...netRx, got, skbs, batches }
   }
   const counter = (index: number): number => arena.f64[counterBank(arena, WORKER) + index]!

@@ -18,6 +18,14 @@ export const FLAG_SND_UNA_ADVANCED = 16
 export const FLAG_NOT_DUP = 32
 /** It echoes a congestion mark (RFC 3168 section 6.1.2). */
 export const FLAG_ECE = 64
+/** It acknowledged text, or a FIN. */
+export const FLAG_DATA_ACKED = 128
+/** It acknowledged a SYN. */
+export const FLAG_SYN_ACKED = 256
+/** Some of what it acknowledged had been sent again. */
+export const FLAG_RETRANS_DATA_ACKED = 512
+export const FLAG_ACKED = FLAG_DATA_ACKED | FLAG_SYN_ACKED
+export const FLAG_FORWARD_PROGRESS = FLAG_ACKED | FLAG_DATA_SACKED
 
 // What is to be sent.
 export const REXMIT_NONE = 0

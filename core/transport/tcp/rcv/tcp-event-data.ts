@@ -8,7 +8,7 @@ import type { Arena } from '../../../shm/arena.ts'
 import { SKB_LEN } from '../../../skb/skb.ts'
 import { TP_ATO, TP_ECN, TP_LRCVTIME, TP_RTO } from '../sock/tcp-sock.ts'
 import { TCP_ATO_MIN, TCP_MAX_QUICKACKS } from '../sock/tcp-constants.ts'
-import type { TcpDataEcn } from './tcp-data-ecn.ts'
+import type { TcpDataEcn } from '../ecn/tcp-data-ecn.ts'
 import { increaseQuick, scheduleAck } from './tcp-quickack.ts'
 import type { TcpWindow } from './tcp-window.ts'
 

@@ -21,7 +21,7 @@ import {
   parse,
   SEEN_TIMESTAMPS,
 } from '../../../wire/tcp-options.ts'
-import type { TcpAck } from '../rec/tcp-ack.ts'
+import type { TcpAck } from '../ack/tcp-ack.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpPaws } from './tcp-paws.ts'
 import type { TcpDataQueue } from './tcp-data-queue.ts'

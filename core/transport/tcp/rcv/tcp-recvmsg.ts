@@ -193,6 +193,12 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     i32[sk + TP_COPIED_SEQ] = i32[skb + CB_END_SEQ]
     return true
   }
+  /** There may be text yet: recv says to wait, and nothing else. */
+  const isAwaited = (sk: number): boolean => {
+    const state = i32[sk + SK_STATE]
+    const over = (i32[sk + SK_FLAGS] & SOCK_DONE) | (i32[sk + SK_SHUTDOWN] & RCV_SHUTDOWN)
+    return (over | i32[sk + SK_ERR]) === 0 && state !== TCP_CLOSE && state !== TCP_LISTEN
+  }
   /** What recv says when there is no text: end of file, an error, or to wait. */
   const nothing = (sk: number): number => {
     const state = i32[sk + SK_STATE]
@@ -259,13 +265,14 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     return octets || ((i32[sk + SK_FLAGS] & SOCK_DONE) === 0 ? 0 : 1)
   }
   /**
-   * What recvmsg of `len` bytes would begin with, as the skb that it came in, the caller's from now on; 0: it has to be copied, or
-   * recvmsg to say what there is. Linux: tcp_read_skb.
+   * What recvmsg of `len` bytes would begin with, as the skb that it came in, the caller's from now on; -EAGAIN where recvmsg would
+   * say so; 0: it has to be copied, or recvmsg to say what there is. Linux: tcp_read_skb.
    */
   const readSkb = (sk: number, len: number): number => {
     const skb = i32[sk + SK_RCVQ_HEAD]
+    if (skb === 0) return isAwaited(sk) ? -Errno.EAGAIN : 0
     // several are better copied together, and a large buffer is read into again while it is in this CPU's cache
-    if (skb === 0 || i32[skb + SKB_NEXT] !== 0 || mem.isLarge(skb)) return 0
+    if (i32[skb + SKB_NEXT] !== 0 || mem.isLarge(skb)) return 0
     // what is told beside it recvmsg tells; another thread's pool is not to be held for long (budget.ts)
     if (i32[sk + SK_CMSG] !== 0 || wantsTime(sk) || !skbs.isOwn(skb)) return 0
     const offset = (i32[sk + TP_COPIED_SEQ] - i32[skb + CB_SEQ]) | 0

@@ -26,8 +26,8 @@ import {
   TP_UNDO_MARKER,
   TP_UNDO_RETRANS,
 } from '../sock/tcp-sock.ts'
-import type { TcpCong } from './tcp-cong.ts'
-import { currentSsthresh, inCwndReduction } from './tcp-cwnd.ts'
+import type { TcpCong } from '../cong/tcp-cong.ts'
+import { currentSsthresh, inCwndReduction } from '../cong/tcp-cwnd.ts'
 import type { TcpPrr } from './tcp-prr.ts'
 import { isSack } from './tcp-reno-sack.ts'
 

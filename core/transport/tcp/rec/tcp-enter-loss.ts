@@ -30,12 +30,12 @@ import {
   TP_WQ_HEAD,
 } from '../sock/tcp-sock.ts'
 import type { TcpCaState } from './tcp-ca-state.ts'
-import { CA_EVENT_LOSS, type TcpCong } from './tcp-cong.ts'
-import { currentSsthresh, packetsInFlight } from './tcp-cwnd.ts'
-import { ecnQueueCwr } from './tcp-ecn.ts'
+import { CA_EVENT_LOSS, type TcpCong } from '../cong/tcp-cong.ts'
+import { currentSsthresh, packetsInFlight } from '../cong/tcp-cwnd.ts'
+import { ecnQueueCwr } from '../ecn/tcp-ecn.ts'
 import type { TcpRack } from './tcp-rack.ts'
 import { isSack } from './tcp-reno-sack.ts'
-import type { TcpSacktag } from './tcp-sacktag.ts'
+import type { TcpSacktag } from '../ack/tcp-sacktag.ts'
 
 export type TcpEnterLoss = ReturnType<typeof createTcpEnterLoss>
 type TcpEnterLossDeps = {

@@ -3,8 +3,8 @@
  * neither nothing for half a round trip nor a burst. Called when CWR or Recovery begins and ends and for each
  * acknowledgement between, on the worker. Linux: tcp_init_cwnd_reduction, tcp_cwnd_reduction; RFC 6937, RFC 9937.
  */
-import { CA_EVENT_COMPLETE_CWR, type TcpCong } from './tcp-cong.ts'
-import { ecnQueueCwr } from './tcp-ecn.ts'
+import { CA_EVENT_COMPLETE_CWR, type TcpCong } from '../cong/tcp-cong.ts'
+import { ecnQueueCwr } from '../ecn/tcp-ecn.ts'
 import {
   TCP_CA_CWR,
   TP_CA_STATE,
@@ -19,7 +19,7 @@ import {
   TP_TLP_HIGH_SEQ,
   TP_UNDO_MARKER,
 } from '../sock/tcp-sock.ts'
-import { packetsInFlight } from './tcp-cwnd.ts'
+import { packetsInFlight } from '../cong/tcp-cwnd.ts'
 import { TCP_INFINITE_SSTHRESH } from '../sock/tcp-constants.ts'
 
 export type TcpPrr = ReturnType<typeof createTcpPrr>

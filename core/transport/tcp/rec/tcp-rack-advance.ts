@@ -11,7 +11,7 @@ import {
   TP_RACK_RTT_US,
 } from '../sock/tcp-sock.ts'
 import { CB_END_SEQ, CB_TIME, CBF_EVER_RETRANS } from '../sock/tcp-cb.ts'
-import { minRtt } from './tcp-rtt.ts'
+import { minRtt } from '../ack/tcp-rtt.ts'
 
 /** Was (time1, seq1) sent after (time2, seq2)? */
 export const sentAfter = (time1: number, time2: number, seq1: number, seq2: number): boolean =>

@@ -31,9 +31,9 @@ import {
 } from '../sock/tcp-sock.ts'
 import { CB_END_SEQ, CB_FLAGS, CB_TIME, CBF_LOST, CBF_RETRANS } from '../sock/tcp-cb.ts'
 import { TCP_TIMEOUT_MIN } from '../sock/tcp-constants.ts'
-import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpTimers } from '../timer/tcp-timers.ts'
 import { sentAfter } from './tcp-rack-advance.ts'
-import type { TcpSacktag } from './tcp-sacktag.ts'
+import type { TcpSacktag } from '../ack/tcp-sacktag.ts'
 
 // net.ipv4.tcp_recovery, bits.
 /** The reordering window stays at a quarter of the least round trip. */
@@ -115,10 +115,10 @@ export const createTcpRack = ({ i32, time, sysctl, queue, timers, markLost }: Tc
 
   /**
    * The window widens by a step in each round in which a duplicate shows that a retransmission was not needed (RFC 8985
-   * section 6.2 step 4). `priorDelivered`: what had been delivered when that was sent which has arrived now.
+   * section 6.2 step 4). `priorDelivered`: what had been delivered when that was sent which has arrived now; 0: nothing has.
    */
   const updateReoWnd = (sk: number, priorDelivered: number): void => {
-    if ((policy() & RACK_STATIC_REO_WND) !== 0) return
+    if (priorDelivered === 0 || (policy() & RACK_STATIC_REO_WND) !== 0) return
     if (((priorDelivered - i32[sk + TP_RACK_LAST_DELIVERED]) | 0) < 0)
       i32[sk + TP_RACK_DSACK_SEEN] = 0
     if (i32[sk + TP_RACK_DSACK_SEEN] !== 0) {

@@ -30,15 +30,15 @@ import {
   TP_SND_UNA,
   TP_SRTT_US,
 } from '../sock/tcp-sock.ts'
-import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpTimers } from '../timer/tcp-timers.ts'
 import type { TcpCaState } from './tcp-ca-state.ts'
-import type { TcpCong } from './tcp-cong.ts'
-import { packetsInFlight } from './tcp-cwnd.ts'
+import type { TcpCong } from '../cong/tcp-cong.ts'
+import { packetsInFlight } from '../cong/tcp-cwnd.ts'
 import type { TcpFrto } from './tcp-frto.ts'
 import type { TcpPrr } from './tcp-prr.ts'
 import type { TcpRack } from './tcp-rack.ts'
 import { type TcpRenoSack, isDupack, isSack } from './tcp-reno-sack.ts'
-import type { TcpSacktag } from './tcp-sacktag.ts'
+import type { TcpSacktag } from '../ack/tcp-sacktag.ts'
 import type { TcpSimpleRetransmit } from './tcp-simple-retransmit.ts'
 import type { TcpUndo } from './tcp-undo.ts'
 

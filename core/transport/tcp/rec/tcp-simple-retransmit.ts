@@ -20,9 +20,9 @@ import {
   TP_UNDO_MARKER,
   TP_WQ_HEAD,
 } from '../sock/tcp-sock.ts'
-import type { TcpCong } from './tcp-cong.ts'
-import { currentSsthresh } from './tcp-cwnd.ts'
-import type { TcpSacktag } from './tcp-sacktag.ts'
+import type { TcpCong } from '../cong/tcp-cong.ts'
+import { currentSsthresh } from '../cong/tcp-cwnd.ts'
+import type { TcpSacktag } from '../ack/tcp-sacktag.ts'
 
 export type TcpSimpleRetransmit = ReturnType<typeof createTcpSimpleRetransmit>
 type TcpSimpleRetransmitDeps = {

@@ -1,5 +1,5 @@
 /**
- * An acknowledgement after a tail loss probe (snd/tcp-loss-probe.ts): was the tail lost for which it was sent, or was that in
+ * An acknowledgement after a tail loss probe (timer/tcp-loss-probe.ts): was the tail lost for which it was sent, or was that in
  * vain? Called by tcp-ack.ts on the worker. Linux: tcp_process_tlp_ack; RFC 8985 section 7.4.2.
  */
 import { Mib } from '../../../shm/counters.ts'
@@ -11,7 +11,7 @@ import {
 } from '../ack/tcp-ack-constants.ts'
 import { TCP_CA_CWR, TP_TLP_HIGH_SEQ, TP_TLP_RETRANS } from '../sock/tcp-sock.ts'
 import type { TcpCaState } from './tcp-ca-state.ts'
-import type { TcpCong } from './tcp-cong.ts'
+import type { TcpCong } from '../cong/tcp-cong.ts'
 import type { TcpPrr } from './tcp-prr.ts'
 
 export type TcpTlpAck = ReturnType<typeof createTcpTlpAck>

@@ -33,10 +33,10 @@ import {
   TP_WQ_HEAD,
 } from '../sock/tcp-sock.ts'
 import type { TcpCaState } from './tcp-ca-state.ts'
-import type { TcpCong } from './tcp-cong.ts'
-import { ecnWithdrawCwr } from './tcp-ecn.ts'
+import type { TcpCong } from '../cong/tcp-cong.ts'
+import { ecnWithdrawCwr } from '../ecn/tcp-ecn.ts'
 import { isSack } from './tcp-reno-sack.ts'
-import type { TcpSacktag } from './tcp-sacktag.ts'
+import type { TcpSacktag } from '../ack/tcp-sacktag.ts'
 
 export type TcpUndo = ReturnType<typeof createTcpUndo>
 type TcpUndoDeps = {

@@ -28,7 +28,7 @@ import { pacingRate } from './tcp-pacing-rate.ts'
 import { TCP_MSS_DEFAULT } from '../sock/tcp-constants.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { SkDst } from '../../../inet/dst/sk-dst.ts'
-import type { TcpCong } from '../rec/tcp-cong.ts'
+import type { TcpCong } from '../cong/tcp-cong.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 
 const TCP_HEADER = 20

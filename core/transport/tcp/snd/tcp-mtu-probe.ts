@@ -36,7 +36,7 @@ import {
   TP_SND_WND,
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
-import { currentSsthresh, packetsInFlight } from '../rec/tcp-cwnd.ts'
+import { currentSsthresh, packetsInFlight } from '../cong/tcp-cwnd.ts'
 import { CB_END_SEQ, CB_SEQ } from '../sock/tcp-cb.ts'
 import { wndEnd } from '../sock/tcp-wnd.ts'
 import type { TcpMss } from './tcp-mss.ts'

@@ -12,7 +12,7 @@ import {
   TCP_LAST_ACK,
 } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN } from '../../../wire/tcp.ts'
-import { CA_EVENT_TX_START, type TcpCong } from '../rec/tcp-cong.ts'
+import { CA_EVENT_TX_START, type TcpCong } from '../cong/tcp-cong.ts'
 import type { TcpChrono } from './tcp-chrono.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import { PROBE_NONE, PROBE_READY, PROBE_WAIT, type TcpMtuProbe } from './tcp-mtu-probe.ts'
@@ -40,20 +40,20 @@ import {
   TP_WRITE_SEQ,
   TP_MD5,
 } from '../sock/tcp-sock.ts'
-import { inCwndReduction, packetsInFlight } from '../rec/tcp-cwnd.ts'
+import { inCwndReduction, packetsInFlight } from '../cong/tcp-cwnd.ts'
 import { CB_END_SEQ, CB_FLAGS } from '../sock/tcp-cb.ts'
 import { TCP_RTO_MIN } from '../sock/tcp-constants.ts'
 import { fitsWindow } from '../sock/tcp-wnd.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
-import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpTimers } from '../timer/tcp-timers.ts'
 import { urgMode } from './tcp-urgent.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 import { DEFER_CWND, DEFER_NOT, DEFER_RWND, type TcpNagle } from './tcp-nagle.ts'
-import type { TcpCwndValidate } from '../rec/tcp-cwnd-validate.ts'
+import type { TcpCwndValidate } from '../cong/tcp-cwnd-validate.ts'
 import type { TcpRetransmit } from './tcp-retransmit.ts'
 import type { TcpTsq } from './tcp-tsq.ts'
-import type { TcpRate } from '../rec/tcp-rate.ts'
-import type { TcpXmitTimer } from './tcp-xmit-timer.ts'
+import type { TcpRate } from '../ack/tcp-rate.ts'
+import type { TcpXmitTimer } from '../timer/tcp-xmit-timer.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 
 /** States in which there is something to send, as bits. */

@@ -7,7 +7,7 @@ import type { Time } from '../../../base/time.ts'
 import { TIME_MS, TIME_US } from '../../../base/time.ts'
 import { TP_DATA_SEGS_OUT, TP_LSNDTIME, TP_PACING, TP_WSTAMP_US } from '../sock/tcp-sock.ts'
 import { pacingRate } from './tcp-pacing-rate.ts'
-import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpTimers } from '../timer/tcp-timers.ts'
 
 /** The first window's worth goes as it comes: there is no rate to speak of. */
 const UNPACED_SEGS = 10

@@ -29,7 +29,7 @@ import {
   TP_MD5,
 } from '../sock/tcp-sock.ts'
 import { add64 } from '../../../base/u64.ts'
-import { inCwndReduction, packetsInFlight } from '../rec/tcp-cwnd.ts'
+import { inCwndReduction, packetsInFlight } from '../cong/tcp-cwnd.ts'
 import {
   CB_END_SEQ,
   CB_FLAGS,
@@ -43,9 +43,9 @@ import {
 import { wndEnd } from '../sock/tcp-wnd.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 import type { TcpTsq } from './tcp-tsq.ts'
-import { accecnKeepsAsking } from '../rec/tcp-accecn.ts'
-import type { TcpRate } from '../rec/tcp-rate.ts'
-import type { TcpXmitTimer } from './tcp-xmit-timer.ts'
+import { accecnKeepsAsking } from '../ecn/tcp-accecn.ts'
+import type { TcpRate } from '../ack/tcp-rate.ts'
+import type { TcpXmitTimer } from '../timer/tcp-xmit-timer.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 
 export type TcpRetransmit = ReturnType<typeof createTcpRetransmit>

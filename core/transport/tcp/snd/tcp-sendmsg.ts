@@ -34,7 +34,7 @@ import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpChrono } from './tcp-chrono.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import { markUrgent } from './tcp-urgent.ts'
-import type { TcpCwndValidate } from '../rec/tcp-cwnd-validate.ts'
+import type { TcpCwndValidate } from '../cong/tcp-cwnd-validate.ts'
 import type { TcpOutput } from './tcp-output.ts'
 import type { TcpTsq } from './tcp-tsq.ts'
 import type { TcpTstamp } from './tcp-tstamp.ts'
@@ -60,11 +60,11 @@ import {
 import { mayQueueMore } from './tcp-notsent-lowat.ts'
 import { SOCK_NOSPACE, SOCK_WRITE_PENDING, SOCK_ZEROCOPY } from '../sock/sock-flags.ts'
 import { CB_END_SEQ, CB_FLAGS, CB_SEQ, CBF_EOR } from '../sock/tcp-cb.ts'
-import type { TcpTimers } from '../sock/tcp-timers.ts'
-import type { TcpRate } from '../rec/tcp-rate.ts'
+import type { TcpTimers } from '../timer/tcp-timers.ts'
+import type { TcpRate } from '../ack/tcp-rate.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 import type { TcpOom } from '../sock/tcp-oom.ts'
-import type { TcpConnect } from '../states/tcp-connect.ts'
+import type { TcpSendmsgFastopen } from '../fastopen/tcp-sendmsg-fastopen.ts'
 
 /** A writer that waits for the worker's memory is woken after this long, ms. */
 const MEMORY_WAIT = 20
@@ -84,7 +84,7 @@ type TcpSendmsgDeps = {
   rate: TcpRate
   timers: TcpTimers
   trim: TcpOom['trimSnd']
-  sendFastopen: TcpConnect['sendFastopen']
+  sendFastopen: TcpSendmsgFastopen['sendFastopen']
   tstamp: Pick<TcpTstamp, 'mark'>
   errqueue: Pick<ErrQueue, 'hasRoom' | 'noteCopied'>
 } & Pick<Events, 'sockEvents'>

@@ -37,13 +37,13 @@ import {
   TP_SND_CWND,
   TP_SRTT_US,
 } from '../sock/tcp-sock.ts'
-import { packetsInFlight } from '../rec/tcp-cwnd.ts'
+import { packetsInFlight } from '../cong/tcp-cwnd.ts'
 import { mayQueueMore } from './tcp-notsent-lowat.ts'
 import { SOCK_NOSPACE, SOCK_SNDBUF_LOCK } from '../sock/sock-flags.ts'
 import { TCP_INIT_CWND, TCP_DELACK_MAX, TCP_DELACK_MIN } from '../sock/tcp-constants.ts'
-import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpTimers } from '../timer/tcp-timers.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
-import type { TcpCong } from '../rec/tcp-cong.ts'
+import type { TcpCong } from '../cong/tcp-cong.ts'
 import { roundUpPowerOfTwo } from '../../../base/u32.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
 

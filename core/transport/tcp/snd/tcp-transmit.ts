@@ -34,10 +34,10 @@ import * as options from '../../../wire/tcp-options.ts'
 import type { TcpTstamp } from './tcp-tstamp.ts'
 import { MD5_LEN } from '../../../base/md5.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
-import type { TcpCong } from '../rec/tcp-cong.ts'
-import { accecnSend, isAccecn } from '../rec/tcp-accecn.ts'
-import type { TcpAccecnOption } from './tcp-accecn-option.ts'
-import { ecnSend } from '../rec/tcp-ecn.ts'
+import type { TcpCong } from '../cong/tcp-cong.ts'
+import { accecnSend, isAccecn } from '../ecn/tcp-accecn.ts'
+import type { TcpAccecnOption } from '../ecn/tcp-accecn-option.ts'
+import { ecnSend } from '../ecn/tcp-ecn.ts'
 import {
   ACK_SCHED,
   ECN_MODE_ACCECN,
@@ -90,7 +90,7 @@ import { TCP_ATO_MIN, TCP_DELACK_MAX } from '../sock/tcp-constants.ts'
 import { wndEnd } from '../sock/tcp-wnd.ts'
 import type { TcpPacing } from './tcp-pacing.ts'
 import { putUrgent, urgMode } from './tcp-urgent.ts'
-import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpTimers } from '../timer/tcp-timers.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
 

@@ -14,8 +14,8 @@ import {
   TCP_TIME_WAIT,
 } from '../../../socket/sock.ts'
 import type { SockInfo, SockTimer, TcpInfo } from '../../../socket/sock-info.ts'
-import type { CongestionControl } from '../rec/tcp-cong.ts'
-import { CONGESTION_CONTROLS } from '../rec/tcp-cong-controls.ts'
+import type { CongestionControl } from '../cong/tcp-cong.ts'
+import { CONGESTION_CONTROLS } from '../cong/tcp-cong-controls.ts'
 import {
   TP_REORD_SEEN,
   TP_RCV_OOOPACK,

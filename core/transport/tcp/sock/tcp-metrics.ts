@@ -26,7 +26,7 @@ import {
   TCP_RTO_MIN,
   TCP_TIMEOUT_FALLBACK,
 } from './tcp-constants.ts'
-import { rtoMax } from './tcp-sock-times.ts'
+import { rtoMax } from '../timer/tcp-sock-times.ts'
 
 /** RTAX_* of the way to the sock's peer. */
 export const tcpMetric = (i32: Int32Array, sk: number, metric: number): number =>

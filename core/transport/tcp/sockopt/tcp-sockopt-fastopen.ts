@@ -12,7 +12,7 @@ import {
   TCP_FASTOPEN_NO_COOKIE,
 } from '../../../socket/socket-constants.ts'
 import { TFO_CLIENT_ENABLE } from '../sock/tcp-constants.ts'
-import { KEY_COUNT, loadSysctlKeys } from '../sock/tcp-fastopen-keys.ts'
+import { KEY_COUNT, loadSysctlKeys } from '../fastopen/tcp-fastopen-keys.ts'
 import {
   FO_CONNECT,
   FO_NO_COOKIE,

@@ -39,7 +39,7 @@ import {
   SOCK_URGINLINE,
   SOCK_ZEROCOPY,
 } from '../sock/sock-flags.ts'
-import { keepaliveTime } from '../sock/tcp-sock-times.ts'
+import { keepaliveTime } from '../timer/tcp-sock-times.ts'
 import {
   PACING_NEEDED,
   TP_LINGER,
@@ -47,7 +47,7 @@ import {
   TP_PACING,
   TP_TSFLAGS,
 } from '../sock/tcp-sock.ts'
-import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpTimers } from '../timer/tcp-timers.ts'
 import { setBool, setFlag } from './sock-words.ts'
 
 export type TcpSockoptSocketDeps = {

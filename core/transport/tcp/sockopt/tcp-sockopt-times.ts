@@ -31,7 +31,7 @@ import {
   TP_SYN_RETRIES,
   TP_USER_TIMEOUT,
 } from '../sock/tcp-sock.ts'
-import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpTimers } from '../timer/tcp-timers.ts'
 import { setRange } from './sock-words.ts'
 
 // Numbers that nobody else names.

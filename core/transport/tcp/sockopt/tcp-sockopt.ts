@@ -13,7 +13,7 @@ import {
   TCP_MD5SIG,
 } from '../../../socket/socket-constants.ts'
 import { IPPROTO_TCP } from '../../../wire/ipproto.ts'
-import type { TcpCong } from '../rec/tcp-cong.ts'
+import type { TcpCong } from '../cong/tcp-cong.ts'
 import { getTcpInfo } from '../sock/tcp-get-info.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpPktoptions } from '../sock/tcp-pktoptions.ts'

@@ -27,8 +27,8 @@ import {
 } from '../../../socket/sock.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpOom } from '../sock/tcp-oom.ts'
-import type { TcpListen } from './tcp-listen.ts'
-import type { TcpListenQueues } from './tcp-listen-queues.ts'
+import type { TcpListen } from '../listen/tcp-listen.ts'
+import type { TcpListenQueues } from '../listen/tcp-listen-queues.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
 import { TP_LINGER, TP_LINGER2, TP_SND_NXT, TP_WRITE_SEQ } from '../sock/tcp-sock.ts'
@@ -40,8 +40,8 @@ import {
   SOCK_DISCONNECTING,
 } from '../sock/sock-flags.ts'
 import { TCP_TIMEWAIT_LEN } from '../sock/tcp-constants.ts'
-import { finTime } from '../sock/tcp-sock-times.ts'
-import type { TcpTimers } from '../sock/tcp-timers.ts'
+import { finTime } from '../timer/tcp-sock-times.ts'
+import type { TcpTimers } from '../timer/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 

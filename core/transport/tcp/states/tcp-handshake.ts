@@ -35,8 +35,8 @@ import {
   SEEN_WSCALE,
 } from '../../../wire/tcp-options.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
-import type { TcpAck } from '../rec/tcp-ack.ts'
-import type { TcpCong } from '../rec/tcp-cong.ts'
+import type { TcpAck } from '../ack/tcp-ack.ts'
+import type { TcpCong } from '../cong/tcp-cong.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import {
@@ -47,9 +47,9 @@ import {
   accecnThirdAckFlags,
   isAccecn,
   isAccecnPending,
-} from '../rec/tcp-accecn.ts'
-import { noteOption, OPT_DEMAND } from '../rec/tcp-accecn-bytes.ts'
-import { ECN_MASK, ECN_OF_SYN, ECN_OF_SYNACK, ecnRcvSyn } from '../rec/tcp-ecn.ts'
+} from '../ecn/tcp-accecn.ts'
+import { noteOption, OPT_DEMAND } from '../ecn/tcp-accecn-bytes.ts'
+import { ECN_MASK, ECN_OF_SYN, ECN_OF_SYNACK, ecnRcvSyn } from '../ecn/tcp-ecn.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
@@ -110,11 +110,11 @@ import {
   TCP_MAX_QUICKACKS,
   TCP_RTO_MAX,
 } from '../sock/tcp-constants.ts'
-import { keepaliveTime } from '../sock/tcp-sock-times.ts'
-import type { TcpSynack } from './tcp-synack.ts'
-import type { TcpFastopen } from './tcp-fastopen.ts'
-import type { FastopenClient } from './tcp-fastopen-client.ts'
-import type { TcpTimers } from '../sock/tcp-timers.ts'
+import { keepaliveTime } from '../timer/tcp-sock-times.ts'
+import type { TcpSynack } from '../listen/tcp-synack.ts'
+import type { TcpFastopen } from '../fastopen/tcp-fastopen.ts'
+import type { FastopenClient } from '../fastopen/tcp-fastopen-client.ts'
+import type { TcpTimers } from '../timer/tcp-timers.ts'
 import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import { enterQuickack, scheduleAck } from '../rcv/tcp-quickack.ts'

@@ -28,10 +28,10 @@ import {
 import { CB_END_SEQ, CB_FLAGS, CB_SEQ } from '../sock/tcp-cb.ts'
 import { TCP_TIMEWAIT_LEN } from '../sock/tcp-constants.ts'
 import { receiveWindow } from '../sock/tcp-wnd.ts'
-import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpTimers } from '../timer/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
-import { isWithin } from './tcp-synack.ts'
+import { isWithin } from '../listen/tcp-synack.ts'
 
 type TcpTimewaitDeps = {
   i32: Int32Array

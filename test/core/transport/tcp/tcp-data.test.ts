@@ -1,5 +1,5 @@
-import { CONGESTION_CONTROLS } from '../../../../core/transport/tcp/rec/tcp-cong-controls.ts'
-import { reno } from '../../../../core/transport/tcp/rec/tcp-reno.ts'
+import { CONGESTION_CONTROLS } from '../../../../core/transport/tcp/cong/tcp-cong-controls.ts'
+import { reno } from '../../../../core/transport/tcp/cong/tcp-reno.ts'
 import { describe, expect, test } from 'bun:test'
 import {
   SK_EVENT_READ,

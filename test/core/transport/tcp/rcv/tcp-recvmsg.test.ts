@@ -2,6 +2,7 @@
 // put together. The rest is in test/twin/calls/streams.ts. Text that is read as the skb that it came in.
 
 import { describe, expect, test } from 'bun:test'
+import { Errno } from '../../../../../core/base/errno.ts'
 import { AF_INET } from '../../../../../core/base/family.ts'
 import { CMSG_HEADER } from '../../../../../core/socket/msg/cmsg.ts'
 import {
@@ -150,15 +151,23 @@ describe.each(FAMILIES)('%s: an skb read whole', (_, family) => {
       take(1000, from - 1)
       expect(sent()).toEqual([`. 1:1(0) ack ${ack}`])
     }
-    expect([host.i32[sk + SK_RMEM], read(10), host.tcp.readSkb(sk, 10)]).toEqual([0, -11, 0])
+    expect([host.i32[sk + SK_RMEM], read(10), host.tcp.readSkb(sk, 10)]).toEqual([0, -11, -11])
     finish()
   })
   test('begins where a read before it has ended, and the end of the stream comes behind it', () => {
-    const { inject, take, read, finish } = connected()
+    const { host, sk, inject, take, read, finish } = connected()
     inject('FP. 1:1001(1000) ack 1')
     expect(read(10)).toBe(10)
     take(990, 10)
-    expect(read(10)).toBe(0)
+    expect([host.tcp.readSkb(sk, 10), read(10)]).toEqual([0, 0])
+    finish()
+  })
+  test('is none where the connection is broken: recvmsg tells that', () => {
+    const { host, sk, inject, read, finish } = connected()
+    expect(host.tcp.readSkb(sk, 10)).toBe(-Errno.EAGAIN)
+    inject('R. 1:1(0) ack 1')
+    expect([host.tcp.readSkb(sk, 10), read(10)]).toEqual([0, -Errno.ECONNRESET])
+    expect([host.tcp.readSkb(sk, 10), read(10)]).toEqual([0, 0])
     finish()
   })
   test('is not what has no room, is a little of more, is shared, or has a time that is to be told', () => {
