@@ -6,7 +6,7 @@
  * Linux: include/uapi/linux/{netlink,rtnetlink,if_link,if_addr,neighbour}.h.
  */
 import type { Ifaddr } from '../inet/addr/ifaddr-held.ts'
-import type { FibRule } from '../inet/fib/fib-rule.ts'
+import type { FibRule } from '../inet/fib/rules/fib-rule.ts'
 import type { MfcRoute } from '../inet/mc/mfc-table.ts'
 import type { Mac } from '../wire/text.ts'
 import type { Refused } from './rtnl/answers.ts'

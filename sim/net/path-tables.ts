@@ -15,8 +15,8 @@ import {
   RT_TABLE_MAIN,
 } from '../../core/inet/fib/nexthop-constants.ts'
 import { scopeOf6 } from '../../core/inet/addr/source.ts'
-import { FR_ACT_PROHIBIT } from '../../core/inet/fib/fib-rule-constants.ts'
-import type { FibRule } from '../../core/inet/fib/fib-rule.ts'
+import { FR_ACT_PROHIBIT } from '../../core/inet/fib/rules/fib-rule-constants.ts'
+import type { FibRule } from '../../core/inet/fib/rules/fib-rule.ts'
 import * as neigh from '../../core/neigh/neigh-constants.ts'
 import * as netdev from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'

@@ -1,11 +1,11 @@
 /**
  * The buckets of resilient nexthop groups. A flow's hash names a bucket, the bucket a member; when members change, only those
  * buckets move that must: at once where their member is gone, else when nothing came by them for the idle timer, or when the
- * group has been out of balance for the unbalanced timer. Called by nexthops.ts, on the control thread; inet/fib/multipath.ts
+ * group has been out of balance for the unbalanced timer. Called by nexthops.ts, on the control thread; inet/fib/multipath/multipath.ts
  * reads the buckets and notes their use. Linux: struct nh_res_table, nh_res_table_upkeep(), nh_res_group_rebalance()
  * (net/ipv4/nexthop.c).
  */
-import { bucketUse } from '../../inet/fib/multipath.ts'
+import { bucketUse } from '../../inet/fib/multipath/multipath.ts'
 import type { Arena } from '../../shm/arena.ts'
 import type { NexthopMember, NexthopObject, Resilience, WantedResilience } from './nexthop-store.ts'
 import type { Publisher } from '../rtnl/publish.ts'

@@ -5,7 +5,7 @@
  */
 import { Errno } from '../../base/errno.ts'
 import { RTN_UNICAST } from '../../base/flowi.ts'
-import { isUp } from '../../inet/fib/multipath.ts'
+import { isUp } from '../../inet/fib/multipath/multipath.ts'
 import { LOOPBACK_IFINDEX } from '../../inet/fib/nexthop-constants.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { Sysctl } from '../../shm/sysctl.ts'

@@ -35,9 +35,9 @@ import { byFamily } from '../../inet/af-ops.ts'
 import { createDoRedirect } from '../../inet/dst/do-redirect.ts'
 import type { Learned, LearnedPmtu } from '../../inet/dst/learned.ts'
 import type { FibReader } from '../../inet/fib/fib.ts'
-import { FR_HEAD_CUSTOM } from '../../inet/fib/fib-rule-constants.ts'
-import { ruleHead } from '../../inet/fib/fib-rules.ts'
-import { HASH_POLICY_CUSTOM } from '../../inet/fib/flow-hash.ts'
+import { FR_HEAD_CUSTOM } from '../../inet/fib/rules/fib-rule-constants.ts'
+import { ruleHead } from '../../inet/fib/rules/fib-rules.ts'
+import { HASH_POLICY_CUSTOM } from '../../inet/fib/multipath/flow-hash.ts'
 import {
   LOOPBACK_IFINDEX,
   NH_DEV,

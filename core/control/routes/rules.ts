@@ -5,8 +5,8 @@
  */
 import { AF_INET, AF_INET6 } from '../../base/family.ts'
 import { Errno } from '../../base/errno.ts'
-import { FR_ACT_GOTO, FR_ACT_TO_TBL } from '../../inet/fib/fib-rule-constants.ts'
-import type { FibRule, PortRange, RuleNetwork } from '../../inet/fib/fib-rule.ts'
+import { FR_ACT_GOTO, FR_ACT_TO_TBL } from '../../inet/fib/rules/fib-rule-constants.ts'
+import type { FibRule, PortRange, RuleNetwork } from '../../inet/fib/rules/fib-rule.ts'
 import { type FibRulesWriter, l3mdevRule } from '../../inet/fib/writer/fib-rules-writer.ts'
 import type { Outcome } from '../rtnl/answers.ts'
 import { changed, refuse } from '../rtnl/answers.ts'

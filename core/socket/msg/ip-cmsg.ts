@@ -11,8 +11,8 @@ import {
   IPCB_TYPE,
   IPSKB_REASSEMBLED,
 } from '../../inet/inet-constants.ts'
-import type { IpOptions } from '../../ipv4/ip-options.ts'
-import type { IpOptionsEcho } from '../../ipv4/ip-options-echo.ts'
+import type { IpOptions } from '../../ipv4/options/ip-options.ts'
+import type { IpOptionsEcho } from '../../ipv4/options/ip-options-echo.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { SKB_DEV, SKB_NETWORK, SKB_TRANSPORT } from '../../skb/skb.ts'
 import * as ipv4 from '../../wire/ipv4.ts'

@@ -12,7 +12,7 @@ import {
   FIB_PLACE,
   FIB_PLACE_SHIFT,
   FIB_SMALL_BUCKET,
-} from '../fib-constants.ts'
+} from '../trie/fib-constants.ts'
 
 /** What a page holds. */
 const FREE = 0

@@ -13,7 +13,7 @@ import { FIB_ROOT_WORDS, FIB_SHORT_WORDS, G_GENERATION } from '../../../shm/layo
 import type { Words } from '../../../wire/text.ts'
 import { byFamily } from '../../af-ops.ts'
 import { createFibBlocks } from './fib-blocks.ts'
-import { FIB_SHORT_BITS } from '../fib-constants.ts'
+import { FIB_SHORT_BITS } from '../trie/fib-constants.ts'
 import { createFibInsert } from './fib-insert.ts'
 import { createFibKey } from './fib-key.ts'
 import { createFibPool } from './fib-pool.ts'
@@ -21,7 +21,7 @@ import { type Allocate, createFibPrefixes } from './fib-prefixes.ts'
 import { type Cover, createFibRemove } from './fib-remove.ts'
 import { createFibShown } from './fib-shown.ts'
 import { createFibTable, longestPrefix } from './fib-table.ts'
-import { createFibTables, fibRoot, type OnTable } from '../fib-tables.ts'
+import { createFibTables, fibRoot, type OnTable } from '../trie/fib-tables.ts'
 import type { Linkdown } from '../linkdown.ts'
 
 type FibWriterDeps = {

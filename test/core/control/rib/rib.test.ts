@@ -10,7 +10,7 @@ import { createNexthopStore } from '../../../../core/control/routes/nexthop-stor
 import type { RibRoute } from '../../../../core/control/rib/rib-route.ts'
 import { createRib } from '../../../../core/control/rib/rib.ts'
 import { createFibReader } from '../../../../core/inet/fib/fib.ts'
-import { fibRoot } from '../../../../core/inet/fib/fib-tables.ts'
+import { fibRoot } from '../../../../core/inet/fib/trie/fib-tables.ts'
 import { maskWords } from '../../../../core/inet/fib/writer/addr-prefix.ts'
 import { createFibWriter } from '../../../../core/inet/fib/writer/fib-writer.ts'
 import { createNexthops } from '../../../../core/inet/fib/writer/nexthop.ts'

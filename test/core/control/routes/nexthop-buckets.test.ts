@@ -9,7 +9,7 @@ import {
   isResilient,
 } from '../../../../core/control/routes/nexthop-buckets.ts'
 import type { NexthopMember, Resilience } from '../../../../core/control/routes/nexthop-store.ts'
-import { bucketUse } from '../../../../core/inet/fib/multipath.ts'
+import { bucketUse } from '../../../../core/inet/fib/multipath/multipath.ts'
 import { createArena } from '../../../../core/shm/arena.ts'
 import { SMALL_ARENA } from '../../../../core/shm/layout.ts'
 import { seeded } from '../../../support/random.ts'
