@@ -262,7 +262,9 @@ export const TCP_FASTOPEN_NO_COOKIE = 34
 /** Beside what is read, how much there is still (its control message has the same number). */
 export const TCP_INQ = 36
 
-/** Level IPPROTO_UDP: what a call sends is cut into datagrams of so many octets; its control message has the same number. */
+/** Level IPPROTO_UDP: calls add to one datagram until it is turned off. */
+export const UDP_CORK = 1
+/** What a call sends is cut into datagrams of so many octets; its control message has the same number. */
 export const UDP_SEGMENT = 103
 /** Datagrams of one sender that came together are read together; beside them is how long each is. */
 export const UDP_GRO = 104
@@ -301,6 +303,9 @@ export const INET_UDP_GRO = 128
 export const INET_KEEPALIVE = 256
 export const INET_OOBINLINE = 512
 export const INET_DEBUG = 1024
+/** UDP_CORK; and there is a datagram that is not whole (udp-cork.ts). */
+export const INET_UDP_CORK = 2048
+export const INET_UDP_PENDING = 4096
 
 // Bits of SK_CMSG: what a socket wants to be told beside each packet (socket/msg/ip-cmsg.ts).
 export const CMSG_PKTINFO = 1

@@ -55,6 +55,7 @@ export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: Socke
     ...inet,
     ipCmsgRecv: layer.ipCmsgRecv,
     cmsg: layer.cmsg,
+    ipcm: layer.ipcm.words,
     datagram,
     ports,
     table,

@@ -88,6 +88,7 @@ export const createUdpOutput = ({ arena, skbs, afOps, dgramFlow }: UdpOutputDeps
     return len
   }
 
+  /** Sends a datagram whose `len` octets lie behind its header, which is at `at`: len, or -errno. */
   const finish = (sk: number, skb: number, at: number, len: number): number => {
     const total = udp.MIN_HEADER + len
     udp.setSrcPort(u8, at, fl[FL_SPORT])
@@ -122,5 +123,5 @@ export const createUdpOutput = ({ arena, skbs, afOps, dgramFlow }: UdpOutputDeps
   /** Over IPv4 one need not have it (RFC 768). */
   const hasSum = (sk: number): boolean =>
     (i32[sk + SK_INET_FLAGS] & INET_NO_CHECK) === 0 || afOps(fl[FL_FAMILY]).needsUdpChecksum
-  return { route, sizeError, sendArena, sendArray, flow: fl }
+  return { route, sizeError, allocDatagram, sendArena, sendArray, send: finish, flow: fl }
 }

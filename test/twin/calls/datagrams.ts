@@ -5,10 +5,11 @@ import { LO_MTU } from './calls.ts'
 
 const INET = 2
 const [STREAM, DGRAM, RAW] = [1, 2, 3]
-const [ICMP, ICMPV6, OTHER] = [1, 58, 253]
+const [ICMP, UDP, ICMPV6, OTHER] = [1, 17, 58, 253]
 const [IP, SOL_SOCKET, IPV6] = [0, 1, 41]
 const [SO_ERROR, SO_TIMESTAMPING, SO_PEEK_OFF, SO_MEMINFO] = [4, 37, 42, 55]
-const [PEEK, TRUNC, ERRQUEUE] = [2, 0x20, 0x2000]
+const [OOB, PEEK, TRUNC, ERRQUEUE, MORE] = [1, 2, 0x20, 0x2000, 0x8000]
+const UDP_CORK = 1
 // SOF_TIMESTAMPING_*
 const [TX_SOFTWARE, RX_SOFTWARE, SOFTWARE] = [2, 8, 0x10]
 const [OPT_ID, TX_SCHED, OPT_CMSG, TSONLY] = [0x80, 0x100, 0x400, 0x800]
@@ -200,10 +201,88 @@ const bytes = (af: number, lo: string): Program => {
   }
 }
 
+/** Several calls that make one datagram. */
+const corks = (af: number, lo: string): Program => {
+  const recv: Row[] = [
+    ['recvcmsg', 'to', 90_000],
+    ['recvcmsg', 'to', 90_000],
+  ]
+  const cork = (value: number): Row => ['setsockopt', 'd', UDP, UDP_CORK, value]
+  const send = (length: number, flags = 0, port = 7405): Row => [
+    'sendto',
+    'd',
+    length,
+    lo,
+    port,
+    flags,
+  ]
+  return {
+    name: 'UDP_CORK and MSG_MORE',
+    rows: [
+      ['socket', 'to', af, DGRAM, 0],
+      ['bind', 'to', lo, 7405],
+      ['socket', 'other', af, DGRAM, 0],
+      ['bind', 'other', lo, 7406],
+      ['socket', 'd', af, DGRAM, 0],
+      ['getsockopt', 'd', UDP, UDP_CORK],
+      send(5, MORE),
+      ...recv,
+      // whom it is for the first has said
+      send(7, MORE, 7406),
+      send(0, MORE),
+      send(9),
+      ...recv,
+      ['recvcmsg', 'other', 90],
+      cork(7),
+      ['getsockopt', 'd', UDP, UDP_CORK],
+      send(5),
+      send(6, MORE),
+      ['send', 'd', 7],
+      ...recv,
+      cork(0),
+      ...recv,
+      cork(0),
+      cork(1),
+      ['send', 'd', 7],
+      send(4, 0, 0),
+      send(4, OOB),
+      send(4),
+      ['connect', 'd', lo, 7406],
+      ['send', 'd', 3],
+      cork(0),
+      ...recv,
+      ['recvcmsg', 'other', 90],
+      // what is too long is all lost
+      ['send', 'd', 40_000, MORE],
+      ['send', 'd', 40_000, MORE],
+      ['send', 'd', 8],
+      ['recvcmsg', 'other', 90_000],
+      ['send', 'd', 65_508, MORE],
+      ['send', 'd', 65_536, MORE],
+      ['send', 'd', 10_000, MORE],
+      ['send', 'd', 5000],
+      ['recvcmsg', 'other', 90_000],
+      // each datagram is told of once
+      ['setsockopt', 'd', SOL_SOCKET, SO_TIMESTAMPING, TX_SOFTWARE | SOFTWARE | OPT_ID],
+      ['send', 'd', 3, MORE],
+      ['send', 'd', 3],
+      ['recvcmsg', 'd', 900, ERRQUEUE],
+      ['recvcmsg', 'd', 900, ERRQUEUE],
+      // what is not whole is lost with its socket
+      cork(1),
+      ['send', 'd', 3],
+      ['close', 'd'],
+      ['recvcmsg', 'other', 9],
+      ['recvcmsg', 'other', 9],
+    ],
+  }
+}
+
 export const datagrams = (af: number, lo: string): Program[] => [
   stamps(af, lo),
   stampsOfOthers(af, lo),
   peeks(af, lo),
   fragments(af, lo),
   bytes(af, lo),
+  corks(af, lo),
 ]
