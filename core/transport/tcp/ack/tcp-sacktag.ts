@@ -307,6 +307,9 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     return 0
   }
 
+  /** Sorted, it begins no earlier. */
+  const liesIn = (b: number, outer: number): boolean =>
+    ((blocks[b * 2 + 1] - blocks[outer * 2 + 1]) | 0) <= 0
   /** Applies the blocks of an acknowledgement, before which all up to `una` was; returns FLAG_*. */
   const sacktag = (sk: number, opts: Int32Array, ack: number, una: number): number => {
     flags = 0
@@ -319,7 +322,11 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     if (n === 0) return flags
     late = i32[sk + TP_SND_NXT]
     let skb = 0
-    for (let b = 0; b < n; b++) skb = walk(sk, skip(sk, skb, blocks[b * 2]), b)
+    for (let b = 0; b < n; b++) {
+      // tagged with the block that it lies in, which has gone to the end of what was sent
+      if (b === dupAt && b > 0 && skb === 0 && liesIn(b, b - 1)) continue
+      skb = walk(sk, skip(sk, skb, blocks[b * 2]), b)
+    }
     const isOfTimeout = i32[sk + TP_CA_STATE] === TCP_CA_LOSS && i32[sk + TP_UNDO_MARKER] === 0
     if (!isOfTimeout) noteReordering(sk, late, Mib.TcpExtTCPSACKReorder)
     return flags

@@ -55,16 +55,16 @@ export const isErrorForgotten = ({ steps, difference }: Run): boolean => {
   )
 }
 
-/** Text has come, and only one has seen by it that its probes of a closed window are answered. */
+/** Text has come, and only one has seen by it that its probes of a closed window are answered, or that what waits may go now. */
 export const isProbeAnswered = (run: Run): boolean => {
   const step = stepOf(run)
   const { kernel, softnet } = run.difference!
   return (
     step.do === 'segment' &&
     step.segment.len > 0 &&
-    [kernel, softnet].some((lines) => / probes 0\b/.test(lines.join())) &&
+    [kernel, softnet].some((lines) => / (probes|backoff) 0\b/.test(lines.join())) &&
     isSameBut(run, /^file /) &&
-    isSameFiles(run, / probes \d+/g)
+    isSameFiles(run, / (probes|backoff) \d+/g)
   )
 }
 
