@@ -5,7 +5,7 @@
  *
  *   bun bench/captures.ts capture|trace
  */
-import { createCaptures } from '../core/control/captures.ts'
+import { createCaptures } from '../core/control/diag/captures.ts'
 import { compileFilter } from '../core/control/text/filter/filter.ts'
 import { CAPTURE_IN, CAPTURE_OUT, CAPTURE_TRACE } from '../core/dev/capture-constants.ts'
 import { G_CAPTURES, G_TRACES } from '../core/shm/layout.ts'

@@ -20,7 +20,7 @@ const ALLOWED: Record<string, string> = {
   'TcpHandshakeDeps.endSending': 'what closes makes use of the handshake: glue of tcp.ts',
   'SockoptDeps.takeError':
     'sockets.ts makes its type of sockopt.ts: taken from there it would be circular',
-  'TcpLifecycleDeps.purge': 'both queues of a socket: glue of tcp.ts',
+  'TcpLifecycleDeps.purge': 'both queues of a socket: glue of parts/tcp-receiving.ts',
 }
 
 /** From the bracket at `at` to behind the one that closes it. */

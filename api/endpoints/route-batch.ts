@@ -5,7 +5,7 @@
 import { fullGC } from 'bun:jsc'
 import type { Context } from 'hono'
 import { z } from 'zod'
-import { chunks } from '../../core/control/answers.ts'
+import { chunks } from '../../core/control/rtnl/answers.ts'
 import type { Control, Message, Reply } from '../../core/control/text/messages.ts'
 import { Problem, unreadable } from '../problem.ts'
 import { check } from '../schemas/check.ts'

@@ -1,7 +1,7 @@
 /**
  * SipHash-2-4 (Aumasson, Bernstein) of 32-bit words, which come two by two as the little-endian halves of its 64-bit ones.
  * Nothing is allocated. Cookies of Fast Open are made of it (transport/tcp/fastopen/tcp-fastopen-keys.ts), and the choice among
- * next hops (inet/fib/flow-hash.ts). Linux: siphash, lib/siphash.c.
+ * next hops (inet/fib/multipath/flow-hash.ts). Linux: siphash, lib/siphash.c.
  */
 
 /** Of the `count` words at `at`, under the four of `keys` at `keyAt`: the low half and the high one, until the next call. */

@@ -4,8 +4,8 @@
  */
 import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { byFamily } from '../inet/af-ops.ts'
-import type { OnTable } from '../inet/fib/fib-tables.ts'
-import { fibRoot } from '../inet/fib/fib-tables.ts'
+import type { OnTable } from '../inet/fib/trie/fib-tables.ts'
+import { fibRoot } from '../inet/fib/trie/fib-tables.ts'
 import {
   DEV_NET,
   DEV_VRF_ROOT4,

@@ -3,8 +3,8 @@
  * this one makes (Nets); what is said here is which there are to be. Control thread. iproute2: ip/ipnetns.c.
  */
 import { Errno } from '../base/errno.ts'
-import type { Outcome } from './answers.ts'
-import { changed, refuse, told } from './answers.ts'
+import type { Outcome } from './rtnl/answers.ts'
+import { changed, refuse, told } from './rtnl/answers.ts'
 import type { Links } from './links/links.ts'
 import { NLM_F_EXCL } from './nlm-flags.ts'
 import type { MessageOf, NetnsItem } from './rtnetlink.ts'

@@ -6,14 +6,14 @@
  * Linux: include/uapi/linux/{netlink,rtnetlink,if_link,if_addr,neighbour}.h.
  */
 import type { Ifaddr } from '../inet/addr/ifaddr-held.ts'
-import type { FibRule } from '../inet/fib/fib-rule.ts'
+import type { FibRule } from '../inet/fib/rules/fib-rule.ts'
 import type { MfcRoute } from '../inet/mc/mfc-table.ts'
 import type { Mac } from '../wire/text.ts'
-import type { Refused } from './answers.ts'
-import type { Bucket } from './nexthop-buckets.ts'
-import type { SeenNexthop, WantedNexthop } from './nexthop-store.ts'
+import type { Refused } from './rtnl/answers.ts'
+import type { Bucket } from './routes/nexthop-buckets.ts'
+import type { SeenNexthop, WantedNexthop } from './routes/nexthop-store.ts'
 import type { RouteMatch } from './rib/rib-route.ts'
-import type { SeenRoute } from './route-expiry.ts'
+import type { SeenRoute } from './routes/route-expiry.ts'
 import type { AddressFilter, AddressKey } from './rtnetlink/address.ts'
 import type { LinkChange, LinkFilter, LinkInfo, Netem } from './rtnetlink/link.ts'
 import type {

@@ -1,6 +1,6 @@
 /**
  * Captures: frames that go by are shown to those who capture (G_CAPTURES), each with a filter of its own, and what one of
- * them wants is copied into this thread's ring, from which control takes it (control/captures.ts). A ring without room
+ * them wants is copied into this thread's ring, from which control takes it (control/diag/captures.ts). A ring without room
  * loses the frame and counts it, so nobody who captures slows the path. What dies is shown too where that is asked for, with
  * its reason. On every thread that handles packets. Linux: packet sockets, net/packet/af_packet.c tpacket_rcv().
  */

@@ -122,7 +122,7 @@ export const createPtype = ({ arena, skbs, drop, isCapturing, capture }: PtypeDe
   /** Hands a packet, data at its network header, to whoever wants its ethertype. */
   const deliver = (skb: number): void => {
     const list = handlers[slots[i32[skb + SKB_PROTOCOL]]]
-    // filled by core/stack/inet.ts: ipRcv (ipv4/ip-input.ts), arpRcv (ipv4/arp.ts)
+    // filled by core/stack/inet.ts: ipRcv (ipv4/ip-input.ts), arpRcv (ipv4/arp/arp.ts)
     if (list.length === 1) list[0](skb)
     else deliverEach(skb, list)
   }
@@ -145,7 +145,7 @@ export const createPtype = ({ arena, skbs, drop, isCapturing, capture }: PtypeDe
   const resume: PacketResume = (skb, stage) => {
     const go = resumes[slots[i32[skb + SKB_PROTOCOL]]]
     if (go === undefined) return unhandled(skb)
-    // filled by core/stack/inet.ts: ipResume (ipv4/ip-input.ts), arpRcv (ipv4/arp.ts)
+    // filled by core/stack/inet.ts: ipResume (ipv4/ip-input.ts), arpRcv (ipv4/arp/arp.ts)
     go(skb, stage)
   }
   return { devAddPack, devAddTap, tapClone, isTapped, deliverTaps, deliver, resume, unhandled }

@@ -121,7 +121,7 @@ export type AfOps = AfInfo &
     ) => number
     /** The same of a packet whose IP header its sender has made. IPv4: ipSendHeader (ipv4/ip-output.ts). */
     sendHeader: (skb: number, fl: Flowi) => number
-    /** Counts a control message of a socket's. IPv4: icmpOut (ipv4/icmp-push-reply.ts). */
+    /** Counts a control message of a socket's. IPv4: icmpOut (ipv4/icmp/icmp-push-reply.ts). */
     icmpOut: (type: number) => void
     /**
      * Sends what answers a received packet without a socket, the way back in `fl`, which it routes: with its TOS, and what its
@@ -130,7 +130,7 @@ export type AfOps = AfInfo &
     reply: (skb: number, fl: Flowi, proto: number, request: number) => number
     /**
      * Tells the sender of a packet that nobody listens on its port. The packet stays the caller's.
-     * IPv4: icmpSend (ipv4/icmp-send.ts).
+     * IPv4: icmpSend (ipv4/icmp/icmp-send.ts).
      */
     portUnreachable: (skb: number) => void
   }>

@@ -2,7 +2,7 @@
  * Reassembly, for both families: fragments of a datagram for this host wait, sorted, until it is whole, and are then
  * copied into one buffer behind the first one's headers. Bounded in datagrams and memory, the oldest datagram gives way.
  * Overlaps end a datagram (RFC 5722, and RFC 8200 section 4.5: exact duplicates do not). What a fragment is, and what
- * is said of one that lacks the others, are the family's (ipv4/ip-fragment.ts, ipv6/ip6-reassembly.ts). On the worker that
+ * is said of one that lacks the others, are the family's (ipv4/fragment/ip-fragment.ts, ipv6/fragment/ip6-reassembly.ts). On the worker that
  * the addresses hash to. Linux: net/ipv4/inet_fragment.c; RFC 815, 3168 section 5.3.
  */
 import type { Time } from '../base/time.ts'

@@ -43,7 +43,7 @@ export type InetListeners = {
 export type InetProtos = ReturnType<typeof createInetProtos>
 
 export const createInetProtos = () => {
-  // filled by core/stack.ts: icmpRcv, icmpErr (ipv4/icmp.ts), tcpRcv, tcpResume (tcp/rcv/tcp-ipv.ts),
+  // filled by core/stack.ts: icmpRcv, icmpErr (ipv4/icmp/icmp.ts), tcpRcv, tcpResume (tcp/rcv/tcp-ipv.ts),
   // tcpErr (tcp/sock/tcp-proto.ts), udpRcv, udpErr, udpResume (udp/udp-input.ts)
   const handlers: (ProtoHandler | null)[] = new Array(256).fill(null)
   const errors: ErrorHandler[] = new Array(256).fill(() => false)

@@ -5,7 +5,7 @@
 import { DEV_VRF_ROOT4, DEV_VRF_ROOT6 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
-import type { FibLookup } from './fib/fib-lookup.ts'
+import type { FibLookup } from './fib/trie/fib-lookup.ts'
 
 type Roots = { readonly v4: number; readonly v6: number }
 type Lookups = FibLookup & { local: Roots; main: Roots }

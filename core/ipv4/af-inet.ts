@@ -7,7 +7,7 @@ import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import { ICMP_DEST_UNREACH, ICMP_PORT_UNREACH } from '../wire/icmp.ts'
 import type { IpLocalOut } from './ip-local-out.ts'
-import type { Icmp } from './icmp.ts'
+import type { Icmp } from './icmp/icmp.ts'
 
 type AfInetDeps = {
   arena: Arena

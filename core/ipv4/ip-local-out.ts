@@ -65,8 +65,8 @@ import { SK_IPOPT_LEN, pmtudiscOf } from '../socket/inet-sock.ts'
 import { IP_PMTUDISC_DO, IP_PMTUDISC_WANT } from '../socket/socket-constants.ts'
 import { ETH_P_IP } from '../wire/ethernet.ts'
 import * as ipv4 from '../wire/ipv4.ts'
-import type { IpIdent } from './ip-ident.ts'
-import { type IpOptionsEcho, OPTIONS_NO_ECHO } from './ip-options-echo.ts'
+import type { IpIdent } from './fragment/ip-ident.ts'
+import { type IpOptionsEcho, OPTIONS_NO_ECHO } from './options/ip-options-echo.ts'
 import type { IpOutput } from './ip-output.ts'
 
 type IpLocalOutDeps = {

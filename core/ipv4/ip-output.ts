@@ -23,7 +23,7 @@ import type { DevQueueXmit } from '../dev/dev-queue-xmit.ts'
 import type { EtherOutput } from '../dev/ether-output.ts'
 import type { Gso } from '../dev/gso.ts'
 import type { Pmtu } from '../inet/dst/pmtu.ts'
-import type { FlowKeys } from '../inet/fib/flow-keys.ts'
+import type { FlowKeys } from '../inet/fib/multipath/flow-keys.ts'
 import { NH_FAMILY, NH_GATEWAY } from '../inet/fib/nexthop-constants.ts'
 import type { Route } from '../inet/fib/route.ts'
 import {
@@ -54,7 +54,7 @@ import {
 import type { Skbs } from '../skb/skbs.ts'
 import { ETH_P_IP, IPV4_MULTICAST_HI, ipv4MulticastLo } from '../wire/ethernet.ts'
 import * as ipv4 from '../wire/ipv4.ts'
-import type { IpFragmentation } from './ip-fragmentation.ts'
+import type { IpFragmentation } from './fragment/ip-fragmentation.ts'
 import type { IpMcOutput } from './ip-mc-output.ts'
 
 type IpOutputDeps = {

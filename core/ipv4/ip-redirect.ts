@@ -11,7 +11,7 @@ import type { DoRedirect } from '../inet/dst/do-redirect.ts'
 import { type InetPeers, PEER_LAST, PEER_REDIRECTS, PEER_TOKENS } from '../inet/dst/inet-peer.ts'
 import type { Arena } from '../shm/arena.ts'
 import * as icmp from '../wire/icmp.ts'
-import type { Icmp } from './icmp.ts'
+import type { Icmp } from './icmp/icmp.ts'
 
 type IpRedirectDeps = {
   arena: Arena

@@ -6,7 +6,7 @@ import { AF_INET6_INFO, type AfOps } from '../inet/af-ops.ts'
 import type { Arena } from '../shm/arena.ts'
 import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
 import { ICMPV6_DEST_UNREACH, ICMPV6_PORT_UNREACH } from '../wire/icmpv6.ts'
-import type { Icmpv6 } from './icmpv6.ts'
+import type { Icmpv6 } from './icmp/icmpv6.ts'
 import type { Ip6Output } from './ip6-output.ts'
 
 type AfInet6Deps = {

@@ -32,7 +32,7 @@ import {
   IPV6_TLV_ROUTERALERT,
   segmentsLeft,
 } from '../wire/ipv6-ext.ts'
-import type { Icmpv6 } from './icmpv6.ts'
+import type { Icmpv6 } from './icmp/icmpv6.ts'
 
 type ExthdrsDeps = {
   arena: Arena

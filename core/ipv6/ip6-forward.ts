@@ -33,9 +33,9 @@ import { NF_INET_FORWARD, NF_PASSED } from '../netfilter/nf-constants.ts'
 import * as icmpv6 from '../wire/icmpv6.ts'
 import { IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
 import * as ipv6 from '../wire/ipv6.ts'
-import type { Icmpv6 } from './icmpv6.ts'
+import type { Icmpv6 } from './icmp/icmpv6.ts'
 import type { Ip6Output } from './ip6-output.ts'
-import type { NdiscRedirect } from './ndisc-redirect.ts'
+import type { NdiscRedirect } from './ndisc/ndisc-redirect.ts'
 
 type Ip6ForwardDeps = {
   arena: Arena

@@ -48,7 +48,7 @@ import type { InetProtos } from '../inet/inet-protos.ts'
 import { IPCB_FLAGS, IPCB_NHOFF, IPCB_TYPE } from '../inet/inet-constants.ts'
 import { createMcTable } from '../inet/mc/mc-table.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
-import type { FlowKeys } from '../inet/fib/flow-keys.ts'
+import type { FlowKeys } from '../inet/fib/multipath/flow-keys.ts'
 import type { Route } from '../inet/fib/route.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
@@ -65,11 +65,11 @@ import {
 import * as ipv6 from '../wire/ipv6.ts'
 import { EXT_PROTOCOL, EXT_WORDS, walk } from '../wire/ipv6-ext.ts'
 import type { Exthdrs } from './exthdrs.ts'
-import type { Icmpv6 } from './icmpv6.ts'
+import type { Icmpv6 } from './icmp/icmpv6.ts'
 import type { Ip6Forward } from './ip6-forward.ts'
 import type { MrForward } from '../inet/mc/mr-forward.ts'
 import { isMld } from '../wire/mld.ts'
-import type { Ip6Reassembly } from './ip6-reassembly.ts'
+import type { Ip6Reassembly } from './fragment/ip6-reassembly.ts'
 
 type Ip6InputDeps = {
   arena: Arena

@@ -12,7 +12,7 @@ import { SKB_NETWORK, SKB_TAIL, SKB_TRANSPORT, SKB_DEV } from '../skb/skb.ts'
 import * as icmpv6 from '../wire/icmpv6.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import { EXT_PROTOCOL, EXT_TRANSPORT, EXT_WORDS, walk, WALK_OK } from '../wire/ipv6-ext.ts'
-import type { Icmpv6 } from './icmpv6.ts'
+import type { Icmpv6 } from './icmp/icmpv6.ts'
 
 type Ip6LinkFailureDeps = {
   arena: Arena

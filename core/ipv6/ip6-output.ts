@@ -82,7 +82,7 @@ import { MC_ROLE_NONE } from '../inet/mc/mfc-constants.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import type { Pmtu } from '../inet/dst/pmtu.ts'
 import { RTAX_HOPLIMIT, dstMetric } from '../shm/dst-metrics.ts'
-import type { FlowKeys } from '../inet/fib/flow-keys.ts'
+import type { FlowKeys } from '../inet/fib/multipath/flow-keys.ts'
 import type { Route } from '../inet/fib/route.ts'
 import type { SkDst } from '../inet/dst/sk-dst.ts'
 import type { NeighOutput } from '../neigh/neigh-output.ts'
@@ -91,7 +91,7 @@ import { NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_PASSED } from '../netfilter
 import type { Machine } from '../stack/machine.ts'
 import { ETH_P_IPV6, IPV6_MULTICAST_HI } from '../wire/ethernet.ts'
 import * as ipv6 from '../wire/ipv6.ts'
-import type { Ip6Fragmentation } from './ip6-fragmentation.ts'
+import type { Ip6Fragmentation } from './fragment/ip6-fragmentation.ts'
 
 type Ip6OutputDeps = {
   arena: Arena

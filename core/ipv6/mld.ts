@@ -59,7 +59,7 @@ import { IPPROTO_HOPOPTS, IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import * as mld from '../wire/mld.ts'
 import type { Words } from '../wire/text.ts'
-import { OUT_COUNTERS } from './icmpv6-counters.ts'
+import { OUT_COUNTERS } from './icmp/icmpv6-counters.ts'
 import type { Ip6Output } from './ip6-output.ts'
 
 type MldDeps = {

@@ -52,7 +52,7 @@ type NeighOutputDeps = {
   timer: number
   /** First of four free words of this thread: an address given in numbers. */
   key: number
-  /** core/ipv4/icmp-send.ts: linkFailure, the one edge that leads back up, since ICMP sends by neighbours. */
+  /** core/ipv4/icmp/icmp-send.ts: linkFailure, the one edge that leads back up, since ICMP sends by neighbours. */
   linkFailure: (skb: number) => void
 } & Pick<EtherOutput, 'pushHh' | 'popHeader'> &
   Pick<DevQueueXmit, 'devQueueXmit'>

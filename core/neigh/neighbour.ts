@@ -129,7 +129,7 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   const probe = (row: number): void => {
     const sent = i32[row + NEIGH_PROBES]
     i32[row + NEIGH_PROBES] = sent + 1
-    // filled by core/stack/neigh.ts: arpSolicit (ipv4/arp.ts), and core/stack/ipv6.ts
+    // filled by core/stack/neigh.ts: arpSolicit (ipv4/arp/arp.ts), and core/stack/ipv6.ts
     opsOf(row)?.solicit(row, sent < unicasts(row), source, table.indexOf(row) * 4)
   }
   const fail = (row: number): void => {

@@ -25,7 +25,7 @@ type ProxyQueueDeps = {
   timer: number
   random: () => number
   family: number
-  /** core/stack/neigh.ts: arpRcv (ipv4/arp.ts), and core/stack/ipv6.ts: ndiscRcv. */
+  /** core/stack/neigh.ts: arpRcv (ipv4/arp/arp.ts), and core/stack/ipv6.ts: ndiscRcv. */
   redo: (skb: number) => void
 }
 

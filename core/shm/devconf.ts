@@ -88,7 +88,7 @@ const IPV4 = {
   arp_filter: onOff(0),
   /** The greater: which source asks (0 any, 1 one that the target knows, 2 the best). */
   arp_announce: number(0, 2),
-  /** The greater: for which of our addresses requests are answered (ipv4/arp.ts). */
+  /** The greater: for which of our addresses requests are answered (ipv4/arp/arp.ts). */
   arp_ignore: number(0, 8),
   /** The greater: entries are made for who was not asked, 1 for all, 2 for those of our networks. */
   arp_accept: number(0, 2),

@@ -168,7 +168,7 @@ export const createIpi = (arena: Arena, thread: number, wake: (thread: number) =
     const a11 = i32[slot + 12]
     // released before the call, so that a handler that throws is not run again
     ringRelease(i32, ring)
-    // filled with on(): stack.ts, stack/inet.ts, stack/dst.ts, neigh/, control/calls.ts and control.ts
+    // filled with on(): stack.ts, stack/inet.ts, stack/dst.ts, neigh/, control/rtnl/calls.ts and control.ts
     handlers[op & 31](from, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11)
   }
   /** Runs the calls that have come in; returns how many. */

@@ -61,9 +61,9 @@
  * | neighbour              | NEIGH_*          | core/neigh/neigh-constants.ts                           |
  * | proxied neighbour      | PN_*             | core/neigh/pneigh-constants.ts                          |
  * | nexthop                | NH_*             | core/inet/fib/nexthop-constants.ts                      |
- * | routing table          | FT_*             | core/inet/fib/fib-tables.ts                             |
- * | prefix                 | FP_*             | core/inet/fib/fib-prefix-hash.ts                        |
- * | policy rule            | FR_*             | core/inet/fib/fib-rule-constants.ts                     |
+ * | routing table          | FT_*             | core/inet/fib/trie/fib-tables.ts                        |
+ * | prefix                 | FP_*             | core/inet/fib/trie/fib-prefix-hash.ts                   |
+ * | policy rule            | FR_*             | core/inet/fib/rules/fib-rule-constants.ts               |
  * | address                | IFA_*            | core/inet/addr/ifaddr-constants.ts                      |
  * | membership, group, source | MCM_*, MCG_*, MCS_* | core/inet/mc/mc-constants.ts                      |
  * | multicast route        | MFC_*            | core/inet/mc/mfc-constants.ts                           |
@@ -245,15 +245,15 @@ export const REDIRECTS = 64
 export const REDIRECT_WORDS = 8
 export const PMTUS = 2048
 export const PMTU_WORDS = 8
-/** A page of the forwarding tries: a node, or buckets (inet/fib/fib-constants.ts). */
+/** A page of the forwarding tries: a node, or buckets (inet/fib/trie/fib-constants.ts). */
 export const FIB_NODE_WORDS = 256
 /** Words for the first eight bits, in front of a root, and its own: one for each value of the first 16. */
 export const FIB_SHORT_WORDS = 256
 export const FIB_ROOT_WORDS = FIB_SHORT_WORDS + 65536
-/** Row of the map of tables (inet/fib/fib-tables.ts). */
+/** Row of the map of tables (inet/fib/trie/fib-tables.ts). */
 export const FIB_TABLE_WORDS = 4
 /**
- * The prefixes of a family (inet/fib/fib-prefix-hash.ts): words in front, how many of each length a table has, and rows. A prefix that
+ * The prefixes of a family (inet/fib/trie/fib-prefix-hash.ts): words in front, how many of each length a table has, and rows. A prefix that
  * fits into less than a page of the tries takes no more: so many there can be for each page.
  */
 export const FIB_PREFIX_HEAD = 32

@@ -2,7 +2,7 @@
  * What is told of a worker: the columns of /proc/net/softnet_stat, and ours beside them. One row each, and from it follow
  * the counter's place (counters.ts), the item of control and the API, its schema, the file, the table of `softnet
  * softnet-stat`, and the metric. To add a counter is to write its row, and to raise it where it happens; a gauge is
- * looked at in control/stats.ts. Linux: net/core/net-procfs.c softnet_seq_show().
+ * looked at in control/diag/stats.ts. Linux: net/core/net-procfs.c softnet_seq_show().
  */
 
 /** counter: only rises. gauge: goes up and down. flag: is or is not. label: says which, measures nothing. */

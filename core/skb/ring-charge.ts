@@ -2,7 +2,7 @@
  * What lies in a ring to another thread is held by its producer until the consumer has given the slots back. The
  * producer remembers for each place what it carries, and settles when the ring seems full; so the gauge keeps its one
  * writer, and a push costs no look at the other side. Until then the gauge says too much: who shows it counts the
- * ring itself (core/control/memory.ts). Used by the ports and by the completion rings of applications.
+ * ring itself (core/control/diag/memory.ts). Used by the ports and by the completion rings of applications.
  */
 import { ringHead, ringTail } from '../shm/ring.ts'
 import type { Holder, SkbBudget } from './budget.ts'

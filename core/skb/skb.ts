@@ -99,7 +99,7 @@ export const SKB_TIME_PREV = 56
 /** The sender's generation, and what it was charged. */
 export const SKB_SENDER_GENERATION = 57
 export const SKB_SENDER_CHARGE = 58
-/** What was done for the options of a received IPv4 packet that has some (ipv4/ip-options.ts). */
+/** What was done for the options of a received IPv4 packet that has some (ipv4/options/ip-options.ts). */
 export const SKB_IPOPT = 59
 /** With SKB_F_TX_*: the sequence number whose way is told of. */
 export const SKB_TSKEY = 60

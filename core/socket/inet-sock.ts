@@ -51,7 +51,7 @@ export const SK_MC_FLAGS = SK_INET + 15
 /** Devices, or 0; IPv6's in the upper half. The IPv4 source, or 0. */
 export const SK_MC_IF = SK_INET + 16
 export const SK_MC_ADDR = SK_INET + 17
-/** IP_OPTIONS: how many octets, and the octets (ipv4/ip-options-sock.ts). */
+/** IP_OPTIONS: how many octets, and the octets (ipv4/options/ip-options-sock.ts). */
 export const SK_IPOPT_LEN = SK_INET + 18
 export const SK_IPOPT = SK_INET + 19
 

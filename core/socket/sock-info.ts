@@ -1,5 +1,5 @@
 /**
- * What is told of a socket, as types: the one shape from the row (tcp-info.ts, control/sockets.ts) to every printer
+ * What is told of a socket, as types: the one shape from the row (tcp-info.ts, control/diag/sockets.ts) to every printer
  * (ss, /proc/net, the API). A word that does not apply is absent, never null. Times in ms, rates in bit/s.
  * iproute2: misc/ss.c; Linux: struct tcp_info.
  */

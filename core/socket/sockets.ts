@@ -6,7 +6,7 @@
  */
 import { AF_INET, AF_INET6, AF_PACKET, isAnyAddr, isV4Mapped, needsZone } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
-import type { IpOptionsSock } from '../ipv4/ip-options-sock.ts'
+import type { IpOptionsSock } from '../ipv4/options/ip-options-sock.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { Cmsg } from './msg/cmsg.ts'

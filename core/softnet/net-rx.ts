@@ -13,7 +13,7 @@ import { ringReadable, ringRelease, ringTake } from '../shm/ring.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { Skbs } from '../skb/skbs.ts'
 import { SKB_OWNER } from '../skb/skb.ts'
-import type { FibPrefetch } from '../inet/fib/fib-prefetch.ts'
+import type { FibPrefetch } from '../inet/fib/trie/fib-prefetch.ts'
 import type { Receive } from '../dev/receive.ts'
 
 /** Takes up to `weight` packets from a device queue and hands them up; returns how many. */

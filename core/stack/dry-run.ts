@@ -6,10 +6,10 @@
  * for a socket ends before it: sockets stay the workers'. On the control thread, in one turn. Open vSwitch: ofproto/trace.
  */
 import { AF_INET, AF_INET6 } from '../base/family.ts'
-import type { CapturedFrame } from '../control/captures.ts'
-import { createCaptures } from '../control/captures.ts'
+import type { CapturedFrame } from '../control/diag/captures.ts'
+import { createCaptures } from '../control/diag/captures.ts'
 import { CAPTURE_TRACE } from '../dev/capture-constants.ts'
-import { fibPrefixesInUse } from '../inet/fib/fib-prefix-hash.ts'
+import { fibPrefixesInUse } from '../inet/fib/trie/fib-prefix-hash.ts'
 import type { PathKind } from '../dev/kinds/link-kind.ts'
 import { NETDEV_TX_OK } from '../netdev/netdev.ts'
 import { NF_ACCEPT, NF_INET_LOCAL_IN, NF_STOLEN } from '../netfilter/nf-constants.ts'
@@ -35,7 +35,7 @@ import {
 import { ringReadable } from '../shm/ring.ts'
 import { createFlowDissector } from '../steering/flow-dissect.ts'
 import { createStack, type Stack } from '../stack.ts'
-import { type PacketEnds, packetEnds } from '../control/packet-ends.ts'
+import { type PacketEnds, packetEnds } from '../control/diag/packet-ends.ts'
 
 export type DryRunDeps = {
   arena: Arena

@@ -1,10 +1,10 @@
 /**
  * What tells flows apart, read from a packet where it lies and, where it carries another (IP in IP, GRE), from the innermost
- * of them. For inet/fib/flow-keys.ts, on any thread. Linux: skb_flow_dissect_flow_keys(), __skb_flow_dissect_gre()
+ * of them. For inet/fib/multipath/flow-keys.ts, on any thread. Linux: skb_flow_dissect_flow_keys(), __skb_flow_dissect_gre()
  * (net/core/flow_dissector.c); RFC 2003, RFC 2784, RFC 2890.
  */
 import { u16 } from '../base/bytes.ts'
-import type { PacketKeys } from '../inet/fib/flow-keys.ts'
+import type { PacketKeys } from '../inet/fib/multipath/flow-keys.ts'
 import type { Arena } from '../shm/arena.ts'
 import {
   createFlowDissector,

@@ -7,7 +7,8 @@ import { SOCK_STREAM } from '../socket/sock.ts'
 import { CONGESTION_CONTROLS } from '../transport/tcp/cong/tcp-cong-controls.ts'
 import { createKeepError } from '../transport/keep-error.ts'
 import { createTcpErr, createTcpProto } from '../transport/tcp/sock/tcp-proto.ts'
-import { createTcp as createTcpLayer, type TcpDeps } from '../transport/tcp/tcp.ts'
+import type { TcpDeps } from '../transport/tcp/parts/tcp-base.ts'
+import { createTcp as createTcpLayer } from '../transport/tcp/tcp.ts'
 import { IPPROTO_TCP } from '../wire/ipproto.ts'
 import type { Inet } from './inet.ts'
 import type { Machine } from './machine.ts'
@@ -16,7 +17,7 @@ import type { SocketLayer } from './sockets.ts'
 /** What TCP uses of the internet layer. */
 export type TcpInet = Pick<
   Inet,
-  'addrType' | 'loadAddrs' | 'routeOutput' | 'updatePmtu' | 'skDst' | 'afOps' | 'sockConfirm'
+  'addrType' | 'loadAddrs' | 'updatePmtu' | 'skDst' | 'afOps' | 'sockConfirm'
 >
 
 /** What TCP uses of the socket layer. */

@@ -2,7 +2,7 @@
 // functions are called by one thread, control's between the worker's.
 
 import { describe, expect, test } from 'bun:test'
-import { createPublisher } from '../../core/control/publish.ts'
+import { createPublisher } from '../../core/control/rtnl/publish.ts'
 import { createArena } from '../../core/shm/arena.ts'
 import { createIpi } from '../../core/shm/ipi.ts'
 import {

@@ -2,7 +2,7 @@
  * A host in an event loop: a whole stack of its own, one worker, whose links' wires are its maker's, with applications in
  * the same thread. The daemon's namespaces (netns/) and the networks of the library (network.ts) are made of these.
  */
-import type { Rtnl } from '../../core/control/rtnl.ts'
+import type { Rtnl } from '../../core/control/rtnl/rtnl.ts'
 import { createTextControl } from '../../core/control/text/control.ts'
 import type { StackConfig } from '../../core/control/text/messages.ts'
 import { fillSoftFeatures } from '../../core/dev/kinds/forward-skb.ts'

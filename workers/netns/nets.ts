@@ -11,7 +11,7 @@ import type {
 } from '../../core/control/text/messages.ts'
 import { DEFAULT_NETNS } from '../../core/control/text/link.ts'
 import { noSuchNetns } from '../../core/control/text/names.ts'
-import { createRtnl } from '../../core/control/rtnl.ts'
+import { createRtnl } from '../../core/control/rtnl/rtnl.ts'
 import type { ArenaConfig } from '../../core/shm/layout.ts'
 import type { ServicesConfig } from '../../core/socket/services/services.ts'
 import { serveHttp } from '../app/http.ts'

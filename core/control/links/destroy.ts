@@ -3,9 +3,9 @@
  * can even look at it, the row is free. Control thread. Linux: unregister_netdevice_many() (net/core/dev.c).
  */
 import type { Ifaddrs } from '../../inet/addr/ifaddr.ts'
-import type { Publisher } from '../publish.ts'
-import type { createPatience } from '../rtnl.ts'
-import { TIMED_OUT } from '../rtnl.ts'
+import type { Publisher } from '../rtnl/publish.ts'
+import type { createPatience } from '../rtnl/rtnl.ts'
+import { TIMED_OUT } from '../rtnl/rtnl.ts'
 import type { Change, ChangeDeps } from './change.ts'
 import type { Follow } from './follow.ts'
 import type { Registry } from './registry.ts'

@@ -4,12 +4,12 @@
  * Control thread. Linux: net/core/rtnetlink.c.
  */
 import { Errno } from '../../base/errno.ts'
-import type { Outcome } from '../answers.ts'
-import { changed, chunks, refuse, told } from '../answers.ts'
+import type { Outcome } from '../rtnl/answers.ts'
+import { changed, chunks, refuse, told } from '../rtnl/answers.ts'
 import type { LinkChange, LinkFilter, LinkInfo, MessageOf } from '../rtnetlink.ts'
 import { formatMac } from '../../wire/text.ts'
 import { NLM_F_CREATE, NLM_F_EXCL } from '../nlm-flags.ts'
-import { TIMED_OUT } from '../rtnl.ts'
+import { TIMED_OUT } from '../rtnl/rtnl.ts'
 import { type ChangeDeps, createChange } from './change.ts'
 import { type CreateDeps, createCreate } from './create.ts'
 import { createDestroy, type DestroyDeps } from './destroy.ts'

@@ -4,8 +4,8 @@
  */
 import { Errno } from '../../base/errno.ts'
 import { DEV_IMPAIRED, deviceRow } from '../../netdev/netdev.ts'
-import type { Outcome } from '../answers.ts'
-import { changed, refuse } from '../answers.ts'
+import type { Outcome } from '../rtnl/answers.ts'
+import { changed, refuse } from '../rtnl/answers.ts'
 import { NLM_F_CREATE, NLM_F_EXCL } from '../nlm-flags.ts'
 import type { LinkInfo, MessageOf } from '../rtnetlink.ts'
 import type { ChangeDeps } from './change.ts'

@@ -4,7 +4,7 @@
  * Linux: fib_sync_down_dev, fib_sync_up, fib6_ifdown, fib6_ifup.
  */
 import type { FibWriter } from '../../inet/fib/writer/fib-writer.ts'
-import { isThere, isUp } from '../../inet/fib/multipath.ts'
+import { isThere, isUp } from '../../inet/fib/multipath/multipath.ts'
 import type { Nexthops } from '../../inet/fib/writer/nexthop.ts'
 import { NH_HOPS_LEFT, NH_PLEN, NH_TABLE } from '../../inet/fib/nexthop-constants.ts'
 import type { Arena } from '../../shm/arena.ts'

@@ -1,6 +1,6 @@
 /**
  * Routes by nexthop objects: what an object says is for all of them, so their rows are turned over to others when it says something else,
- * and go with it. control/nexthops.ts calls this. Control thread only. Linux: net/ipv4/nexthop.c (nh_rt_cache_flush, __remove_nexthop_fib).
+ * and go with it. control/routes/nexthops.ts calls this. Control thread only. Linux: net/ipv4/nexthop.c (nh_rt_cache_flush, __remove_nexthop_fib).
  */
 import { AF_INET, AF_INET6 } from '../../base/family.ts'
 import type { FibWriter } from '../../inet/fib/writer/fib-writer.ts'

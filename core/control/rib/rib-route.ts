@@ -5,7 +5,7 @@
  */
 import { AF_INET } from '../../base/family.ts'
 import { RTN_UNICAST } from '../../base/flowi.ts'
-import { isUsable, upperBounds } from '../../inet/fib/multipath.ts'
+import { isUsable, upperBounds } from '../../inet/fib/multipath/multipath.ts'
 import { RTPROT_RA } from '../../inet/fib/nexthop-constants.ts'
 import type { Arena } from '../../shm/arena.ts'
 import type { Metrics } from '../../shm/dst-metrics.ts'

@@ -30,7 +30,7 @@ import {
 import type { Arena } from '../../shm/arena.ts'
 import { metricsContent, NH_METRICS, RTAX_MTU } from '../../shm/dst-metrics.ts'
 import { G_MULTIPATH_SEED, NEXTHOP_WORDS } from '../../shm/layout.ts'
-import type { NexthopStore } from '../nexthop-store.ts'
+import type { NexthopStore } from '../routes/nexthop-store.ts'
 import { type RibRoute, type Way, waysOf, waysOfObject } from './rib-route.ts'
 
 export type RibRows = ReturnType<typeof createRibRows>

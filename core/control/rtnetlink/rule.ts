@@ -1,5 +1,5 @@
 /** Policy rules. */
-import type { FibRule } from '../../inet/fib/fib-rule.ts'
+import type { FibRule } from '../../inet/fib/rules/fib-rule.ts'
 
 /** A rule as it is asked for. */
 export type NewRule = Omit<FibRule, 'priority'> & { priority?: number }

@@ -3,7 +3,7 @@
  * looked up when a message is read: whoever holds the lock of changes reads it.
  */
 import { Errno } from '../../base/errno.ts'
-import * as answers from '../answers.ts'
+import * as answers from '../rtnl/answers.ts'
 import type * as numbers from '../rtnetlink.ts'
 import { NLM_F_CREATE } from '../nlm-flags.ts'
 import { readAddress, readAddressKey, writeAddress } from './addr.ts'

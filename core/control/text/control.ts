@@ -4,13 +4,13 @@
  * messages. Control thread; used by the API, the daemon, simulated hosts and tests. iproute2: lib/libnetlink.c.
  */
 import { Errno } from '../../base/errno.ts'
-import * as answers from '../answers.ts'
-import { told } from '../answers.ts'
+import * as answers from '../rtnl/answers.ts'
+import { told } from '../rtnl/answers.ts'
 import type { ControlDeps } from '../control.ts'
 import { createControl } from '../control.ts'
 import { drawMac } from '../links/link-row.ts'
 import type * as numbers from '../rtnetlink.ts'
-import type { Run } from '../transactions.ts'
+import type { Run } from '../rtnl/transactions.ts'
 import type { Outcome } from './codecs.ts'
 import { createCodecs } from './codecs.ts'
 import { createTextCapture } from './capture.ts'

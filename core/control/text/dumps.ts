@@ -1,6 +1,6 @@
 /** Lists: what a filter says in numbers, and each item in words. */
-import * as answers from '../answers.ts'
-import { chunks } from '../answers.ts'
+import * as answers from '../rtnl/answers.ts'
+import { chunks } from '../rtnl/answers.ts'
 import type { ControlPlane } from '../control.ts'
 import type * as numbers from '../rtnetlink.ts'
 import { readAddressFilter, writeAddresses } from './addr.ts'

@@ -3,7 +3,7 @@
  * with iproute2's, ss's, ethtool's and nstat's JSON names as fields. Types alone; text/control.ts turns them into
  * the numbers of rtnetlink.ts and back, on the control thread. What a message carries is in messages/, a file a resource.
  */
-import type { Done } from '../answers.ts'
+import type { Done } from '../rtnl/answers.ts'
 import type {
   LinkStats,
   MemoryItem,

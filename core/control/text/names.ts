@@ -5,7 +5,7 @@
 import { Errno, errnoName } from '../../base/errno.ts'
 import { AF_INET, AF_INET6 } from '../../base/family.ts'
 import type { Addr } from '../../wire/text.ts'
-import * as numbers from '../answers.ts'
+import * as numbers from '../rtnl/answers.ts'
 import type { FamilyName, Refused } from './messages.ts'
 
 type Names = readonly (readonly [number: number, name: string])[]

@@ -8,8 +8,8 @@ import {
   RTNH_F_ONLINK,
 } from '../../inet/fib/nexthop-constants.ts'
 import { formatAddr, parseAddr } from '../../wire/text.ts'
-import type { Bucket } from '../nexthop-buckets.ts'
-import type { NexthopObject, SeenNexthop, WantedNexthop } from '../nexthop-store.ts'
+import type { Bucket } from '../routes/nexthop-buckets.ts'
+import type { NexthopObject, SeenNexthop, WantedNexthop } from '../routes/nexthop-store.ts'
 import type * as numbers from '../rtnetlink.ts'
 import type {
   BucketFilter,

@@ -32,7 +32,7 @@ import {
   parseAddr,
   parsePrefix,
 } from '../../wire/text.ts'
-import type { SeenRoute } from '../route-expiry.ts'
+import type { SeenRoute } from '../routes/route-expiry.ts'
 import type { Hop, RibRoute, RouteMatch } from '../rib/rib-route.ts'
 import type * as numbers from '../rtnetlink.ts'
 import type {

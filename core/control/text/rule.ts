@@ -2,8 +2,8 @@
  * Policy rules between text and numbers, with the fields of `ip -j rule` (ip/iprule.c) and its defaults.
  */
 import { Errno } from '../../base/errno.ts'
-import * as fr from '../../inet/fib/fib-rule-constants.ts'
-import type { FibRule, PortRange, RuleNetwork } from '../../inet/fib/fib-rule.ts'
+import * as fr from '../../inet/fib/rules/fib-rule-constants.ts'
+import type { FibRule, PortRange, RuleNetwork } from '../../inet/fib/rules/fib-rule.ts'
 import { RT_TABLE_MAIN } from '../../inet/fib/nexthop-constants.ts'
 import { addrLen, formatAddr, networkOf, parsePrefix } from '../../wire/text.ts'
 import type { NewRule } from '../rtnetlink.ts'

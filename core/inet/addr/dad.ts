@@ -1,6 +1,6 @@
 /**
  * Duplicate address detection: an address that control has entered as tentative is asked for on its link, and is ours when
- * nobody answers. One for each family, which says how often and how fast, and asks (ipv4/acd.ts, ipv6/dad.ts). CPU 0, by one
+ * nobody answers. One for each family, which says how often and how fast, and asks (ipv4/arp/acd.ts, ipv6/ndisc/dad.ts). CPU 0, by one
  * timer for all; what comes of it control writes (Ipi.ADDRCONF), and is told again until it has. It begins with what the
  * rows say, so that a CPU 0 that is started anew goes on.
  * RFC 4862 section 5.4, 5227 section 2.1; Linux: addrconf_dad_begin(), addrconf_dad_work(), addrconf_dad_failure() (addrconf.c).

@@ -2,7 +2,7 @@
  * The addresses that there are, in the order they came, each in a row of shared memory with its lifetimes. Control thread only; source.ts reads the
  * rows on the path. Linux: struct in_ifaddr, struct inet6_ifaddr.
  */
-import type { Publisher } from '../../control/publish.ts'
+import type { Publisher } from '../../control/rtnl/publish.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { IFADDR_WORDS } from '../../shm/layout.ts'
 import type { Words } from '../../wire/text.ts'

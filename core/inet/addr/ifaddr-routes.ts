@@ -13,7 +13,7 @@ import {
 } from '../../base/flowi.ts'
 import type { Rib } from '../../control/rib/rib.ts'
 import type { RibRoute } from '../../control/rib/rib-route.ts'
-import type { RouteExpiry } from '../../control/route-expiry.ts'
+import type { RouteExpiry } from '../../control/routes/route-expiry.ts'
 import { DEV_FLAGS, deviceRow, IFF_LOOPBACK, IFF_UP, l3TableOf } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { Conf6, confRow } from '../../shm/devconf.ts'

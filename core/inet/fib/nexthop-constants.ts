@@ -29,7 +29,7 @@ export const NH_METRIC = 17
 export const NH_NEXT = 20
 /** Length of the prefixes that lead here. */
 export const NH_PLEN = 21
-/** Of a resilient group: its first bucket and how many they are (control/nexthop-buckets.ts). Zeros where there are none. */
+/** Of a resilient group: its first bucket and how many they are (control/routes/nexthop-buckets.ts). Zeros where there are none. */
 export const NH_BUCKETS = 22
 export const NH_BUCKET_COUNT = 23
 /**

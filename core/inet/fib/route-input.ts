@@ -45,7 +45,7 @@ import type { L3Tables } from '../l3mdev.ts'
 import type { McTable } from '../mc/mc-table.ts'
 import type { Arena } from '../../shm/arena.ts'
 import type { ValidateSource } from './fib-validate-source.ts'
-import type { Multipath } from './multipath.ts'
+import type { Multipath } from './multipath/multipath.ts'
 import type { RouteResult } from './route-result.ts'
 
 type RouteInputDeps = {

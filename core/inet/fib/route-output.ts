@@ -50,7 +50,7 @@ import { onlinkRow } from './onlink-row.ts'
 import type { SourceSelection } from '../addr/source.ts'
 import type { L3Tables } from '../l3mdev.ts'
 import type { Arena } from '../../shm/arena.ts'
-import type { Multipath } from './multipath.ts'
+import type { Multipath } from './multipath/multipath.ts'
 import type { RouteResult } from './route-result.ts'
 
 const V4_PREFIX = 0xffff

@@ -5,7 +5,7 @@
 import { AF_INET, AF_PACKET } from '../../base/family.ts'
 import { Errno } from '../../base/errno.ts'
 import { NO_HOPS } from '../../inet/inet-constants.ts'
-import type { IpOptionsSock } from '../../ipv4/ip-options-sock.ts'
+import type { IpOptionsSock } from '../../ipv4/options/ip-options-sock.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import type { InetSockopt } from './inet-sockopt.ts'

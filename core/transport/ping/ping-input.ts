@@ -61,7 +61,7 @@ export const createPingInput = (deps: PingInputDeps) => {
     const sk = table.lookup(icmp.id(u8, at), fl, FL_SADDR)
     if (sk === 0) return false
     const { index } = afOps(fl[FL_FAMILY])
-    // of IPv6 it is learned already (ipv6/icmpv6.ts)
+    // of IPv6 it is learned already (ipv6/icmp/icmpv6.ts)
     if (mtu !== NO_MTU && index === 0 && acceptsPmtu(i32, sk, index))
       updatePmtu(fl[FL_L3MDEV], fl, FL_DADDR, mtu)
     const isCut = index === 0 && pmtudiscOf(i32, sk, index) === IP_PMTUDISC_DONT

@@ -164,7 +164,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   const noPort = (skb: number): void => {
     if (passOn(skb, portHash(fl[FL_DPORT]), false)) return
     f64[count + mib().noPorts]++
-    // filled by ipv4/af-inet.ts: icmpSend (ipv4/icmp-send.ts), and ipv6/af-inet6.ts: icmpv6Send (ipv6/icmpv6.ts)
+    // filled by ipv4/af-inet.ts: icmpSend (ipv4/icmp/icmp-send.ts), and ipv6/af-inet6.ts: icmpv6Send (ipv6/icmp/icmpv6.ts)
     afOps(fl[FL_FAMILY]).portUnreachable(skb)
     drop(skb, Drop.NO_SOCKET)
   }

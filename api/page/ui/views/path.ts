@@ -53,7 +53,7 @@ const LAYERS: readonly Stage[] = [
     word: 'icmp',
     title: 'ICMP',
     counters: ['IcmpInMsgs', 'Icmp6InMsgs'],
-    where: 'core/ipv4/icmp.ts',
+    where: 'core/ipv4/icmp/icmp.ts',
   },
   {
     id: 'udp',

@@ -6,7 +6,13 @@
  */
 import type { Arena } from '../../../shm/arena.ts'
 import { FIB_NODE_WORDS, FIB_ROOT_WORDS } from '../../../shm/layout.ts'
-import { FB_COUNT, FB_COVER, FB_FIRST, FIB_BUCKET, FIB_LARGE_BUCKET } from '../fib-constants.ts'
+import {
+  FB_COUNT,
+  FB_COVER,
+  FB_FIRST,
+  FIB_BUCKET,
+  FIB_LARGE_BUCKET,
+} from '../trie/fib-constants.ts'
 import type { FibPool } from './fib-pool.ts'
 import type { Allocate } from './fib-prefixes.ts'
 

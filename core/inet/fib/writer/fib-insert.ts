@@ -4,7 +4,7 @@
  */
 import type { Arena } from '../../../shm/arena.ts'
 import { byRank, type FibBlocks, holds, type Listed } from './fib-blocks.ts'
-import { FB_COUNT, FB_COVER, FB_FIRST } from '../fib-constants.ts'
+import { FB_COUNT, FB_COVER, FB_FIRST } from '../trie/fib-constants.ts'
 import type { FibKey } from './fib-key.ts'
 import type { FibPool } from './fib-pool.ts'
 

@@ -3,7 +3,7 @@
  * reader may hold is used again after a grace period. Pages are used from the first on, so a large pool costs no more
  * memory than the routes in it.
  */
-import type { Publisher } from '../../../control/publish.ts'
+import type { Publisher } from '../../../control/rtnl/publish.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { FIB_NODE_WORDS, G_FIB_PAGES, G_GENERATION } from '../../../shm/layout.ts'
 import {
@@ -12,7 +12,7 @@ import {
   FIB_PLACE,
   FIB_PLACE_SHIFT,
   FIB_SMALL_BUCKET,
-} from '../fib-constants.ts'
+} from '../trie/fib-constants.ts'
 
 /** What a page holds. */
 const FREE = 0

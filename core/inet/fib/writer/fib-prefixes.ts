@@ -14,7 +14,7 @@ import {
   FP_ROW,
   FP_USED,
   fibPrefixPlaces,
-} from '../fib-prefix-hash.ts'
+} from '../trie/fib-prefix-hash.ts'
 
 // Words of an entry that control alone has.
 /** Of the same table and length. */

@@ -6,7 +6,7 @@
 import type { Arena } from '../../../shm/arena.ts'
 import { FIB_NODE_WORDS } from '../../../shm/layout.ts'
 import { byRank, type FibBlocks, type Listed } from './fib-blocks.ts'
-import { FB_COUNT, FB_COVER, FB_FIRST, FIB_SHORT_BITS } from '../fib-constants.ts'
+import { FB_COUNT, FB_COVER, FB_FIRST, FIB_SHORT_BITS } from '../trie/fib-constants.ts'
 import type { FibKey } from './fib-key.ts'
 import type { FibPool } from './fib-pool.ts'
 

@@ -8,11 +8,11 @@ import { FIB_ROOT_WORDS } from '../../../shm/layout.ts'
 import type { Words } from '../../../wire/text.ts'
 import { afInfo, byFamily } from '../../af-ops.ts'
 import { networkWords } from './addr-prefix.ts'
-import { createFibLookup } from '../fib-lookup.ts'
+import { createFibLookup } from '../trie/fib-lookup.ts'
 import type { FibPool } from './fib-pool.ts'
 import type { FibPrefixes } from './fib-prefixes.ts'
 import type { FibShown } from './fib-shown.ts'
-import { type FibTables, fibRoot } from '../fib-tables.ts'
+import { type FibTables, fibRoot } from '../trie/fib-tables.ts'
 
 type FibPrefix = { words: Words; plen: number; row: number }
 type FibTableDeps = {

@@ -20,7 +20,7 @@ import {
   RT_SCOPE_LINK,
 } from '../nexthop-constants.ts'
 import { onlinkRow } from '../onlink-row.ts'
-import type { Publisher } from '../../../control/publish.ts'
+import type { Publisher } from '../../../control/rtnl/publish.ts'
 
 type NexthopDeps = {
   arena: Arena

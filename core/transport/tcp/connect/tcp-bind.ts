@@ -13,6 +13,7 @@ import { bindAddr } from '../../bind-addr.ts'
 import { type Ports, highPort, lowPort } from '../../ports.ts'
 import { SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK } from '../sock/sock-flags.ts'
 
+export type TcpBind = ReturnType<typeof createTcpBind>
 type TcpBindDeps = {
   arena: Arena
   random: () => number

@@ -24,12 +24,12 @@ import {
 } from '../../../socket/sock.ts'
 import { MAPPED } from '../../../socket/socket-constants.ts'
 import { isGroupType, peerError } from '../../bind-addr.ts'
+import type { FastopenClient } from '../fastopen/tcp-fastopen-client.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import { SOCK_CONNECTED, SOCK_CONNECTING, SOCK_DISCONNECTING } from '../sock/sock-flags.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import { FO_CONNECT, FO_DEFER, TP_FASTOPEN } from '../sock/tcp-sock.ts'
-import type { FastopenClient } from '../fastopen/tcp-fastopen-client.ts'
 import type { TcpDisconnect } from './tcp-disconnect.ts'
 import type { TcpLocalPort } from './tcp-local-port.ts'
 import type { TcpRouting } from './tcp-routing.ts'
@@ -102,7 +102,7 @@ export const createTcpConnect = (deps: TcpConnectDeps) => {
     return 0
   }
   /** -EINPROGRESS when the SYN is on its way, 0 when the first write will send it (TCP_FASTOPEN_CONNECT), else -errno. */
-  const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
+  const openActive = (sk: number, words: Int32Array, at: number, port: number): number => {
     const how = i32[sk + SK_FLAGS] & SOCK_DISCONNECTING
     if (how === SOCK_DISCONNECTING) return -Errno.EINVAL
     if (how === SOCK_CONNECTING) return finishConnect(sk)
@@ -119,6 +119,11 @@ export const createTcpConnect = (deps: TcpConnectDeps) => {
       else transmit.transmitClone(sk, syn)
     }
     return -Errno.EINPROGRESS
+  }
+  const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
+    const err = openActive(sk, words, at, port)
+    life.flush()
+    return err
   }
 
   return { connect, beginConnect }

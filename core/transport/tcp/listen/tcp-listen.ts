@@ -1,11 +1,12 @@
+/** tcp_syncookies: whether there is a place for the request or not. */
 import { Errno } from '../../../base/errno.ts'
 import { FL_DPORT, type Flowi } from '../../../base/flowi.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
-import type { ConsumeFn } from '../../../skb/drop.ts'
-import { Drop } from '../../../skb/drop.ts'
+import { type ConsumeFn, Drop } from '../../../skb/drop.ts'
 import { SKB_TRANSPORT } from '../../../skb/skb.ts'
+import * as tcp from '../../../wire/tcp.ts'
 import {
   SK_FLAGS,
   SK_MAX_ACK_BACKLOG,
@@ -17,39 +18,38 @@ import {
   TCP_SYN_RECV,
   TCP_TIME_WAIT,
 } from '../../../socket/sock.ts'
-import * as tcp from '../../../wire/tcp.ts'
 import type { Ports } from '../../ports.ts'
-import type { TcpHash } from '../sock/tcp-hash.ts'
-import type { TcpPaws } from '../rcv/tcp-paws.ts'
-import type { TcpListenQueues } from './tcp-listen-queues.ts'
-import type { TcpRequest } from './tcp-request.ts'
-import type { TcpCheckReq } from './tcp-check-req.ts'
+import type { TcpBind } from '../connect/tcp-bind.ts'
+import type { TcpRouting } from '../connect/tcp-routing.ts'
 import type { TcpFastopen } from '../fastopen/tcp-fastopen.ts'
-import type { TcpHandshake } from '../states/tcp-handshake.ts'
-import type { TcpSynack } from './tcp-synack.ts'
-import type { TcpSyncookies } from './tcp-syncookies.ts'
-import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
-import {
-  TP_SEGS_OUT,
-  ICSK_TIME_RETRANS,
-  OPT_TIMESTAMPS,
-  TP_FO_MAX_QLEN,
-  TP_OPTS,
-  TP_RCV_ISN,
-  TP_REQ_HEAD,
-} from '../sock/tcp-sock.ts'
-import { SOCK_CONNECTED } from '../sock/sock-flags.ts'
+import type { TcpPaws } from '../rcv/tcp-paws.ts'
+import { SOCK_CONNECTED, SOCK_CONNECTING } from '../sock/sock-flags.ts'
 import { CB_SEQ } from '../sock/tcp-cb.ts'
 import {
   TCP_TIMEOUT_INIT,
   TFO_SERVER_ENABLE,
   TFO_SERVER_WO_SOCKOPT1,
 } from '../sock/tcp-constants.ts'
-import type { TcpTimers } from '../timer/tcp-timers.ts'
-import type { TcpRouting } from '../connect/tcp-routing.ts'
+import type { TcpHash } from '../sock/tcp-hash.ts'
+import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpPktoptions } from '../sock/tcp-pktoptions.ts'
+import {
+  ICSK_TIME_RETRANS,
+  OPT_TIMESTAMPS,
+  TP_FO_MAX_QLEN,
+  TP_OPTS,
+  TP_RCV_ISN,
+  TP_REQ_HEAD,
+  TP_SEGS_OUT,
+} from '../sock/tcp-sock.ts'
+import type { TcpHandshake } from '../states/tcp-handshake.ts'
+import type { TcpTimers } from '../timer/tcp-timers.ts'
+import type { TcpCheckReq } from './tcp-check-req.ts'
+import type { TcpListenQueues } from './tcp-listen-queues.ts'
+import type { TcpRequest } from './tcp-request.ts'
+import type { TcpSynack } from './tcp-synack.ts'
+import type { TcpSyncookies } from './tcp-syncookies.ts'
 
-/** tcp_syncookies: whether there is a place for the request or not. */
 const SYNCOOKIES_ALWAYS = 2
 
 export type TcpListen = ReturnType<typeof createTcpListen>
@@ -70,7 +70,10 @@ type TcpListenDeps = {
   request: TcpRequest
   checkReq: TcpCheckReq
   pktoptions: Pick<TcpPktoptions, 'noteOpening'>
-} & Pick<TcpRouting, 'secureSeq'>
+} & Pick<TcpRouting, 'secureSeq'> &
+  Pick<TcpBind, 'bind'>
+
+const ANY = new Int32Array(4)
 
 export const createTcpListen = (deps: TcpListenDeps) => {
   const { bank, consume, hash, ports, timers, life, secureSeq, fastopen, syncookies } = deps
@@ -81,6 +84,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
   const { requestQueueFull, isLastQuarter, acceptQueueFull } = deps.listenQueues
   const { listenDrop, overflow } = deps.listenQueues
   const { sendSynAck } = deps.synack
+  const { bind } = deps
   const { initTransfer } = deps.handshake
   const { parseOptions } = deps.paws
   const { i32, u8, f64, layout } = deps.arena
@@ -193,8 +197,16 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     enqueueAccept(listener, child)
   }
 
-  /** Starts listening, or changes the backlog; 0 or -errno. The socket must hold a port. */
+  /** Starts listening, or changes the backlog; 0 or -errno. A socket without a port gets one (inet_autobind). */
   const listen = (sk: number, backlog: number): number => {
+    if ((i32[sk + SK_FLAGS] & (SOCK_CONNECTING | SOCK_CONNECTED)) !== 0) return -Errno.EINVAL
+    if (i32[sk + SK_NUM] === 0) {
+      const err = bind(sk, ANY, 0, 0)
+      if (err < 0) return err
+    }
+    return startListening(sk, backlog)
+  }
+  const startListening = (sk: number, backlog: number): number => {
     const state = i32[sk + SK_STATE]
     if (state !== TCP_CLOSE && state !== TCP_LISTEN) return -Errno.EINVAL
     const most = Math.min(backlog >>> 0, i32[sysctl + Sysctl.somaxconn])

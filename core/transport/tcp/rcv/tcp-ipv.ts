@@ -102,7 +102,7 @@ type TcpIpvDeps = {
   skbs: Skbs
   drop: DropFn
   hash: TcpHash
-  input: TcpInput
+  tcpInput: TcpInput
   states: TcpStates
   listen: TcpListen
   listenQueues: Pick<TcpListenQueues, 'dropRequest'>
@@ -128,7 +128,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   const { bank, skbs, drop, hash, listen, life, mss, retransmission, simple, timewaitRcv } = deps
   const { sendReset, md5, loadAddrs, passOn, afOps, skDst, updatePmtu } = deps
   const { isRecvErr, keepError, sockEvents, pktoptions } = deps
-  const { tcpRcvEstablished } = deps.input
+  const { tcpRcvEstablished } = deps.tcpInput
   const { rcvStateProcess } = deps.states
   const { revertRto } = deps.xmitTimer
   const { i32, u8, f64 } = deps.arena

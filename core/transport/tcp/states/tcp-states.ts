@@ -76,7 +76,7 @@ type TcpStatesDeps = {
   paws: TcpPaws
   validate: TcpValidate
   handshake: TcpHandshake
-  input: TcpInput
+  tcpInput: TcpInput
   urg: Pick<TcpUrg, 'urgent'>
   sndCheck: TcpSndCheck
   fastopen: TcpFastopen
@@ -91,7 +91,7 @@ export const createTcpStates = (deps: TcpStatesDeps) => {
   const { options: opts, parseAgreed, parseOptions } = deps.paws
   const { validateIncoming } = deps.validate
   const { synSent, handshakeDone } = deps.handshake
-  const { takeText } = deps.input
+  const { takeText } = deps.tcpInput
   const { urgent } = deps.urg
   const { dataSndCheck, ackSndCheck } = deps.sndCheck
   const { i32, u8, f64, layout } = deps.arena

@@ -6,11 +6,11 @@ import {
   NLM_F_EXCL,
   NLM_F_REPLACE,
 } from '../../../../core/control/nlm-flags.ts'
-import { createNexthopStore } from '../../../../core/control/nexthop-store.ts'
+import { createNexthopStore } from '../../../../core/control/routes/nexthop-store.ts'
 import type { RibRoute } from '../../../../core/control/rib/rib-route.ts'
 import { createRib } from '../../../../core/control/rib/rib.ts'
 import { createFibReader } from '../../../../core/inet/fib/fib.ts'
-import { fibRoot } from '../../../../core/inet/fib/fib-tables.ts'
+import { fibRoot } from '../../../../core/inet/fib/trie/fib-tables.ts'
 import { maskWords } from '../../../../core/inet/fib/writer/addr-prefix.ts'
 import { createFibWriter } from '../../../../core/inet/fib/writer/fib-writer.ts'
 import { createNexthops } from '../../../../core/inet/fib/writer/nexthop.ts'
