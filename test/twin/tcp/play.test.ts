@@ -26,7 +26,7 @@ describe('when something was sent', () => {
     halves[0].rtosBefore = new Map([[0, 334]])
     expect(apartOf(0, halves)).toBe(0)
     halves[1].rtosBefore = new Map([[0, 445]])
-    expect(apartOf(0, halves)).toBe(111)
+    expect(apartOf(0, halves)).toBe(222)
     halves[1].rtosBefore = new Map([[0, 1000]])
     expect(apartOf(0, halves)).toBe(0)
   })

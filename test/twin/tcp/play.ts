@@ -292,15 +292,16 @@ export const lateness = (afterMs: number, gapMs: number): number => 16 + gapMs +
 /** A SYN goes again by a timer of a second at least, whatever has been said since that was set. */
 const SYN_TIMER_MS = 1000
 /**
- * The first round trip is longer where a timer has sent what is answered, and was late; the RTO is thrice that. How much the two
- * RTOs are apart, where it is not more than that.
+ * The first round trip is longer where a timer has sent what is answered, and was late; the RTO is thrice that. How much the timers of
+ * the two are apart, where their RTOs are not more than that: the probe of a tail (RFC 8985 7.2) goes after two round trips, and the
+ * RTO may be one and 200 ms.
  */
 export const apartOf = (gapMs: number, [a, b]: Run['halves']): number => {
   const most = Math.max(
     0,
     ...[...a.rtosBefore].map(([slot, rto]) => Math.abs(rto - (b.rtosBefore.get(slot) ?? rto)))
   )
-  return most <= 3 * lateness(SYN_TIMER_MS, gapMs) ? most : 0
+  return most <= 3 * lateness(SYN_TIMER_MS, gapMs) ? 2 * most : 0
 }
 /** A timer is set by what the host sends, or by what is done to it after that. `moreMs`: the timers of the two are apart by that. */
 export const isSameTime = (moreMs: number, a: Line, b: Line): boolean => {
@@ -338,7 +339,7 @@ export const overtime = (run: Run): number => {
     a.length === b.length && a.every(({ text }, k) => isSameText(run, text, b[k]!.text))
   if (run.late.length > 1 || isSame || a.length - kernel === b.length - softnet) return 0
   const { atMs, afterMs } = (a.length - kernel > b.length - softnet ? a : b).at(-1)!
-  return lateness(Math.max(atMs, afterMs), run.gapMs)
+  return lateness(Math.max(atMs, afterMs), run.gapMs + apartOf(run.gapMs, run.halves))
 }
 const OPTIONS = / \[([^\]]*)\]/
 const nameOf = (option: string): string => option.split(' ')[0]!
