@@ -1,50 +1,36 @@
 /**
- * What a request of a kept connection costs the worker that has it, without a device, a kernel or the other threads: a hundred bytes from
- * each of 64 clients come in a batch, go to an application over its rings, and its answers out to a port. Nanoseconds a request, of
- * the turn that takes them in, of that which sends the answers, and of the application's side of the rings; of pieces of some
- * milliseconds the least, and what a sixteenth of them stays below.
+ * What a request of a kept connection costs the worker that has it, without a device or a kernel: a hundred bytes from each of 64
+ * clients come in a batch, go to an application over its rings, and its answers out to a port. Nanoseconds a request, of the
+ * turn that takes them in, of that which sends the answers, and of the application, which does as little as it can; of
+ * pieces of some milliseconds the least, and what a sixteenth of them stays below. With `two` the application is on another CPU,
+ * so that what goes from one to the other has to be fetched from there.
  *
- *   bun bench/app-request.ts [ROUNDS]
+ *   bun bench/app-request.ts [ROUNDS] [two]
  */
-import { AF_INET } from '../core/base/family.ts'
+import { Worker } from 'node:worker_threads'
 import { portTxRing } from '../core/dev/kinds/ports.ts'
 import { NUD_PERMANENT } from '../core/neigh/neigh-constants.ts'
 import { DEFAULT_ARENA } from '../core/shm/layout.ts'
 import { ringReadable, ringRelease, ringTake } from '../core/shm/ring.ts'
 import {
   CHECKSUM_UNNECESSARY,
-  MAX_HEADER,
   RX_HEADROOM,
   SKB_DATA,
   SKB_DEV,
   SKB_IP_SUMMED,
 } from '../core/skb/skb.ts'
-import {
-  AppOp,
-  E_ADDR,
-  E_ARG0,
-  E_ARG1,
-  E_LEN,
-  E_OP,
-  E_PORT,
-  E_SID,
-  E_SKB,
-} from '../core/socket/app-constants.ts'
-import { createAppRings } from '../core/socket/app-rings.ts'
-import { SOCK_STREAM } from '../core/socket/sock.ts'
-import { createThread } from '../core/stack/thread.ts'
 import * as ethernet from '../core/wire/ethernet.ts'
 import * as ipv4 from '../core/wire/ipv4.ts'
 import * as tcp from '../core/wire/tcp.ts'
 import { putMss } from '../core/wire/tcp-options.ts'
+import { createAppAnswers } from './support/app-answers.ts'
+import { TOLD, TOLD_BYTES } from './support/app-answers-told.ts'
 import { makeArena, makeStack, V4 } from './support/forwarding.ts'
 
 const CLIENTS = 64
 const REQUEST = 100
-const ANSWER = 420
 const PORT = 80
 const CLIENT_PORT = 1024
-const CREDIT = 0x3fffffff
 const WARM_UP = 12_000
 const PIECE = 30
 const HEADERS = ethernet.ETH_HLEN + ipv4.MIN_HEADER
@@ -66,61 +52,44 @@ for (let k = 0; k < CLIENTS; k++) {
 
 // The application.
 
-const app = createThread({ arena, thread: layout.appThread, wake: () => {} })
-const accepted: number[] = []
-let asking: number[] = []
-const completion = (_worker: number, at: number): void => {
-  const [op, sid, result] = [i32[at + E_OP]!, i32[at + E_SID]!, i32[at + E_LEN]!]
-  if (result < 0) throw new Error(`operation ${op}: ${result}`)
-  if (op === AppOp.ACCEPT) accepted.push(sid)
-  if (op !== AppOp.RECV) return
-  asking.push(sid)
-  app.consume(i32[at + E_SKB]!)
-}
-const nothing = (): void => {}
-const rings = createAppRings({
-  ...app,
-  arena,
-  app: 0,
-  wake: nothing,
-  completion,
-  workerLost: nothing,
-})
-const ask = (op: number, sid: number, words: [word: number, value: number][]): void => {
-  const at = rings.begin(0, op, sid, 0)
-  for (const [word, value] of words) i32[at + word] = value
-  rings.commit()
-}
-const listen = (): void => {
-  const listener = rings.allocSid()
-  ask(AppOp.SOCKET, listener, [
-    [E_ARG0, AF_INET],
-    [E_ARG1, SOCK_STREAM],
-  ])
-  ask(AppOp.BIND, listener, [
-    [E_ADDR + 2, 0xffff],
-    [E_PORT, PORT],
-  ])
-  ask(AppOp.LISTEN, listener, [[E_LEN, CLIENTS]])
-  for (let k = 0; k < CLIENTS; k++)
-    ask(AppOp.ACCEPT, listener, [
-      [E_PORT, rings.allocSid()],
-      [E_LEN, CREDIT],
-    ])
-  rings.flush()
-}
-const answer = (): void => {
-  asking = []
-  rings.poll()
-  if (asking.length !== CLIENTS) throw new Error(`${asking.length} requests came`)
-  for (const sid of asking) {
-    const skb = app.skbs.alloc(ANSWER, MAX_HEADER)
-    app.skbs.put(skb, ANSWER)
-    i32[rings.begin(0, AppOp.SEND, sid, 0) + E_SKB] = skb
-    rings.commit()
+const options = { port: PORT, clients: CLIENTS, answerBytes: 420 }
+/** `answer` is called until it says that all have their answers; `ms` is what that took it, of all time. */
+type Application = { opened: () => number; answer: () => boolean; ms: () => number }
+
+const inThisThread = (): Application => {
+  const { listen, answer, opened } = createAppAnswers(arena, options)
+  let ms = 0
+  listen()
+  return {
+    opened,
+    answer: () => {
+      const start = performance.now()
+      const answered = answer()
+      ms += performance.now() - start
+      return answered === CLIENTS
+    },
+    ms: () => ms,
   }
-  rings.flush()
 }
+const inItsOwn = (): Application => {
+  const told = new SharedArrayBuffer(TOLD_BYTES)
+  const words = new Int32Array(told)
+  const doubles = new Float64Array(told)
+  const { config } = layout
+  const workerData = { config, buffer: arena.buffer, options, told }
+  new Worker(new URL('./support/app-answers-thread.ts', import.meta.url), { workerData })
+  let wanted = 0
+  return {
+    opened: () => Atomics.load(words, TOLD.opened),
+    answer: () => {
+      if (((Atomics.load(words, TOLD.answered) - wanted) | 0) < CLIENTS) return false
+      wanted = (wanted + CLIENTS) | 0
+      return true
+    },
+    ms: () => doubles[TOLD.ms]!,
+  }
+}
+const application = process.argv[3] === 'two' ? inItsOwn() : inThisThread()
 
 // The clients, on a device queue that the worker reads.
 
@@ -180,45 +149,55 @@ const take = (): number => {
 const fromAll = (flags: number, len: number): void => {
   for (let client = 0; client < CLIENTS; client++) send(client, flags, len)
 }
-const connect = (): void => {
-  listen()
-  stack.poll()
+/** The other side does its part, which takes a while where it is a thread that is only starting. */
+const until = async (what: string, isSo: () => boolean): Promise<void> => {
+  const limit = performance.now() + 5000
+  while (!isSo()) {
+    stack.poll()
+    application.answer()
+    if (performance.now() > limit) throw new Error(`not within five seconds: ${what}`)
+    await Bun.sleep(1)
+  }
+}
+const connect = async (): Promise<void> => {
+  await until('it listens', () => application.opened() === 1)
   for (const flags of [tcp.TCP_SYN, tcp.TCP_ACK]) {
     fromAll(flags, 0)
     for (let turn = 0; turn < 3; turn++) stack.poll()
     take()
   }
-  rings.poll()
-  if (accepted.length !== CLIENTS) throw new Error(`${accepted.length} connections were accepted`)
+  await until('all connections are accepted', () => application.opened() === 1 + CLIENTS)
 }
 
 // The measurement.
 
-/** Milliseconds of taking in, of the application, of sending. */
-const ms = [0, 0, 0]
-const timed = (part: number, run: () => void): void => {
-  const start = performance.now()
-  run()
-  ms[part]! += performance.now() - start
-}
+/** Milliseconds of taking in, and of sending. */
+let into = 0
+let from = 0
 const round = (): void => {
   fromAll(tcp.TCP_ACK | tcp.TCP_PSH, REQUEST)
-  timed(0, stack.poll)
-  timed(1, answer)
-  timed(2, stack.poll)
+  const start = performance.now()
+  stack.poll()
+  into += performance.now() - start
+  while (!application.answer());
+  const then = performance.now()
+  stack.poll()
+  from += performance.now() - then
   if (take() !== CLIENTS) throw new Error('answers are missing')
   skbs.flush()
   skbs.reclaim()
 }
 
-connect()
+await connect()
 for (let k = 0; k < WARM_UP; k++) round()
 const pieces: number[][] = []
 for (let k = Number(process.argv[2] ?? 20_000); k > 0; k -= PIECE) {
-  ms.fill(0)
+  into = 0
+  from = 0
+  const before = application.ms()
   for (let n = 0; n < PIECE; n++) round()
-  const [into, rings, from] = ms.map((each) => (each * 1e6) / PIECE / CLIENTS)
-  pieces.push([into!, rings!, from!, into! + from!])
+  const parts = [into, application.ms() - before, from, into + from]
+  pieces.push(parts.map((ms) => (ms * 1e6) / PIECE / CLIENTS))
 }
 for (const [k, name] of ['in', 'rings', 'out', 'worker'].entries()) {
   const sorted = pieces.map((piece) => piece[k]!).sort((a, b) => a - b)

@@ -18,7 +18,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
   const { halves, ...pool } = createSkbPool(arena, thread, budget, sender)
   const data = createSkbData(arena)
   const copies = createSkbCopy(arena, thread, { ...pool, ...halves, ...data })
-  const { prefetch } = createSkbPrefetch(arena)
+  const { prefetch, prefetchRecords } = createSkbPrefetch(arena)
   return {
     thread,
     budget,
@@ -57,5 +57,6 @@ export const createSkbs = (arena: Arena, thread: number) => {
     mayPull: copies.mayPull,
     unshare: copies.unshare,
     prefetch,
+    prefetchRecords,
   }
 }

@@ -162,6 +162,7 @@ export const createAppRings = (deps: AppRingsDeps) => {
     const records = (ringReadable(i32, ring) / APP_RECORD_WORDS) | 0
     const workerEpoch = Atomics.load(i32, pairs[w] + PAIR_EPOCH)
     if (workerEpoch !== workerEpochs[w]) lose(w, workerEpoch)
+    if (records > 1) skbs.prefetchRecords(ring, records, APP_RECORD_WORDS, E_SKB)
     for (let k = 0; k < records; k++) {
       const at = ringTakeRecord(i32, ring, APP_RECORD_WORDS)
       const skb = i32[at + E_SKB]
