@@ -16,6 +16,7 @@ import { createMachine, type MachineDeps } from './stack/machine.ts'
 import { createPacket } from './stack/packet.ts'
 import { createRaw } from './stack/raw.ts'
 import { createSocketLayer } from './stack/sockets.ts'
+import { createTxTstamp } from './stack/tx-tstamp.ts'
 import { createTcp } from './stack/tcp.ts'
 import { createUdp } from './stack/udp.ts'
 import {
@@ -50,7 +51,7 @@ export const createStack = (deps: StackDeps) => {
   const tcp = createTcp(machine, inet, layer, secret)
   createRaw(machine, inet, layer)
   createPacket(machine, link, inet, layer)
-  link.xmit.bindTstamp(tcp.tstampSent)
+  link.xmit.bindTstamp(createTxTstamp(machine, layer, tcp))
   const { protos, protos6, icmp, igmp, ipv6 } = inet
   const { icmpRcv, icmpErr, icmpResume, icmpOwner } = icmp
   protos.inetAddProtocol(IPPROTO_ICMP, icmpRcv, icmpErr, icmpResume, icmpOwner)

@@ -37,7 +37,7 @@ const createInput = (arena: Arena, polls: PollSet, env: NicEnv): NicInput => {
   const { i32 } = arena
   const { skbs, drop, deviceFailed } = env
   const queues = createFdQueues(
-    createFdRx(arena, skbs, drop, threadRing(arena)),
+    createFdRx({ arena, skbs, drop, ring: threadRing(arena) }),
     polls,
     deviceFailed
   )

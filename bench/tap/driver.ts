@@ -22,17 +22,21 @@ import { block, libc } from '../../workers/os/libc.ts'
 import { openPacket } from '../../workers/os/packet.ts'
 import { createPollSet } from '../../workers/os/poll.ts'
 import { openTap } from '../../workers/os/tap.ts'
+import { addressesIn, fullTable4, type TablePrefix } from '../support/full-table.ts'
 import { BATCH, makeArena, makeStack, V4 } from '../support/forwarding.ts'
 
 /** What lies in the queue: frames of how many bytes, and how many. */
 const FRAMES = {
   udp: { name: '60-byte UDP of 64 flows', bytes: 60, count: 256 },
+  table: { name: '60-byte UDP to random addresses of 1,000,000 routes', bytes: 60, count: 256 },
   few: { name: '60-byte UDP, two at a time', bytes: 60, count: 2 },
   tcp: { name: 'TCP segments of 1,460 bytes, one flow', bytes: 1514, count: 256 },
   // as many as a turn finds while one stream goes through (vectors per call of bench/tap/forward.ts)
   super: { name: 'TCP super-frames of 44 segments, one flow', bytes: 54 + 44 * 1460, count: 6 },
 } as const
 const MSS = 1460
+const ROUTES = 1_000_000
+const ADDRESSES = 1 << 18
 const ROUNDS = 1000
 const WARM_UP = 3000
 
@@ -40,9 +44,9 @@ export type Frames = keyof typeof FRAMES
 export const nameOf = (frames: Frames): string => FRAMES[frames].name
 
 /** Frames of a kind, each behind the header that a packet socket wants in front. */
-const makeBatch = (kind: Frames) => {
+const makeBatch = (kind: Frames, prefixes: readonly TablePrefix[]) => {
   const { bytes: len, count } = FRAMES[kind]
-  const isUdp = kind === 'udp' || kind === 'few'
+  const isUdp = kind !== 'tcp' && kind !== 'super'
   const batch = Math.min(BATCH, count)
   const stride = vnet.HEADER + len
   const { bytes: mem, at: address } = block(batch * stride)
@@ -70,12 +74,17 @@ const makeBatch = (kind: Frames) => {
     ipv4.setChecksum(mem, ip)
   }
   const payload = len - l4 - tcp.MIN_HEADER
+  const addresses = addressesIn(prefixes, prefixes.length === 0 ? 0 : ADDRESSES)
   let next = 0
-  /** Puts them into the queue of the TAP behind `fd`; a TCP flow goes on. */
+  /** Puts them into the queue of the TAP behind `fd`; a TCP flow goes on, and of a table each goes elsewhere. */
   const send = (fd: number): void => {
     for (let sent = 0; sent < count; sent++) {
       const k = sent % batch
       const ip = k * stride + vnet.HEADER + ethernet.ETH_HLEN
+      if (kind === 'table') {
+        ipv4.setDst(mem, ip, addresses[(next++ % ADDRESSES) * 4 + 3]!)
+        ipv4.setChecksum(mem, ip)
+      }
       if (!isUdp) {
         ipv4.setId(mem, ip, next & 0xffff)
         ipv4.setChecksum(mem, ip)
@@ -120,11 +129,12 @@ const measure = (frames: Frames): DriverResult => {
   const arena = makeArena()
   const { f64 } = arena
   const { read, written } = openTaps(arena)
-  const stack = makeStack(arena, V4, KINDS)
+  const prefixes = frames === 'table' ? fullTable4(ROUTES) : []
+  const stack = makeStack(arena, V4, KINDS, prefixes)
   const queues = createQueueReader(arena, 0, { ...stack, polls: createPollSet(8) })
   queues.refresh()
   const socket = openPacket({ ifname: read.name }).fd
-  const { send, stride, batch, count } = makeBatch(frames)
+  const { send, stride, batch, count } = makeBatch(frames, prefixes)
   const fill = (): void => send(socket)
   const forwarded = (): number => f64[counterBank(arena, 0) + Mib.IpForwDatagrams]!
   const turn = (): void => {

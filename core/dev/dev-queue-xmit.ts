@@ -47,9 +47,6 @@ import {
   SKB_CSUM_START,
   SKB_DATA,
   SKB_DEV,
-  SKB_F_TX_SCHED,
-  SKB_F_TX_SOFTWARE,
-  SKB_FLAGS,
   SKB_FRAGS,
   SKB_GSO_SEGS,
   SKB_GSO_SIZE,
@@ -59,11 +56,15 @@ import {
   SKB_NEXT,
   SKB_SENDER,
   SKB_TSKEY,
+  SKB_TX_FLAGS,
+  SKB_TX_SCHED,
+  SKB_TX_SOFTWARE,
 } from '../skb/skb.ts'
 import { ETH_HLEN } from '../wire/ethernet.ts'
 import { createGso } from './gso.ts'
+import { SK_TYPE, SOCK_STREAM } from '../socket/sock.ts'
 import { SCM_TSTAMP_SCHED, SCM_TSTAMP_SND } from '../socket/socket-constants.ts'
-import type { TcpTstamp } from '../transport/tcp/snd/tcp-tstamp.ts'
+import type { DgramTstamp } from '../transport/dgram-tstamp.ts'
 import type { Netem, NetemDeps } from '../sched/netem.ts'
 import type { Ptype } from './ptype.ts'
 
@@ -84,6 +85,7 @@ type DevQueueXmitDeps = {
   ptype: Pick<Ptype, 'isTapped' | 'deliverTaps'>
 }
 
+type TxTstamp = Pick<DgramTstamp, 'keepFrame' | 'frameSent'>
 export type DevQueueXmit = ReturnType<typeof createDevQueueXmit>
 
 /** tx_queue_len of Ethernet devices. */
@@ -106,8 +108,8 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
   const mostSegments = budget.bounds[Holder.qdisc * 2] >> 1
 
   /** Who hears of frames whose sender wants to (SO_TIMESTAMPING). */
-  let tell: TcpTstamp['sent'] = () => {}
-  const bindTstamp = (to: TcpTstamp['sent']): void => {
+  let tell: TxTstamp = { keepFrame: () => 0, frameSent: () => {} }
+  const bindTstamp = (to: TxTstamp): void => {
     tell = to
   }
 
@@ -115,12 +117,17 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
   const devQueueXmit = (skb: number): number => {
     const dev = devices + i32[skb + SKB_DEV] * DEVICE_WORDS
     if (i32[skb + SKB_SENDER] !== 0) {
-      if (isFull(skb, dev)) return pushBack(skb)
-      if ((i32[skb + SKB_FLAGS] & SKB_F_TX_SCHED) !== 0)
-        tell(skbs.senderOf(skb), SCM_TSTAMP_SCHED, i32[skb + SKB_TSKEY])
+      if (canWait(skb) && isFull(skb, dev)) return pushBack(skb)
+      if ((i32[skb + SKB_TX_FLAGS] & SKB_TX_SCHED) !== 0) tellQueued(skb)
     }
     if (i32[dev + DEV_IMPAIRED] !== 0) return impair(skb)
     return transmit(skb)
+  }
+  const tellQueued = (skb: number): void => {
+    const sender = skbs.senderOf(skb)
+    if (sender === 0) return
+    const frame = tell.keepFrame(sender, skb)
+    tell.frameSent(sender, SCM_TSTAMP_SCHED, i32[skb + SKB_TSKEY], frame)
   }
   /** A bad link meets frames, not super-frames. */
   const impair = (skb: number): number =>
@@ -140,6 +147,11 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
   const pushBack = (skb: number): number => {
     consume(skb)
     return -Errno.ENOBUFS
+  }
+  /** Is what it came from kept, and sent again when there is room (tcp/snd/tcp-tsq.ts)? A datagram's sender has told of it. */
+  const canWait = (skb: number): boolean => {
+    const sender = i32[skb + SKB_SENDER]
+    return sender !== 0 && i32[sender + SK_TYPE] === SOCK_STREAM
   }
 
   const transmit = (skb: number): number => {
@@ -170,18 +182,24 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     const bank = stats + i32[skb + SKB_DEV] * DEV_STATS
     const isGso = i32[skb + SKB_GSO_SIZE] !== 0
     const key = i32[skb + SKB_TSKEY]
-    const sender = (i32[skb + SKB_FLAGS] & SKB_F_TX_SOFTWARE) === 0 ? 0 : skbs.senderOf(skb)
+    const sender = i32[skb + SKB_SENDER] === 0 ? 0 : stampedSender(skb)
+    // what is told of is the driver's soon
+    const frame = sender === 0 ? 0 : tell.keepFrame(sender, skb)
     // filled by core/dev/kinds/kinds.ts: startXmits (lo.ts, veth.ts ... beside it, workers/drivers/ fd.ts and pcap.ts)
     if (drivers[i32[dev + DEV_KIND]](skb, dev) === NETDEV_TX_BUSY) {
       f64[bank + DevStat.tx_busy]++
+      if (frame !== 0) consume(frame)
       return false
     }
     f64[bank + DevStat.tx_packets]++
     f64[bank + DevStat.tx_bytes] += len
-    if (sender !== 0) tell(sender, SCM_TSTAMP_SND, key)
+    if (sender !== 0) tell.frameSent(sender, SCM_TSTAMP_SND, key, frame)
     if (isGso) f64[bank + DevStat.gso_packets]++
     return true
   }
+  /** Who hears that the driver got the frame, or 0. */
+  const stampedSender = (skb: number): number =>
+    (i32[skb + SKB_TX_FLAGS] & SKB_TX_SOFTWARE) === 0 ? 0 : skbs.senderOf(skb)
   const refuse = (skb: number, reason: Drop, errno: number): number => {
     f64[stats + i32[skb + SKB_DEV] * DEV_STATS + DevStat.tx_dropped]++
     drop(skb, reason)
@@ -248,9 +266,7 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     return 0
   }
   const refuseQueue = (skb: number, joins: boolean): number =>
-    i32[skb + SKB_SENDER] !== 0 && !joins
-      ? pushBack(skb)
-      : refuse(skb, Drop.QDISC_DROP, -Errno.ENOBUFS)
+    canWait(skb) && !joins ? pushBack(skb) : refuse(skb, Drop.QDISC_DROP, -Errno.ENOBUFS)
   /** A driver had gathered the frame and its device has no room: it is the next to go, and has not gone yet. */
   const requeue = (skb: number): void => {
     const ifindex = i32[skb + SKB_DEV]

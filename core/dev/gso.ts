@@ -82,7 +82,8 @@ export const createGso = ({ arena, skbs, drop, consume }: GsoDeps) => {
       else i32[last + SKB_NEXT] = seg
       last = seg
     }
-    if (i32[skb + SKB_SENDER] !== 0) skbs.moveSender(skb, last)
+    // who hears of when it went hears of a stream's last octet, and of the first datagram (__udp_gso_segment)
+    if (i32[skb + SKB_SENDER] !== 0) skbs.moveSender(skb, isUdp(skb) ? first : last)
     consume(skb)
     return first
   }

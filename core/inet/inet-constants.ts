@@ -16,6 +16,9 @@ export const IPCB_NHOFF = SKB_CB + 4
 /** Of an ICMP error, whose NETWORK is the quoted header: its own IP header; 0: there is none, we speak for ourselves. */
 export const IPCB_OUTER = SKB_CB + 5
 
+/** Of what was put together from fragments (IPSKB_REASSEMBLED): the octets of the largest of them, headers and all (frag_max_size). */
+export const IPCB_FRAG_MAX = SKB_CB + 6
+
 /** Came in on another device. */
 export const IPSKB_FORWARDED = 1
 /** Put together from fragments. */

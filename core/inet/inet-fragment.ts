@@ -32,7 +32,7 @@ import {
   SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import { ETH_HLEN } from '../wire/ethernet.ts'
-import { IPCB_FLAGS, IPCB_TYPE, IPSKB_REASSEMBLED } from './inet-constants.ts'
+import { IPCB_FLAGS, IPCB_FRAG_MAX, IPCB_TYPE, IPSKB_REASSEMBLED } from './inet-constants.ts'
 
 type InetFragDeps = {
   arena: Arena
@@ -87,7 +87,9 @@ const Q_ECN = 21
 const Q_MEMORY = 22
 /** How many fragments its sender's host had sent when the last one of it came (qp->rid). */
 const Q_RID = 23
-const Q_WORDS = 24
+/** Octets of the largest fragment, headers and all. */
+const Q_MAX_SIZE = 24
+const Q_WORDS = 25
 const FIRST_IN = 1
 const LAST_IN = 2
 /** Offset of a waiting fragment's bytes in its datagram (a word of the control block that IP does not use). */
@@ -98,7 +100,17 @@ const ECN_NOT_ECT = 1
 const ECN_CE = 8
 
 /** What a queue knows by its fragments. */
-const OF_FRAGMENTS = [Q_HEAD, Q_TAIL, Q_LEN, Q_MEAT, Q_FLAGS, Q_COUNT, Q_ECN, Q_MEMORY] as const
+const OF_FRAGMENTS = [
+  Q_HEAD,
+  Q_TAIL,
+  Q_LEN,
+  Q_MEAT,
+  Q_FLAGS,
+  Q_COUNT,
+  Q_ECN,
+  Q_MEMORY,
+  Q_MAX_SIZE,
+] as const
 
 const DUPLICATE = 1
 const OVERLAP = 2
@@ -283,6 +295,7 @@ export const createInetFrag = (deps: InetFragDeps) => {
     const known = q[queue + Q_LEN]
     const lastIn = (q[queue + Q_FLAGS] & LAST_IN) !== 0
     const contradicts = isMore ? lastIn && stop > known : stop < known || (lastIn && stop !== known)
+    const size = i32[skb + SKB_DATA] - i32[skb + SKB_NETWORK] + headerLen + len
     skbs.pull(skb, headerLen)
     skbs.trim(skb, len)
     i32[skb + CB_OFFSET] = offset
@@ -305,6 +318,7 @@ export const createInetFrag = (deps: InetFragDeps) => {
     if (offset === 0) q[queue + Q_FLAGS] |= FIRST_IN
     q[queue + Q_MEAT] += len
     q[queue + Q_COUNT]++
+    if (size > q[queue + Q_MAX_SIZE]) q[queue + Q_MAX_SIZE] = size
     q[queue + Q_ECN] |= 1 << ecn
     held++
     return q[queue + Q_FLAGS] === (FIRST_IN | LAST_IN) && q[queue + Q_MEAT] === q[queue + Q_LEN]
@@ -371,6 +385,7 @@ export const createInetFrag = (deps: InetFragDeps) => {
     i32[whole + SKB_PKT_TYPE] = i32[first + SKB_PKT_TYPE]
     i32[whole + IPCB_TYPE] = i32[first + IPCB_TYPE]
     i32[whole + IPCB_FLAGS] = IPSKB_REASSEMBLED
+    i32[whole + IPCB_FRAG_MAX] = q[queue + Q_MAX_SIZE]
     close(queue)
     gather(first, at + headerLen)
     return whole

@@ -168,6 +168,12 @@ export type StartXmit = (skb: number, dev: number) => number
 export const deviceRow = (arena: Arena, ifindex: number): number =>
   arena.layout.devices + ifindex * DEVICE_WORDS
 
+/** Is there a device of that number, which may be anything? */
+export const isDevice = (arena: Arena, ifindex: number): boolean =>
+  ifindex > 0 &&
+  ifindex < arena.layout.config.devices &&
+  arena.i32[deviceRow(arena, ifindex) + DEV_IFINDEX] === ifindex
+
 /** L3 master of a device, or 0; also of device 0, which is none. */
 export const l3mdevOf = ({ i32, layout }: Arena, ifindex: number): number =>
   i32[layout.devices + ifindex * DEVICE_WORDS + DEV_L3MDEV]

@@ -6,7 +6,13 @@
 import type { Arena } from '../shm/arena.ts'
 import { SK_GENERATION, SK_WMEM_ALLOC } from '../socket/sock.ts'
 import type { SkbBudget } from './budget.ts'
-import { SKB_SENDER, SKB_SENDER_CHARGE, SKB_SENDER_GENERATION, SKB_TSKEY } from './skb.ts'
+import {
+  SKB_SENDER,
+  SKB_SENDER_CHARGE,
+  SKB_SENDER_GENERATION,
+  SKB_TSKEY,
+  SKB_TX_FLAGS,
+} from './skb.ts'
 
 export type SkbSender = ReturnType<typeof createSkbSender>
 
@@ -17,6 +23,7 @@ export const createSkbSender = ({ i32 }: Arena, budget: SkbBudget) => {
     i32[skb + SKB_SENDER] = sk
     i32[skb + SKB_SENDER_GENERATION] = i32[sk + SK_GENERATION]
     i32[skb + SKB_SENDER_CHARGE] = charge
+    i32[skb + SKB_TX_FLAGS] = 0
     i32[sk + SK_WMEM_ALLOC] += charge
   }
   /** The charge goes over to another skb: it is the last of those that this one was cut into. */
@@ -24,6 +31,7 @@ export const createSkbSender = ({ i32 }: Arena, budget: SkbBudget) => {
     i32[to + SKB_SENDER] = i32[skb + SKB_SENDER]
     i32[to + SKB_SENDER_GENERATION] = i32[skb + SKB_SENDER_GENERATION]
     i32[to + SKB_SENDER_CHARGE] = i32[skb + SKB_SENDER_CHARGE]
+    i32[to + SKB_TX_FLAGS] = i32[skb + SKB_TX_FLAGS]
     i32[to + SKB_TSKEY] = i32[skb + SKB_TSKEY]
     i32[skb + SKB_SENDER] = 0
   }

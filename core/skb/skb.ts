@@ -101,17 +101,21 @@ export const SKB_SENDER_GENERATION = 57
 export const SKB_SENDER_CHARGE = 58
 /** What was done for the options of a received IPv4 packet that has some (ipv4/options/ip-options.ts). */
 export const SKB_IPOPT = 59
-/** With SKB_F_TX_*: the sequence number whose way is told of. */
-export const SKB_TSKEY = 60
+/** Of what has a sender: SKB_TX_* below, and the number that tells what was sent from others. */
+export const SKB_TX_FLAGS = 60
+export const SKB_TSKEY = 61
 
 // SKB_FLAGS.
 /** Stages write down what they decide about this packet (dev/trace.ts). */
 export const SKB_F_TRACE = 1
 /** The inner headers are set. */
 export const SKB_F_ENCAPSULATION = 2
-/** Its sender hears when it comes to a device's queue, and when to the driver (SO_TIMESTAMPING). */
-export const SKB_F_TX_SCHED = 4
-export const SKB_F_TX_SOFTWARE = 8
+/** It has no octets, and somebody has been told of it (SO_PEEK_OFF). */
+export const SKB_F_PEEKED = 8
+
+// SKB_TX_FLAGS: its sender hears when it comes to a device's queue, and when to the driver (SO_TIMESTAMPING).
+export const SKB_TX_SCHED = 1
+export const SKB_TX_SOFTWARE = 2
 
 // SKB_STAGE: what was done with a packet before it came to this CPU is not done again.
 /** Nothing yet: a frame. */

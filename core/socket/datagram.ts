@@ -15,6 +15,8 @@ import {
   SKB_CB,
   SKB_CB_WORDS,
   SKB_CHARGE,
+  SKB_F_PEEKED,
+  SKB_FLAGS,
   SKB_LEN,
   SKB_MARK,
   SKB_NEXT,
@@ -51,10 +53,11 @@ import {
   TCP_CLOSE,
   TCP_ESTABLISHED,
 } from './sock.ts'
-import { SK_CMSG, initInet, SK_INET_FLAGS } from './inet-sock.ts'
+import { movePeekOff, peekOffOf, SK_CMSG, initInet, SK_INET_FLAGS } from './inet-sock.ts'
 import {
   CMSG_MARK,
   CMSG_OVFL,
+  CMSG_PEEK_OFF,
   INET_SELECT_ERR,
   MSG_PEEK,
   MSG_TRUNC,
@@ -181,6 +184,26 @@ export const createDatagram = (deps: DatagramDeps) => {
     if (i32[sk + SK_ERR] !== 0) return takeError(sk)
     return i32[sk + SK_RCVQ_LEN] === 0 ? -Errno.EAGAIN : i32[sk + SK_RCVQ_HEAD]
   }
+  /** How much of a packet is passed over that peekAt has found. */
+  let passed = 0
+  /**
+   * The packet with the octet that is told next where SO_PEEK_OFF says so, `skip` octets of each being no part of it: an empty one
+   * is told once (__skb_try_recv_from_queue). Or why there is none, negative.
+   */
+  const peekAt = (sk: number, skip: number): number => {
+    let skb = peek(sk)
+    passed = peekOffOf(i32, sk)
+    for (; skb > 0; skb = i32[skb + SKB_NEXT]) {
+      const len = i32[skb + SKB_LEN] - skip
+      const wasTold = (i32[skb + SKB_FLAGS] & SKB_F_PEEKED) !== 0
+      if (passed < len || (passed === 0 && !wasTold)) {
+        if (len === 0) i32[skb + SKB_FLAGS] |= SKB_F_PEEKED
+        return skb
+      }
+      passed -= len
+    }
+    return skb || -Errno.EAGAIN
+  }
   /**
    * One packet without its first `skip` octets, cut to `len`, into the arena; `note` tells whose it was. How much that is,
    * with MSG_TRUNC how much there was; or -errno.
@@ -194,16 +217,21 @@ export const createDatagram = (deps: DatagramDeps) => {
     note: (sk: number, skb: number) => void
   ): number => {
     const isPeek = (flags & MSG_PEEK) !== 0
-    const skb = isPeek ? peek(sk) : take(sk)
+    const wanted = i32[sk + SK_CMSG]
+    passed = 0
+    const isAt = isPeek && (wanted & CMSG_PEEK_OFF) !== 0
+    const skb = isAt ? peekAt(sk, skip) : isPeek ? peek(sk) : take(sk)
     if (skb < 0) return skb
-    if (i32[sk + SK_CMSG] !== 0) tellOf(sk, skb)
+    if (wanted !== 0) tellOf(sk, skb)
     note(sk, skb)
     const whole = i32[skb + SKB_LEN] - skip
-    const n = Math.min(len, whole)
-    if (n < whole) cmsg.putFlags(MSG_TRUNC)
-    skbs.copyBits(skb, skip, to, n)
+    const n = Math.min(len, whole - passed)
+    if (n === len && n < whole) cmsg.putFlags(MSG_TRUNC)
+    skbs.copyBits(skb, skip + passed, to, n)
     if (!isPeek) consume(skb)
-    return (flags & MSG_TRUNC) === 0 ? n : whole
+    const answer = (flags & MSG_TRUNC) === 0 ? n : whole
+    if (wanted !== 0) movePeekOff(i32, sk, isPeek ? answer : -answer)
+    return answer
   }
 
   /** What any socket may be told beside a packet (__sock_recv_cmsgs). */

@@ -8,6 +8,7 @@ import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import { SK_FAMILY, SK_REUSE } from './sock.ts'
 import {
+  CMSG_PEEK_OFF,
   CMSG_STAMP,
   CMSG_STAMPING,
   FREEBIND,
@@ -54,6 +55,13 @@ export const SK_MC_ADDR = SK_INET + 17
 /** IP_OPTIONS: how many octets, and the octets (ipv4/options/ip-options-sock.ts). */
 export const SK_IPOPT_LEN = SK_INET + 18
 export const SK_IPOPT = SK_INET + 19
+/** Datagrams with time stamps so far (sk_tskey). */
+export const SK_TSKEY = SK_INET + 29
+/** SO_PEEK_OFF, one more: 0 is -1. */
+export const SK_PEEK_OFF = SK_INET + 30
+/** IPV6_PKTINFO: the device, and the address that is only told again (sticky_pktinfo). */
+export const SK_STICKY_IF = SK_INET + 31
+export const SK_STICKY_ADDR = SK_INET + 32
 
 /**
  * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_*: a zeroed row's is
@@ -98,4 +106,13 @@ export const withStamping = (wanted: number, flags: number): number => {
   const stamp = (flags & SOF_TIMESTAMPING_RX_SOFTWARE) === 0 ? 0 : CMSG_STAMP
   const tells = (flags & SOF_TIMESTAMPING_SOFTWARE) === 0 ? 0 : CMSG_STAMPING
   return (wanted & ~(CMSG_STAMP | CMSG_STAMPING)) | stamp | tells
+}
+
+/** Where a read of what stays begins (SO_PEEK_OFF), -1 where it is not said (sk_peek_offset). */
+export const peekOffOf = (i32: Int32Array, sk: number): number =>
+  (i32[sk + SK_CMSG] & CMSG_PEEK_OFF) === 0 ? -1 : i32[sk + SK_PEEK_OFF] - 1
+/** So many octets were told, and stay; or, below 0, were taken (sk_peek_offset_fwd, sk_peek_offset_bwd). */
+export const movePeekOff = (i32: Int32Array, sk: number, by: number): void => {
+  if ((i32[sk + SK_CMSG] & CMSG_PEEK_OFF) === 0) return
+  i32[sk + SK_PEEK_OFF] = Math.max(0, i32[sk + SK_PEEK_OFF] - 1 + by) + 1
 }

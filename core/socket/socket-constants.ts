@@ -58,10 +58,14 @@ export const SO_DOMAIN = 39
 export const SO_MAX_PACING_RATE = 47
 /** Beside each packet how many were lost before it. */
 export const SO_RXQ_OVFL = 40
+/** Where MSG_PEEK begins, which moves on with what it tells; -1: it does not. */
+export const SO_PEEK_OFF = 42
 export const SO_LOCK_FILTER = 44
 export const SO_ZEROCOPY = 60
 export const SO_BINDTOIFINDEX = 62
 export const SO_RCVMARK = 75
+/** What memory it holds and may hold; a name option, 36 octets. */
+export const SO_MEMINFO = 55
 
 /** What waits in the error queue is told by POLLPRI as well. */
 export const SO_SELECT_ERR_QUEUE = 45
@@ -111,6 +115,8 @@ export const SOF_TIMESTAMPING_SOFTWARE = 0x10
 export const SOF_TIMESTAMPING_OPT_ID = 0x80
 export const SOF_TIMESTAMPING_TX_SCHED = 0x100
 export const SOF_TIMESTAMPING_TX_ACK = 0x200
+/** Of what has its packet the control messages are told that received ones have. */
+export const SOF_TIMESTAMPING_OPT_CMSG = 0x400
 export const SOF_TIMESTAMPING_OPT_TSONLY = 0x800
 /** Octets count from what is written, not from what is acknowledged. */
 export const SOF_TIMESTAMPING_OPT_ID_TCP = 0x10000
@@ -124,6 +130,21 @@ export const SOF_TIMESTAMPING_MASK =
   SOF_TIMESTAMPING_TX_ACK |
   SOF_TIMESTAMPING_OPT_TSONLY |
   SOF_TIMESTAMPING_OPT_ID_TCP
+
+/** Of what is received. */
+export const SOF_TIMESTAMPING_RX = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE
+/** Of sockets of datagrams, which nobody acknowledges. */
+export const SOF_TIMESTAMPING_DGRAM =
+  SOF_TIMESTAMPING_TX_SOFTWARE |
+  SOF_TIMESTAMPING_RX |
+  SOF_TIMESTAMPING_OPT_ID |
+  SOF_TIMESTAMPING_TX_SCHED |
+  SOF_TIMESTAMPING_OPT_CMSG |
+  SOF_TIMESTAMPING_OPT_TSONLY
+/** What is stamped of a datagram, and of a call that sends, as its control message has it (SOF_TIMESTAMPING_TX_RECORD_MASK). */
+export const SOF_TIMESTAMPING_TX_DGRAM = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_TX_SCHED
+export const SOF_TIMESTAMPING_TX_RECORD_MASK =
+  1 | SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_TX_ACK
 
 // Where what is on the error queue comes from, and what it says (linux/errqueue.h).
 export const SO_EE_ORIGIN_LOCAL = 1
@@ -160,6 +181,8 @@ export const IP_RECVORIGDSTADDR = 20
 /** A stream hears what has come through no more routers than that (RFC 5082). */
 export const IP_MINTTL = 21
 export const IP_BIND_ADDRESS_NO_PORT = 24
+/** Its control message has the same number. */
+export const IP_RECVFRAGSIZE = 25
 export const IP_MULTICAST_IF = 32
 export const IP_MULTICAST_TTL = 33
 export const IP_MULTICAST_LOOP = 34
@@ -209,6 +232,8 @@ export const IPV6_MINHOPCOUNT = 73
 export const IPV6_RECVORIGDSTADDR = 74
 export const IPV6_TRANSPARENT = 75
 export const IPV6_UNICAST_IF = 76
+/** Its control message has the same number. */
+export const IPV6_RECVFRAGSIZE = 77
 export const IPV6_FREEBIND = 78
 
 /** Bits of the ICMP types that a raw socket does not want; of ICMPv6 a name option of eight words. */
@@ -237,7 +262,9 @@ export const TCP_FASTOPEN_NO_COOKIE = 34
 /** Beside what is read, how much there is still (its control message has the same number). */
 export const TCP_INQ = 36
 
-/** Level IPPROTO_UDP: what a call sends is cut into datagrams of so many octets; its control message has the same number. */
+/** Level IPPROTO_UDP: calls add to one datagram until it is turned off. */
+export const UDP_CORK = 1
+/** What a call sends is cut into datagrams of so many octets; its control message has the same number. */
 export const UDP_SEGMENT = 103
 /** Datagrams of one sender that came together are read together; beside them is how long each is. */
 export const UDP_GRO = 104
@@ -276,6 +303,9 @@ export const INET_UDP_GRO = 128
 export const INET_KEEPALIVE = 256
 export const INET_OOBINLINE = 512
 export const INET_DEBUG = 1024
+/** UDP_CORK; and there is a datagram that is not whole (udp-cork.ts). */
+export const INET_UDP_CORK = 2048
+export const INET_UDP_PENDING = 4096
 
 // Bits of SK_CMSG: what a socket wants to be told beside each packet (socket/msg/ip-cmsg.ts).
 export const CMSG_PKTINFO = 1
@@ -284,10 +314,12 @@ export const CMSG_TOS = 4
 export const CMSG_OPTIONS = 8
 export const CMSG_RETOPTS = 16
 export const CMSG_ORIGDST = 32
+export const CMSG_FRAGSIZE = 64
 export const CMSG_PKTINFO6 = 256
 export const CMSG_HOPLIMIT6 = 512
 export const CMSG_TCLASS6 = 1024
 export const CMSG_ORIGDST6 = 2048
+export const CMSG_FRAGSIZE6 = 4096
 export const CMSG_OVFL = 0x10000
 export const CMSG_MARK = 0x20000
 export const CMSG_INQ = 0x40000
@@ -298,6 +330,8 @@ export const CMSG_TIME_NEW = 0x200000
 /** SOF_TIMESTAMPING_RX_SOFTWARE, SOF_TIMESTAMPING_SOFTWARE */
 export const CMSG_STAMP = 0x400000
 export const CMSG_STAMPING = 0x800000
+/** Its reads mind SO_PEEK_OFF. */
+export const CMSG_PEEK_OFF = 0x1000000
 
 // Words of what the control messages of a call that sends ask for (socket/msg/ipcm.ts).
 /** 1 while there is anything. */
@@ -311,9 +345,11 @@ export const IPCM_MARK = 5
 export const IPCM_DONTFRAG = 6
 /** UDP_SEGMENT, one more, or 0. */
 export const IPCM_SEGMENT = 7
+/** SOF_TIMESTAMPING_TX_* bits, one more, or 0. */
+export const IPCM_TSFLAGS = 8
 /** Four words, or zeros. */
-export const IPCM_SADDR = 8
-export const IPCM_WORDS = 12
+export const IPCM_SADDR = 9
+export const IPCM_WORDS = 13
 
 // IP_MTU_DISCOVER and IPV6_MTU_DISCOVER (linux/in.h).
 /** It may be cut on its way. */

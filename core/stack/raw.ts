@@ -19,7 +19,7 @@ import type { SocketLayer } from './sockets.ts'
 
 export const createRaw = (machine: Machine, inet: Inet, layer: SocketLayer): void => {
   const { arena, thread } = machine
-  const { sockets, owned, mc } = layer
+  const { sockets, owned } = layer
   const { sockEvents } = sockets
   const { icmpError, mayHear, tooLong } = createDgramErr({
     ...machine,
@@ -28,7 +28,7 @@ export const createRaw = (machine: Machine, inet: Inet, layer: SocketLayer): voi
     ...layer,
     sockEvents,
   })
-  const dgramFlow = createDgramFlow({ ...inet, arena, mc, tooLong, ipcm: layer.ipcm.words })
+  const dgramFlow = createDgramFlow({ ...inet, ...layer, arena, tooLong, ipcm: layer.ipcm.words })
   const common = { ...machine, ...inet, ...layer, dgramFlow, icmpError, mayHear }
   const families = [
     { protos: inet.protos, family: AF_INET_INFO },

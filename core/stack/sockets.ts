@@ -11,6 +11,7 @@ import { createServices } from '../socket/services/services.ts'
 import { createSkFilter, createSkPrograms } from '../socket/sk-filter.ts'
 import { sockSlab } from '../socket/sock.ts'
 import { createSockets } from '../socket/sockets.ts'
+import { createDgramTstamp } from '../transport/dgram-tstamp.ts'
 import { createOwnedFlows } from '../transport/owned-flows.ts'
 import { Errno } from '../base/errno.ts'
 import { RTN_UNICAST } from '../base/flowi.ts'
@@ -69,6 +70,7 @@ export const createSocketLayer = (
   const { sockEvents } = sockets
   const queues = { slab, filter, errqueue, cmsg, timestamp, sockEvents }
   const datagram = createDatagram({ ...machine, ...queues })
-  const told = { errqueue, cmsg, ipcm, ipCmsgRecv, timestamp }
+  const stamped = createDgramTstamp({ ...machine, errqueue, ipcm: ipcm.words, sockEvents })
+  const told = { errqueue, cmsg, ipcm, ipCmsgRecv, timestamp, ...stamped }
   return { slab, sockets, mc, owned, services, appPort, filter, datagram, ...told }
 }

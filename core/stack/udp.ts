@@ -37,7 +37,7 @@ export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: Socke
     errqueue,
     sockEvents,
   })
-  const dgramFlow = createDgramFlow({ ...inet, arena, mc, tooLong, ipcm: layer.ipcm.words })
+  const dgramFlow = createDgramFlow({ ...inet, ...layer, arena, tooLong, ipcm: layer.ipcm.words })
   const ports = createPorts(arena)
   const table = createUdpHash(arena, ports, random(), mc.allows)
   const { udpRcv, udpResume, udpErr, udpOwner } = createUdpInput({
@@ -55,6 +55,7 @@ export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: Socke
     ...inet,
     ipCmsgRecv: layer.ipCmsgRecv,
     cmsg: layer.cmsg,
+    ipcm: layer.ipcm.words,
     datagram,
     ports,
     table,

@@ -32,6 +32,7 @@ import {
 import type { AfOpsOf } from '../inet/af-ops.ts'
 import { NO_HOPS } from '../inet/inet-constants.ts'
 import type { DgramErr } from './dgram-err.ts'
+import type { DgramTstamp } from './dgram-tstamp.ts'
 import type { Pmtu } from '../inet/dst/pmtu.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { McSockopt } from '../socket/sockopt/mc-sockopt.ts'
@@ -54,6 +55,7 @@ import {
   SK_PMTUDISC,
   SK_HOPS,
   SK_UNICAST_IF,
+  SK_STICKY_IF,
 } from '../socket/inet-sock.ts'
 import type { Ipcm } from '../socket/msg/ipcm.ts'
 import {
@@ -83,7 +85,8 @@ type DgramFlowDeps = {
   /** What the call's control messages say (socket/msg/ipcm.ts). */
   ipcm: Ipcm['words']
 } & Pick<Pmtu, 'routeOutput'> &
-  Pick<DgramErr, 'tooLong'>
+  Pick<DgramErr, 'tooLong'> &
+  Pick<DgramTstamp, 'markSent'>
 
 export type DgramFlow = ReturnType<typeof createDgramFlow>
 
@@ -97,6 +100,7 @@ export const createDgramFlow = ({
   tooLong,
   mc,
   ipcm,
+  markSent,
 }: DgramFlowDeps) => {
   const { i32 } = arena
   const fl = createFlowi()
@@ -113,8 +117,10 @@ export const createDgramFlow = ({
     if ((i32[sk + SK_INET_FLAGS] & INET_TRANSPARENT) !== 0) fl[FL_FLAGS] |= FL_F_ANYSRC
     copyAddr(fl, FL_DADDR, words, at)
     if (ipcm[IPCM_SET] !== 0) applyControl()
+    const { index } = afOps(fl[FL_FAMILY])
+    if (index === 1 && fl[FL_OIF] === 0) fl[FL_OIF] = i32[sk + SK_STICKY_IF]
     if (isGroupAddr(words, at)) aimAtGroup(sk)
-    else if (fl[FL_OIF] === 0) fl[FL_OIF] = i32[sk + SK_UNICAST_IF + indexOf()]
+    else if (fl[FL_OIF] === 0) fl[FL_OIF] = i32[sk + SK_UNICAST_IF + index]
   }
   const indexOf = (): 0 | 1 => afOps(fl[FL_FAMILY]).index
   /** What the control messages of this call want otherwise. */
@@ -199,5 +205,12 @@ export const createDgramFlow = ({
   const segmentOf = (sk: number): number =>
     ipcm[IPCM_SEGMENT] !== 0 ? ipcm[IPCM_SEGMENT] - 1 : i32[sk + SK_GSO_SIZE]
 
-  return { route, hopsOf, sizeError, sayTooLong, segmentOf, flow: fl }
+  /** Gives IP a packet of the socket's for the flow that was routed, data at the transport's header: 0, or -errno. */
+  const send = (sk: number, skb: number, protocol: number): number => {
+    markSent(sk, skb)
+    // filled by ipv4/af-inet.ts: ipSendSock (ipv4/ip-local-out.ts), and ipv6/af-inet6.ts: ip6Send (ipv6/ip6-output.ts)
+    return afOps(fl[FL_FAMILY]).send(skb, fl, protocol, fl[FL_TOS], hopsOf(sk), sk)
+  }
+
+  return { route, send, sizeError, sayTooLong, segmentOf, flow: fl }
 }

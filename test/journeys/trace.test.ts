@@ -4,7 +4,9 @@
 import { describe, expect, test } from 'bun:test'
 import { deviceRow } from '../../core/netdev/netdev.ts'
 import { G_CAPTURES, G_TRACES } from '../../core/shm/layout.ts'
-import { openUdp } from '../../sim/net/sim-apps.ts'
+import { dialTcp, openUdp, serveTcp } from '../../sim/net/sim-apps.ts'
+import { Errno } from '../../core/base/errno.ts'
+import { MSG_ERRQUEUE } from '../../core/socket/socket-constants.ts'
 import { FAR, HOST, KINDS, lines, made, network, ROUTER } from '../support/trace-network.ts'
 
 describe('a dry run', () => {
@@ -196,6 +198,20 @@ describe('a live trace', () => {
       'hold: waits: udp_rcv',
       'kept by udp_rcv',
     ])
+  })
+  test('marks nothing for those who want to hear when their packets go', async () => {
+    const { r, sim, trace } = await network()
+    const served = serveTcp(r, 99)
+    const { look, close } = await trace({ filter: 'tcp' })
+    const client = dialTcp(r, '10.1.0.254', 99)
+    sim.run(100)
+    client.start(100_000)
+    sim.run(100)
+    expect(look().some(({ stages }) => stages.some(({ answer }) => answer === true))).toBe(true)
+    close()
+    const { sockets } = r.stack
+    for (const { sk } of [client, ...served.ends])
+      expect(sockets.recvmsg(sk, r.page, 10, MSG_ERRQUEUE)).toBe(-Errno.EAGAIN)
   })
   test('follows what is made here from its first hook on', async () => {
     const { r, sim, trace } = await network()

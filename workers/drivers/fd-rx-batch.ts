@@ -30,6 +30,7 @@ export const createRxBatch = ({ u8, layout }: Arena, skbs: Skbs, ring: Ring) => 
   const slots = new Int32Array(RING_ENTRIES)
   let armed = 0
   /** Frames of the latest batch. */
+  /** The skbs of the frames of the latest read, in their order. */
   const frames = new Int32Array(RING_ENTRIES)
   let errno = 0
   /** By descriptor: reads to try next, and whether super-frames came. */
@@ -119,7 +120,6 @@ export const createRxBatch = ({ u8, layout }: Arena, skbs: Skbs, ring: Ring) => 
   }
   /** What the latest read failed with; 0 is nothing. */
   const failure = (): number => errno
-  const frame = (k: number): number => frames[k]
 
-  return { arm, learn, read, readOne, failure, frame }
+  return { arm, learn, read, readOne, failure, frames }
 }

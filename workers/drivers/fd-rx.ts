@@ -5,6 +5,7 @@
  * and when the large ones have run out, frames come one at a time: a small buffer first and, in the same readv, a large one
  * behind it, so a super-frame costs one call and a 2 KB copy.
  */
+import type { FibPrefetch } from '../../core/inet/fib/trie/fib-prefetch.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { DevStat, deviceStats } from '../../core/netdev/netdev.ts'
 import type { DropFn } from '../../core/skb/drop.ts'
@@ -31,7 +32,12 @@ export type Deliver = (skb: number) => void
 
 export type FdRx = ReturnType<typeof createFdRx>
 
-export const createFdRx = (arena: Arena, skbs: Skbs, drop: DropFn, ring: Ring | null) => {
+type FdRxDeps = { arena: Arena; skbs: Skbs; drop: DropFn; ring: Ring | null } & Partial<
+  Pick<FibPrefetch, 'prefetchFrames'>
+>
+
+/** Who routes what is read looks ahead at it (prefetchFrames). */
+export const createFdRx = ({ arena, skbs, drop, ring, prefetchFrames = () => {} }: FdRxDeps) => {
   const { i32, u8, f64 } = arena
   const offload = createVnetOffload(arena)
   const batch = ring === null ? null : createRxBatch(arena, skbs, ring)
@@ -219,8 +225,9 @@ export const createFdRx = (arena: Arena, skbs: Skbs, drop: DropFn, ring: Ring | 
     const n = batch.read(fd, wanted)
     const code = batch.failure()
     if (isFatal(code)) pollError = code
+    prefetchFrames(batch.frames, n)
     for (let k = 0; k < n; k++) {
-      const skb = batch.frame(k)
+      const skb = batch.frames[k]
       if (accept(skb, ifindex, stats)) deliver(skb)
     }
     return n

@@ -17,6 +17,7 @@ import {
   IFF_UP,
 } from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
+import type { FibPrefetch } from '../../core/inet/fib/trie/fib-prefetch.ts'
 import type { IpiSystem } from '../../core/shm/ipi.ts'
 import type { DropFn } from '../../core/skb/drop.ts'
 import type { Skbs } from '../../core/skb/skbs.ts'
@@ -34,12 +35,12 @@ type QueueDeps = {
   /** Takes a frame that this worker read from a device. */
   receiveFrame: (skb: number) => void
   napiAdd: (poll: NapiPoll) => () => void
-}
+} & Pick<FibPrefetch, 'prefetchFrames'>
 
 export const createQueueReader = (arena: Arena, worker: number, deps: QueueDeps) => {
   const { i32, layout } = arena
-  const { polls, ipi, skbs, drop, receiveFrame, napiAdd } = deps
-  const driver = createFdRx(arena, skbs, drop, threadRing(arena))
+  const { polls, ipi, receiveFrame, napiAdd } = deps
+  const driver = createFdRx({ arena, ...deps, ring: threadRing(arena) })
   // a forerunner's queues are looked for again
   polls.clear()
   const queues = createFdQueues(driver, polls, createDeviceFailed(arena, ipi))

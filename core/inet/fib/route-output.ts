@@ -21,9 +21,8 @@ import {
   RTN_MULTICAST,
   RTN_UNICAST,
 } from '../../base/flowi.ts'
-import { DEV_IFINDEX, IFF_LOOPBACK, IFF_UP } from '../../netdev/netdev.ts'
+import { IFF_LOOPBACK, IFF_UP, isDevice } from '../../netdev/netdev.ts'
 import { Conf4 } from '../../shm/devconf.ts'
-import { DEVICE_WORDS } from '../../shm/layout.ts'
 import {
   isMulticast4,
   isLoopback4,
@@ -79,6 +78,8 @@ type RouteFamily = {
   rowOfSource: (fl: Flowi, l3mdev: number) => number
   /** Why a source that is not ours will not do. */
   sourceError: (fl: Flowi) => number
+  /** What is said of a device that is not there. */
+  noDevice: number
   /** What leaves by a device that no route leads by: as if on link, or not at all, for the -errno or the row that refuses. */
   unroutedRow: (oif: number, row: number) => number
   /** Is the device that was asked for the only way, and not the one that is preferred? */
@@ -99,14 +100,10 @@ export const createRouteOutput = (deps: RouteOutputDeps) => {
   const { flagsOf, l3mdevOf, loopOf, either, found, refusal } = deps
   const { fibLookup4, fibLookup6 } = fib
   const { i32, layout } = arena
-  const { devices } = layout
   const isZero = isAnyAddr
 
   const isUp = (ifindex: number): boolean =>
-    ifindex > 0 &&
-    ifindex < layout.config.devices &&
-    i32[devices + ifindex * DEVICE_WORDS + DEV_IFINDEX] === ifindex &&
-    (flagsOf(ifindex) & IFF_UP) !== 0
+    isDevice(arena, ifindex) && (flagsOf(ifindex) & IFF_UP) !== 0
   /** With a device asked for: a route by it, else what the family makes of that. */
   const boundRow = (fl: Flowi, ops: RouteFamily): number => {
     const row = ops.fibLookupBound(fl)
@@ -201,7 +198,7 @@ export const createRouteOutput = (deps: RouteOutputDeps) => {
     const isThere = asked >= 0 && asked < layout.config.devices
     fl[FL_L3MDEV] = isThere ? l3mdevOf(asked) : 0
     if (!isZero(fl, FL_SADDR) && !isOwn(fl, ops)) return ops.sourceError(fl)
-    if (asked !== 0 && !isUp(asked)) return isThere ? -Errno.ENETUNREACH : -Errno.ENODEV
+    if (asked !== 0 && !isUp(asked)) return downError(asked, ops)
     // by a VRF is by any of its devices (l3mdev_update_flow)
     const oif = asked === fl[FL_L3MDEV] ? 0 : asked
     if (isZero(fl, FL_DADDR)) aimAtSelf(fl)
@@ -255,6 +252,9 @@ export const createRouteOutput = (deps: RouteOutputDeps) => {
     return isBroadcast4(daddr) ? RTN_BROADCAST : RTN_UNICAST
   }
 
+  /** Why nothing leaves by a device: it is down, or none. */
+  const downError = (ifindex: number, { noDevice }: RouteFamily): number =>
+    isDevice(arena, ifindex) ? -Errno.ENETUNREACH : noDevice
   const familyOps = byFamily<RouteFamily>(
     {
       fibLookup: fibLookup4,
@@ -273,6 +273,7 @@ export const createRouteOutput = (deps: RouteOutputDeps) => {
         isMulticast4(fl[FL_SADDR + 3]) || isBroadcast4(fl[FL_SADDR + 3])
           ? -Errno.EINVAL
           : -Errno.ENETUNREACH,
+      noDevice: -Errno.ENODEV,
       unroutedRow: (oif) => onlinkRow(arena, oif),
       isBound: () => true,
       loopback: Int32Array.of(0, 0, V4_PREFIX, INADDR_LOOPBACK),
@@ -290,6 +291,7 @@ export const createRouteOutput = (deps: RouteOutputDeps) => {
       selectOutput: selectOutput6,
       rowOfSource: (fl, l3mdev) => local6(l3mdev, fl, FL_SADDR),
       sourceError: () => -Errno.EINVAL,
+      noDevice: -Errno.ENETUNREACH,
       unroutedRow: (_oif, row) => row,
       isBound: isBound6,
       loopback: LOOPBACK6,

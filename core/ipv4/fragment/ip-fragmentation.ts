@@ -22,6 +22,7 @@ import {
   SKB_IP_SUMMED,
   SKB_LEN,
   SKB_NETWORK,
+  SKB_SENDER,
   SKB_TRANSPORT,
 } from '../../skb/skb.ts'
 import * as ipv4 from '../../wire/ipv4.ts'
@@ -89,6 +90,8 @@ export const createIpFragmentation = ({ arena, skbs, drop, consume }: IpFragment
     skbs.copyBits(skb, 0, to, headerLen)
     skbs.copyBits(skb, headerLen + from, to + headerLen, n)
     skbs.inherit(skb, piece)
+    // who hears of when it went hears of the first
+    if (i32[skb + SKB_SENDER] !== 0) skbs.moveSender(skb, piece)
     i32[piece + SKB_NETWORK] = to
     i32[piece + SKB_TRANSPORT] = to + headerLen
     const old = ipv4.fragment(u8, to)

@@ -22,6 +22,7 @@ import {
   SKB_IP_SUMMED,
   SKB_LEN,
   SKB_NETWORK,
+  SKB_SENDER,
   SKB_TRANSPORT,
 } from '../../skb/skb.ts'
 import { IPPROTO_FRAGMENT } from '../../wire/ipproto.ts'
@@ -101,6 +102,8 @@ export const createIp6Fragmentation = (deps: Ip6FragmentationDeps) => {
     skbs.copyBits(skb, 0, to, headerLen)
     skbs.copyBits(skb, headerLen + from, to + headerLen + FRAGMENT_HEADER, n)
     skbs.inherit(skb, piece)
+    // who hears of when it went hears of the first
+    if (i32[skb + SKB_SENDER] !== 0) skbs.moveSender(skb, piece)
     i32[piece + SKB_NETWORK] = to
     i32[piece + SKB_TRANSPORT] = to + headerLen
     const isMore = headerLen + from + n !== i32[skb + SKB_LEN]

@@ -17,7 +17,12 @@ import {
   SKB_TAIL,
   SKB_TRANSPORT,
 } from '../../skb/skb.ts'
-import { IPCB_FLAGS, IPCB_NHOFF, IPSKB_REASSEMBLED } from '../../inet/inet-constants.ts'
+import {
+  IPCB_FLAGS,
+  IPCB_FRAG_MAX,
+  IPCB_NHOFF,
+  IPSKB_REASSEMBLED,
+} from '../../inet/inet-constants.ts'
 import {
   FRAG_DADDR,
   FRAG_ELSE,
@@ -91,6 +96,7 @@ export const createIp6Reassembly = (deps: Ip6ReassemblyDeps) => {
   const passBy = (skb: number, at: number): number => {
     f64[count + Mib.Ip6ReasmOKs]++
     i32[skb + IPCB_FLAGS] |= IPSKB_REASSEMBLED
+    i32[skb + IPCB_FRAG_MAX] = ipv6.payloadLength(u8, i32[skb + SKB_NETWORK]) + ipv6.HEADER
     i32[skb + IPCB_NHOFF] = at - i32[skb + SKB_NETWORK]
     i32[skb + SKB_TRANSPORT] = at + ext.FRAGMENT_HEADER
     return skb

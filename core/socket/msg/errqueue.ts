@@ -17,6 +17,7 @@ import {
   SO_EE_CODE_ZEROCOPY_COPIED,
   SO_EE_ORIGIN_ICMP,
   SO_EE_ORIGIN_ICMP6,
+  SO_EE_ORIGIN_TIMESTAMPING,
   SO_EE_ORIGIN_ZEROCOPY,
 } from '../socket-constants.ts'
 
@@ -34,7 +35,7 @@ export const EE_TYPE = 8
 /** Of ICMP's and of our own: to whom the packet was, four words and the port. */
 export const EE_ADDR = 9
 export const EE_PORT = 13
-/** Of ICMP's, the skb: data is what it quotes, from the payload on. It is the taker's. */
+/** Of ICMP's, the skb: data is what it quotes, from the payload on; of time stamps the frame that was sent, or 0. It is the taker's. */
 export const EE_PACKET = 14
 export const EE_WORDS = 15
 // Behind them: the next of the socket's, 0 is none; of the first one the last, and how many there are.
@@ -131,6 +132,13 @@ export const createErrQueue = ({ i32, time, consume, budget }: ErrQueueDeps) => 
     table[e + EE_PACKET] = packet
     return true
   }
+  /** When the packet went, which is kept, or 0; `what` is SCM_TSTAMP_*. False: no place. */
+  const pushStamp = (sk: number, what: number, key: number, packet: number): boolean => {
+    const origin = SO_EE_ORIGIN_TIMESTAMPING
+    if (!push(sk, Errno.ENOMSG, origin, 0, what, key, 0)) return false
+    table[lastOf(sk) + EE_PACKET] = packet
+    return true
+  }
   /**
    * The octets of the call with this number may be used again: they were copied. One notice tells of a range of calls. There
    * must be room.
@@ -183,5 +191,5 @@ export const createErrQueue = ({ i32, time, consume, budget }: ErrQueueDeps) => 
     i32[sk + SK_ERRQ] = 0
   }
 
-  return { isEmpty, hasRoom, push, pushAbout, noteCopied, take, purge }
+  return { isEmpty, hasRoom, push, pushAbout, pushStamp, noteCopied, take, purge }
 }

@@ -5,7 +5,12 @@
  */
 import * as bytes from '../../base/bytes.ts'
 import { AF_INET, AF_INET6, V4_MAPPED } from '../../base/family.ts'
-import { IPCB_TYPE } from '../../inet/inet-constants.ts'
+import {
+  IPCB_FLAGS,
+  IPCB_FRAG_MAX,
+  IPCB_TYPE,
+  IPSKB_REASSEMBLED,
+} from '../../inet/inet-constants.ts'
 import type { IpOptions } from '../../ipv4/options/ip-options.ts'
 import type { IpOptionsEcho } from '../../ipv4/options/ip-options-echo.ts'
 import type { Arena } from '../../shm/arena.ts'
@@ -16,6 +21,8 @@ import type { Cmsg } from './cmsg.ts'
 import { SK_FAMILY } from '../sock.ts'
 import { SK_CMSG } from '../inet-sock.ts'
 import {
+  CMSG_FRAGSIZE,
+  CMSG_FRAGSIZE6,
   CMSG_HOPLIMIT6,
   CMSG_OPTIONS,
   CMSG_ORIGDST,
@@ -27,6 +34,7 @@ import {
   CMSG_TOS,
   CMSG_TTL,
   IP_PKTINFO,
+  IP_RECVFRAGSIZE,
   IP_RECVOPTS,
   IP_RECVORIGDSTADDR,
   IP_RETOPTS,
@@ -36,6 +44,7 @@ import {
   IPPROTO_IPV6,
   IPV6_HOPLIMIT,
   IPV6_PKTINFO,
+  IPV6_RECVFRAGSIZE,
   IPV6_RECVORIGDSTADDR,
   IPV6_TCLASS,
 } from '../socket-constants.ts'
@@ -64,8 +73,9 @@ export const createIpCmsg = ({ arena, cmsg, options }: IpCmsgDeps) => {
     const specDst = is4 && (i32[sk + SK_CMSG] & CMSG_PKTINFO) !== 0
     tell(sk, skb, at, specDst ? options.specDst(skb, i32[skb + IPCB_TYPE]) : 0)
   }
-  /** Of an ICMP message whose IP header is at `at`; nobody has asked which of our addresses it met. */
-  const ipCmsgOfError = (sk: number, skb: number, at: number): void => tell(sk, skb, at, 0)
+  /** Of an ICMP message, or of a packet that was sent, whose IP header is at `at`; `specDst` is our address that it met. */
+  const ipCmsgOfError = (sk: number, skb: number, at: number, specDst: number): void =>
+    tell(sk, skb, at, specDst)
   const tell = (sk: number, skb: number, at: number, specDst: number): void => {
     const wanted = i32[sk + SK_CMSG]
     const is4 = ipv4.version(u8, at) === 4
@@ -81,6 +91,7 @@ export const createIpCmsg = ({ arena, cmsg, options }: IpCmsgDeps) => {
     const optionsLen = ipv4.headerLen(u8, at) - ipv4.MIN_HEADER
     if (optionsLen !== 0) putOptions(wanted, skb, at, optionsLen)
     if ((wanted & CMSG_ORIGDST) !== 0) putOrigDst(skb, at)
+    if ((wanted & CMSG_FRAGSIZE) !== 0) putFragSize(skb, IPPROTO_IP, IP_RECVFRAGSIZE)
   }
   const recv6 = (wanted: number, skb: number, at: number): void => {
     if ((wanted & CMSG_HOPLIMIT6) !== 0)
@@ -88,6 +99,7 @@ export const createIpCmsg = ({ arena, cmsg, options }: IpCmsgDeps) => {
     if ((wanted & CMSG_TCLASS6) !== 0)
       cmsg.putInt(IPPROTO_IPV6, IPV6_TCLASS, ipv6.trafficClass(u8, at))
     if ((wanted & CMSG_ORIGDST6) !== 0) putOrigDst6(skb, at)
+    if ((wanted & CMSG_FRAGSIZE6) !== 0) putFragSize(skb, IPPROTO_IPV6, IPV6_RECVFRAGSIZE)
   }
 
   /** struct in_pktinfo: the device, our address that it met, and its destination. */
@@ -111,6 +123,11 @@ export const createIpCmsg = ({ arena, cmsg, options }: IpCmsgDeps) => {
     bytes.putI32(octets, to + 4, ipv6.dst1(u8, at))
     bytes.putI32(octets, to + 8, ipv6.dst2(u8, at))
     bytes.putI32(octets, to + 12, ipv6.dst3(u8, at))
+  }
+  /** The largest fragment of what was cut on its way (ip_cmsg_recv_fragsize). */
+  const putFragSize = (skb: number, level: number, type: number): void => {
+    if ((i32[skb + IPCB_FLAGS] & IPSKB_REASSEMBLED) !== 0)
+      cmsg.putInt(level, type, i32[skb + IPCB_FRAG_MAX])
   }
   /** The options as they came, and as an answer has them. */
   const putOptions = (wanted: number, skb: number, at: number, len: number): void => {

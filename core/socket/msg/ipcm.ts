@@ -9,7 +9,7 @@ import { AF_INET, clearAddr, isAnyAddr, isV4Mapped, V4_MAPPED } from '../../base
 import { RTN_LOCAL } from '../../base/flowi.ts'
 import type { AddrType } from '../../inet/addr/addr-type.ts'
 import { NO_HOPS } from '../../inet/inet-constants.ts'
-import { l3mdevOf } from '../../netdev/netdev.ts'
+import { isDevice, l3mdevOf } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import { mayBeAnothers } from '../inet-sock.ts'
@@ -29,6 +29,7 @@ import {
   IPCM_SEGMENT,
   IPCM_SET,
   IPCM_TOS,
+  IPCM_TSFLAGS,
   IPCM_WORDS,
   IPPROTO_IPV6,
   IPV6_DONTFRAG,
@@ -36,6 +37,8 @@ import {
   IPV6_PKTINFO,
   IPV6_TCLASS,
   SO_MARK,
+  SO_TIMESTAMPING,
+  SOF_TIMESTAMPING_TX_RECORD_MASK,
   SOL_SOCKET,
   UDP_SEGMENT,
 } from '../socket-constants.ts'
@@ -43,7 +46,7 @@ import {
 type IpcmDeps = { arena: Arena } & Pick<AddrType, 'addrType'>
 export type Ipcm = ReturnType<typeof createIpcm>
 
-const { EINVAL } = Errno
+const { EINVAL, ENODEV } = Errno
 const IN_PKTINFO = 12
 const IN6_PKTINFO = 20
 
@@ -102,9 +105,17 @@ export const createIpcm = ({ arena, addrType }: IpcmDeps) => {
     return 0
   }
   const readSocket = (type: number, control: Int32Array, data: number, length: number): number => {
-    if (type !== SO_MARK || length !== 4) return -EINVAL
+    if (length !== 4) return -EINVAL
+    if (type === SO_TIMESTAMPING) return readStamping(control[data])
+    if (type !== SO_MARK) return -EINVAL
     words[IPCM_MARK_SET] = 1
     words[IPCM_MARK] = control[data]
+    return 0
+  }
+  /** What is to be stamped of this call, in place of what the socket says (__sock_cmsg_send). */
+  const readStamping = (flags: number): number => {
+    if ((flags & ~SOF_TIMESTAMPING_TX_RECORD_MASK) !== 0) return -EINVAL
+    words[IPCM_TSFLAGS] = flags + 1
     return 0
   }
   const isUdp = (sk: number): boolean =>
@@ -177,6 +188,7 @@ export const createIpcm = ({ arena, addrType }: IpcmDeps) => {
     const bound = i32[sk + SK_BOUND_DEV]
     if (ifindex !== 0 && bound !== 0 && ifindex !== bound && l3mdevOf(arena, ifindex) !== bound)
       return -EINVAL
+    if (ifindex !== 0 && !isDevice(arena, ifindex)) return -ENODEV
     words[IPCM_OIF] = ifindex
     const octets = octetsOf(control)
     for (let w = 0; w < 4; w++) words[IPCM_SADDR + w] = bytes.i32(octets, (data + w) << 2)

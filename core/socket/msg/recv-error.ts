@@ -31,8 +31,10 @@ import {
 } from './errqueue.ts'
 import type { IpCmsg } from './ip-cmsg.ts'
 import { familyOfSock, SK_CMSG } from '../inet-sock.ts'
+import { SK_TSFLAGS } from '../sock.ts'
 import {
   SO_EE_ORIGIN_TIMESTAMPING,
+  SOF_TIMESTAMPING_OPT_CMSG,
   CMSG_TIME,
   CMSG_STAMPING,
   IP_RECVERR,
@@ -80,25 +82,34 @@ export const createRecvError = (deps: RecvErrorDeps) => {
     copyAddr(peer, PEER_ADDR, entry, EE_ADDR)
     peer[PEER_PORT] = entry[EE_PORT]
     if (hasTime(sk)) tellTimeOf(sk, entry[EE_TIME_MS], entry[EE_TIME_US])
-    if (packet !== 0 && i32[sk + SK_CMSG] !== 0) tellOf(sk, packet)
-    putError(sk, packet)
+    const told = isTold(sk) ? packet : 0
+    if (told !== 0 && i32[sk + SK_CMSG] !== 0) tellOf(sk, told)
+    putError(sk, told)
     cmsg.putFlags(MSG_ERRQUEUE | entry[EE_FLAGS] | (whole > len ? MSG_TRUNC : 0))
     if (packet !== 0) consume(packet)
     return n
   }
   /** Of what comes of the stack itself, but of when something was sent, SO_TIMESTAMP alone tells when. */
   const hasTime = (sk: number): boolean => {
-    const origin = entry[EE_ORIGIN]
-    const isStamped = origin === SO_EE_ORIGIN_TIMESTAMPING || entry[EE_PACKET] !== 0
+    const isStamped = isStamp() || entry[EE_PACKET] !== 0
     return (i32[sk + SK_CMSG] & (isStamped ? CMSG_TIME | CMSG_STAMPING : CMSG_TIME)) !== 0
   }
-  /** What the message itself says beside its data: its ports are taken to be where what it quotes begins (ip_icmp_error). */
+  /** Sockets of IPv4 hear of a packet of theirs that has gone where they ask for it alone (ipv4_datagram_support_cmsg). */
+  const isTold = (sk: number): boolean =>
+    !isStamp() ||
+    familyOfSock(i32, sk) !== AF_INET ||
+    (i32[sk + SK_TSFLAGS] & SOF_TIMESTAMPING_OPT_CMSG) !== 0
+  const isStamp = (): boolean => entry[EE_ORIGIN] === SO_EE_ORIGIN_TIMESTAMPING
+  /** What the packet itself says beside its data: the ports of an ICMP message are taken to be where what it quotes begins (ip_icmp_error). */
   const tellOf = (sk: number, packet: number): void => {
-    i32[packet + SKB_TRANSPORT] = i32[packet + SKB_DATA]
-    ipCmsgOfError(sk, packet, headerOf(packet))
+    const header = headerOf(packet)
+    if (!isStamp()) i32[packet + SKB_TRANSPORT] = i32[packet + SKB_DATA]
+    const isOwn4 = isStamp() && ipv4.version(u8, header) === 4
+    ipCmsgOfError(sk, packet, header, isOwn4 ? ipv4.src(u8, header) : 0)
   }
-  /** The IP header of the message. */
-  const headerOf = (packet: number): number => i32[packet + IPCB_OUTER] || i32[packet + SKB_NETWORK]
+  /** The IP header of the message, or of what was sent. */
+  const headerOf = (packet: number): number =>
+    isStamp() ? i32[packet + SKB_NETWORK] : i32[packet + IPCB_OUTER] || i32[packet + SKB_NETWORK]
   const putError = (sk: number, packet: number): void => {
     const is4 = familyOfSock(i32, sk) === AF_INET
     const at = is4

@@ -3,11 +3,12 @@
  * words at the end of its row, past those of its protocol. sockopt.ts asks here; who acts on them reads the words. Worker only.
  * Linux: do_ip_setsockopt() (net/ipv4/ip_sockglue.c), do_ipv6_setsockopt() (net/ipv6/ipv6_sockglue.c).
  */
+import * as bytes from '../../base/bytes.ts'
 import { AF_INET, AF_INET6, copyAddr, familyOf } from '../../base/family.ts'
 import { Errno } from '../../base/errno.ts'
 import { bindFlow, createFlowi, FL_DADDR, FL_FAMILY, FL_MARK, FL_MTU } from '../../base/flowi.ts'
 import type { Pmtu } from '../../inet/dst/pmtu.ts'
-import { DEV_IFINDEX, deviceRow, l3mdevOf } from '../../netdev/netdev.ts'
+import { isDevice, l3mdevOf } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
 import type { ErrQueue } from '../msg/errqueue.ts'
 import {
@@ -18,6 +19,7 @@ import {
   SK_STATE,
   SK_TYPE,
   SOCK_RAW,
+  SOCK_STREAM,
   TCP_CLOSE,
   TCP_LISTEN,
 } from '../sock.ts'
@@ -30,9 +32,13 @@ import {
   SK_LOCAL_PORTS,
   SK_MIN_TTL,
   SK_PMTUDISC,
+  SK_STICKY_ADDR,
+  SK_STICKY_IF,
   SK_UNICAST_IF,
 } from '../inet-sock.ts'
 import {
+  CMSG_FRAGSIZE,
+  CMSG_FRAGSIZE6,
   CMSG_HOPLIMIT6,
   CMSG_OPTIONS,
   CMSG_ORIGDST,
@@ -57,6 +63,7 @@ import {
   IP_PKTINFO,
   IP_PROTOCOL,
   IP_RECVERR,
+  IP_RECVFRAGSIZE,
   IP_RECVOPTS,
   IP_RECVORIGDSTADDR,
   IP_RECVTOS,
@@ -71,6 +78,7 @@ import {
   IPV6_MTU,
   IPV6_MTU_DISCOVER,
   IPV6_RECVERR,
+  IPV6_RECVFRAGSIZE,
   IPV6_RECVHOPLIMIT,
   IPV6_RECVORIGDSTADDR,
   IPV6_RECVPKTINFO,
@@ -87,6 +95,8 @@ export type InetSockopt = ReturnType<typeof createInetSockopt>
 
 const { EADDRNOTAVAIL, EINVAL, ENOPROTOOPT, ENOTCONN } = Errno
 const IPV6_MIN_MTU = 1280
+/** Octets of struct in6_pktinfo. */
+const IN6_PKTINFO = 20
 
 /** Options that are a bit of a word. */
 type Flag = { level: number; name: number; word: number; bit: number }
@@ -111,10 +121,12 @@ const FLAGS: readonly Flag[] = [
   told(IPPROTO_IP, IP_RECVOPTS, CMSG_OPTIONS),
   told(IPPROTO_IP, IP_RETOPTS, CMSG_RETOPTS),
   told(IPPROTO_IP, IP_RECVORIGDSTADDR, CMSG_ORIGDST),
+  told(IPPROTO_IP, IP_RECVFRAGSIZE, CMSG_FRAGSIZE),
   told(IPPROTO_IPV6, IPV6_RECVPKTINFO, CMSG_PKTINFO6),
   told(IPPROTO_IPV6, IPV6_RECVHOPLIMIT, CMSG_HOPLIMIT6),
   told(IPPROTO_IPV6, IPV6_RECVTCLASS, CMSG_TCLASS6),
   told(IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, CMSG_ORIGDST6),
+  told(IPPROTO_IPV6, IPV6_RECVFRAGSIZE, CMSG_FRAGSIZE6),
 ]
 
 /** A device's number as options of IP have it, in network order. */
@@ -122,7 +134,7 @@ const swapped = (value: number): number =>
   (value >>> 24) | ((value >>> 8) & 0xff00) | ((value & 0xff00) << 8) | (value << 24)
 
 export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptDeps) => {
-  const { i32, layout } = arena
+  const { i32 } = arena
   const fl = createFlowi()
 
   /** Is this level one of the socket's? One of IPv6 has IPv4's as well, but for raw ones, which speak IPv6 alone. */
@@ -148,12 +160,8 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
       ? -EINVAL
       : setWord(sk, SK_PMTUDISC + index, value ^ IP_PMTUDISC_WANT)
 
-  const isDevice = (ifindex: number): boolean =>
-    ifindex > 0 &&
-    ifindex < layout.config.devices &&
-    i32[deviceRow(arena, ifindex) + DEV_IFINDEX] === ifindex
   const setUnicastIf = (sk: number, index: number, ifindex: number): number => {
-    if (ifindex !== 0 && !isDevice(ifindex)) return -EADDRNOTAVAIL
+    if (ifindex !== 0 && !isDevice(arena, ifindex)) return -EADDRNOTAVAIL
     const bound = i32[sk + SK_BOUND_DEV]
     if (ifindex !== 0 && bound !== 0 && l3mdevOf(arena, ifindex) !== bound) return -EINVAL
     return setWord(sk, SK_UNICAST_IF + index, ifindex)
@@ -166,6 +174,8 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
     value !== 0 && value < IPV6_MIN_MTU ? -EINVAL : setWord(sk, SK_FRAG_SIZE, value)
   const setOption = (sk: number, level: number, name: number, value: number): number => {
     const found = flagOf(level, name)
+    const isStream = i32[sk + SK_TYPE] === SOCK_STREAM
+    if (isStream && level === IPPROTO_IP && name === IP_RECVFRAGSIZE) return -EINVAL
     if (found !== undefined) return setFlag(sk, found, value)
     const index = indexOf(level)
     if (name === (index === 0 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER))
@@ -207,5 +217,21 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
     if (name === IP_PROTOCOL) return i32[sk + SK_NUM]
     return name === IP_LOCAL_PORT_RANGE ? i32[sk + SK_LOCAL_PORTS] : -ENOPROTOOPT
   }
-  return { speaks, setOption, getOption }
+  /**
+   * IPV6_PKTINFO as an option (RFC 3542 section 6.2): datagrams leave by its device. Its address is told again
+   * (IPV6_2292PKTOPTIONS), and nothing is sent from it, as in Linux.
+   */
+  const setStickyPktinfo = (sk: number, words: Int32Array, at: number, len: number): number => {
+    if (len < IN6_PKTINFO) return -EINVAL
+    const ifindex = words[at + 4]
+    const bound = i32[sk + SK_BOUND_DEV]
+    const isOf =
+      ifindex === bound || (isDevice(arena, ifindex) && l3mdevOf(arena, ifindex) === bound)
+    if (bound !== 0 && !isOf) return -EINVAL
+    i32[sk + SK_STICKY_IF] = ifindex
+    const octets = new Uint8Array(words.buffer, words.byteOffset, words.byteLength)
+    for (let w = 0; w < 4; w++) i32[sk + SK_STICKY_ADDR + w] = bytes.i32(octets, (at + w) << 2)
+    return 0
+  }
+  return { speaks, setOption, getOption, setStickyPktinfo }
 }

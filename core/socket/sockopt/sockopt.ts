@@ -8,6 +8,7 @@ import { NO_HOPS } from '../../inet/inet-constants.ts'
 import type { IpOptionsSock } from '../../ipv4/options/ip-options-sock.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
+import { IPPROTO_TCP, IPPROTO_UDP } from '../../wire/ipproto.ts'
 import type { InetSockopt } from './inet-sockopt.ts'
 import type { McSockopt } from './mc-sockopt.ts'
 import type { NameOption, Proto } from '../proto.ts'
@@ -15,14 +16,16 @@ import type { SkFilter } from '../sk-filter.ts'
 import { createUnseenSockopt } from './unseen-sockopt.ts'
 import {
   SO_TIMESTAMPING,
-  SOF_TIMESTAMPING_SOFTWARE,
-  SOF_TIMESTAMPING_RX_SOFTWARE,
+  SOF_TIMESTAMPING_DGRAM,
+  SOF_TIMESTAMPING_RX,
+  SOF_TIMESTAMPING_OPT_ID,
   SO_PRIORITY,
   IP_OPTIONS,
   IP_TOS,
   IP_TTL,
   IPPROTO_IP,
   IPPROTO_IPV6,
+  IPV6_PKTINFO,
   IPV6_TCLASS,
   IPV6_UNICAST_HOPS,
   BROADCAST,
@@ -54,6 +57,9 @@ import {
   SO_RCVBUF,
   SO_RCVBUFFORCE,
   SO_RCVMARK,
+  SO_PEEK_OFF,
+  SO_MEMINFO,
+  CMSG_PEEK_OFF,
   SO_REUSEADDR,
   SO_REUSEPORT,
   SO_RXQ_OVFL,
@@ -86,6 +92,10 @@ import {
   SK_TOS,
   SK_TTL,
   SK_TYPE,
+  SK_RMEM,
+  SK_WMEM,
+  SK_WMEM_ALLOC,
+  SK_DROPS,
   SOCK_MIN_RCVBUF,
   SOCK_MIN_SNDBUF,
   SOCK_RAW,
@@ -94,6 +104,8 @@ import {
 } from '../sock.ts'
 import {
   withStamping,
+  SK_TSKEY,
+  SK_PEEK_OFF,
   familyOfSock,
   SK_CMSG,
   SK_INET_FLAGS,
@@ -120,6 +132,16 @@ const TOS_TO_PRIORITY = [0, 2, 6, 4]
 const TOS_MASK = 0x18
 /** What can still be doubled. */
 const MAX_BUFFER = 0x3fffffff
+/** Words of SO_MEMINFO, and what is in them. */
+const MEMINFO = 9
+const MEMINFO_WORDS = [
+  [0, SK_RMEM],
+  [1, SK_RCVBUF],
+  [2, SK_WMEM_ALLOC],
+  [3, SK_SNDBUF],
+  [5, SK_WMEM],
+  [8, SK_DROPS],
+] as const
 const { EINVAL, ENODEV, ENOPROTOOPT, EOPNOTSUPP, EPERM } = Errno
 
 export const createSockopt = ({
@@ -177,12 +199,23 @@ export const createSockopt = ({
   const timestamp = (sk: number, mask: number, wanted: number): number =>
     (i32[sk + SK_CMSG] & mask) === wanted ? 1 : 0
 
-  /** Of what datagrams are stamped with, when they come (streams: tcp/snd/tcp-tstamp.ts). */
+  /** When packets are stamped, those of packet sockets as they come (streams: tcp/snd/tcp-tstamp.ts). They are counted from the time that somebody asks for it. */
   const setTimestamping = (sk: number, flags: number): number => {
-    const known = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE
-    if ((flags & ~known) !== 0) return -EINVAL
+    const isLink = i32[sk + SK_FAMILY] === AF_PACKET
+    if ((flags & ~(isLink ? SOF_TIMESTAMPING_RX : SOF_TIMESTAMPING_DGRAM)) !== 0) return -EINVAL
+    if ((flags & ~i32[sk + SK_TSFLAGS] & SOF_TIMESTAMPING_OPT_ID) !== 0) i32[sk + SK_TSKEY] = 0
     setWord(sk, SK_CMSG, withStamping(i32[sk + SK_CMSG], flags))
     return setWord(sk, SK_TSFLAGS, flags)
+  }
+  /** Those that count octets (struct proto_ops: set_peek_off). */
+  const hasPeekOff = (sk: number): boolean =>
+    i32[sk + SK_FAMILY] !== AF_PACKET &&
+    (i32[sk + SK_PROTOCOL] === IPPROTO_TCP || i32[sk + SK_PROTOCOL] === IPPROTO_UDP) &&
+    i32[sk + SK_TYPE] !== SOCK_RAW
+  const setPeekOff = (sk: number, value: number): number => {
+    if (!hasPeekOff(sk)) return -EOPNOTSUPP
+    setTold(sk, CMSG_PEEK_OFF, value < 0 ? 0 : 1)
+    return setWord(sk, SK_PEEK_OFF, value + 1)
   }
   const setSocket = (sk: number, name: number, value: number): number | null => {
     switch (name) {
@@ -227,6 +260,8 @@ export const createSockopt = ({
         return setTold(sk, CMSG_OVFL, value)
       case SO_RCVMARK:
         return setTold(sk, CMSG_MARK, value)
+      case SO_PEEK_OFF:
+        return setPeekOff(sk, value)
       case SO_BINDTODEVICE:
         return isDevice(value) ? setWord(sk, SK_BOUND_DEV, value) : -ENODEV
       case SO_BINDTOIFINDEX:
@@ -321,6 +356,10 @@ export const createSockopt = ({
         return isTold(sk, CMSG_OVFL)
       case SO_RCVMARK:
         return isTold(sk, CMSG_MARK)
+      case SO_PEEK_OFF:
+        return hasPeekOff(sk) ? i32[sk + SK_PEEK_OFF] - 1 : -EOPNOTSUPP
+      case SO_MEMINFO:
+        return i32[sk + SK_RMEM]
       case SO_BINDTODEVICE:
       case SO_BINDTOIFINDEX:
         return i32[sk + SK_BOUND_DEV]
@@ -375,6 +414,8 @@ export const createSockopt = ({
       // a stream's bytes are not packets to its reader
       return i32[sk + SK_TYPE] === SOCK_STREAM ? -ENOPROTOOPT : filter.attach(sk, words, at, len)
     if (isIpOptions(sk, level, name)) return ipOptions.setOptions(sk, words, at, len)
+    if (level === IPPROTO_IPV6 && name === IPV6_PKTINFO && isIp(sk, level))
+      return inet.setStickyPktinfo(sk, words, at, len)
     return protoOf(sk).setNameOption?.(sk, level, name, words, at, len) ?? -ENOPROTOOPT
   }
   /** Streams and packet sockets have none. */
@@ -388,7 +429,21 @@ export const createSockopt = ({
     words[at + 1] = 0
     return 8
   }
+  /** SK_MEMINFO_*: nobody here has memory set aside, options of its own or a backlog (sk_get_meminfo). */
+  const meminfo = (sk: number, words: Int32Array, at: number): number => {
+    words.fill(0, at, at + MEMINFO)
+    for (const [k, word] of MEMINFO_WORDS) words[at + k] = i32[sk + word]
+    return MEMINFO << 2
+  }
+  /** As a word, which may be negative. */
+  const peekOff = (sk: number, words: Int32Array, at: number): number => {
+    if (!hasPeekOff(sk)) return -EOPNOTSUPP
+    words[at] = i32[sk + SK_PEEK_OFF] - 1
+    return 4
+  }
   const getsockoptName: NameOption = (sk, level, name, words, at) => {
+    if (level === SOL_SOCKET && name === SO_MEMINFO) return meminfo(sk, words, at)
+    if (level === SOL_SOCKET && name === SO_PEEK_OFF) return peekOff(sk, words, at)
     if (level === SOL_SOCKET && name === SO_ATTACH_FILTER) return filter.read(sk, words, at)
     if (level === SOL_SOCKET && name === SO_COOKIE) return cookie(sk, words, at)
     if (isIpOptions(sk, level, name)) return ipOptions.getOptions(sk, words, at)

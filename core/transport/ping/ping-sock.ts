@@ -6,7 +6,7 @@
 import { clearAddr, copyAddr } from '../../base/family.ts'
 import { pseudoSumWords } from '../../base/checksum.ts'
 import { Errno } from '../../base/errno.ts'
-import { FL_DADDR, FL_SADDR, FL_TOS } from '../../base/flowi.ts'
+import { FL_DADDR, FL_SADDR } from '../../base/flowi.ts'
 import type { AddrType } from '../../inet/addr/addr-type.ts'
 import type { AfOps, AfOpsOf } from '../../inet/af-ops.ts'
 import type { Arena } from '../../shm/arena.ts'
@@ -143,7 +143,7 @@ export const createPingSock = (deps: PingSockDeps): Proto => {
     // as Linux without IP_RECVERR: what is lost for want of memory is not reported
     if (skb === 0) return len
     const ops = opsOf(sk)
-    const { flow, hopsOf } = dgramFlow
+    const { flow } = dgramFlow
     const { protocol, echo, hasPseudo } = ops.icmp
     const to = skbs.put(skb, len)
     u8.copyWithin(to, from, from + len)
@@ -151,8 +151,7 @@ export const createPingSock = (deps: PingSockDeps): Proto => {
     const pseudo = hasPseudo ? pseudoSumWords(flow, FL_SADDR, FL_DADDR, protocol, len) : 0
     icmpv6.setChecksum(u8, to, len, pseudo)
     ops.icmpOut(echo)
-    // filled by ipv4/af-inet.ts: ipSend (ipv4/ip-output.ts), and ipv6/af-inet6.ts: ip6Send (ipv6/ip6-output.ts)
-    const error = ops.send(skb, flow, protocol, flow[FL_TOS], hopsOf(sk), sk)
+    const error = dgramFlow.send(sk, skb, protocol)
     return error === 0 || error === -Errno.ENOBUFS ? len : error
   }
   const sendmsg = (sk: number, from: number, len: number, flags: number): number => {

@@ -5,7 +5,7 @@
 import { finish, pseudoSumWords, sumBytes } from '../../base/checksum.ts'
 import { putU16 } from '../../base/bytes.ts'
 import { Errno } from '../../base/errno.ts'
-import { FL_DADDR, FL_DEV, FL_FAMILY, FL_PROTO, FL_SADDR, FL_TOS } from '../../base/flowi.ts'
+import { FL_DADDR, FL_DEV, FL_FAMILY, FL_PROTO, FL_SADDR } from '../../base/flowi.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import { DEV_MTU, deviceRow } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
@@ -13,15 +13,21 @@ import { MAX_HEADER } from '../../skb/skb.ts'
 import type { Skbs } from '../../skb/skbs.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import type { DgramFlow } from '../dgram-flow.ts'
+import type { DgramTstamp } from '../dgram-tstamp.ts'
 import { RAW_CHECKSUM, RAW_HDRINCL } from './raw-constants.ts'
 
-type RawOutputDeps = { arena: Arena; skbs: Skbs; afOps: AfOpsOf; dgramFlow: DgramFlow }
+type RawOutputDeps = {
+  arena: Arena
+  skbs: Skbs
+  afOps: AfOpsOf
+  dgramFlow: DgramFlow
+} & Pick<DgramTstamp, 'markSent'>
 
 export type RawOutput = ReturnType<typeof createRawOutput>
 
-export const createRawOutput = ({ arena, skbs, afOps, dgramFlow }: RawOutputDeps) => {
+export const createRawOutput = ({ arena, skbs, afOps, dgramFlow, markSent }: RawOutputDeps) => {
   const { i32, u8 } = arena
-  const { flow: fl, hopsOf } = dgramFlow
+  const { flow: fl } = dgramFlow
 
   /** Sends `len` bytes of the arena along the flow that was routed: len, or -errno. */
   const send = (sk: number, from: number, len: number): number => {
@@ -35,11 +41,13 @@ export const createRawOutput = ({ arena, skbs, afOps, dgramFlow }: RawOutputDeps
     if (i32[sk + RAW_CHECKSUM] !== 0) putSum(at, len, at + i32[sk + RAW_CHECKSUM] - 1)
     const ops = afOps(fl[FL_FAMILY])
     if (fl[FL_PROTO] === ops.icmp.protocol && len !== 0) ops.icmpOut(u8[at])
-    // filled by ipv4/af-inet.ts: ipSend, ipSendHeader (ipv4/ip-output.ts), and ipv6/af-inet6.ts (ipv6/ip6-output.ts)
-    const error = isWhole
-      ? ops.sendHeader(skb, fl)
-      : ops.send(skb, fl, fl[FL_PROTO], fl[FL_TOS], hopsOf(sk), sk)
+    const error = isWhole ? sendWhole(sk, skb) : dgramFlow.send(sk, skb, fl[FL_PROTO])
     return error === 0 || error === -Errno.ENOBUFS ? len : error
+  }
+  const sendWhole = (sk: number, skb: number): number => {
+    markSent(sk, skb)
+    // filled by ipv4/af-inet.ts: ipSendHeader (ipv4/ip-local-out.ts), and ipv6/af-inet6.ts (ipv6/ip6-output.ts)
+    return afOps(fl[FL_FAMILY]).sendHeader(skb, fl)
   }
   /** Is it too much for the flow? A packet with its header is not cut here (raw_send_hdrinc). 0, or -errno. */
   const sizeError = (sk: number, len: number): number => {

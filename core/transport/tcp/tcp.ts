@@ -15,18 +15,34 @@ import { createTcpPoll } from './sock/tcp-poll.ts'
 import { createTcpSockopt } from './sockopt/tcp-sockopt.ts'
 import { createTcpClose } from './states/tcp-close.ts'
 import { createTcpTimewait } from './states/tcp-timewait.ts'
+import { createTcpKeepaliveTimer } from './timer/tcp-keepalive-timer.ts'
+import { createTcpProbeTimer } from './timer/tcp-probe-timer.ts'
+import { createTcpRetransmitTimer } from './timer/tcp-retransmit-timer.ts'
 import { createTcpTimer } from './timer/tcp-timer.ts'
+import { createTcpWriteTimeout } from './timer/tcp-write-timeout.ts'
 
 export type Tcp = ReturnType<typeof createTcp>
 
 type Parts = Lower & ReturnType<typeof createOpening>
+
+/** What happens when nothing does. */
+const createTiming = (parts: Parts) => {
+  const timeout = createTcpWriteTimeout(parts)
+  const lower = { ...parts, ...timeout }
+  return createTcpTimer({
+    ...parts,
+    ...createTcpRetransmitTimer(lower),
+    ...createTcpProbeTimer(lower),
+    ...createTcpKeepaliveTimer(lower),
+  })
+}
 
 /** What packets, timers and closing do, over all that is made. */
 const createEntries = (parts: Parts, deps: TcpDeps) => {
   const { passOn } = deps.owned
   const { timewaitRcv } = createTcpTimewait(parts)
   const ipv = createTcpIpv({ ...deps, ...parts, timewaitRcv, passOn })
-  parts.timers.bind(createTcpTimer(parts))
+  parts.timers.bind(createTiming(parts))
   const closing = createTcpClose({ ...parts, purgeWrite: parts.queue.purge })
   return { ...ipv, closing }
 }

@@ -5,15 +5,7 @@
  */
 import { fold, pseudoSumWords } from '../../base/checksum.ts'
 import { Errno } from '../../base/errno.ts'
-import {
-  FL_DADDR,
-  FL_DPORT,
-  FL_FAMILY,
-  FL_MTU,
-  FL_SADDR,
-  FL_SPORT,
-  FL_TOS,
-} from '../../base/flowi.ts'
+import { FL_DADDR, FL_DPORT, FL_FAMILY, FL_MTU, FL_SADDR, FL_SPORT } from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { counterBank } from '../../shm/counters.ts'
 import type { Skbs } from '../../skb/skbs.ts'
@@ -48,7 +40,7 @@ export type UdpOutput = ReturnType<typeof createUdpOutput>
 export const createUdpOutput = ({ arena, skbs, afOps, dgramFlow }: UdpOutputDeps) => {
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
-  const { flow: fl, hopsOf, segmentOf } = dgramFlow
+  const { flow: fl, segmentOf } = dgramFlow
 
   /** Routes the flow from a socket to an address; the result lies in `flow`. 0, or -errno. */
   const route = (sk: number, words: Int32Array, at: number, port: number): number =>
@@ -96,6 +88,7 @@ export const createUdpOutput = ({ arena, skbs, afOps, dgramFlow }: UdpOutputDeps
     return len
   }
 
+  /** Sends a datagram whose `len` octets lie behind its header, which is at `at`: len, or -errno. */
   const finish = (sk: number, skb: number, at: number, len: number): number => {
     const total = udp.MIN_HEADER + len
     udp.setSrcPort(u8, at, fl[FL_SPORT])
@@ -113,8 +106,7 @@ export const createUdpOutput = ({ arena, skbs, afOps, dgramFlow }: UdpOutputDeps
     }
     i32[skb + SKB_TRANSPORT] = at
     setSegments(sk, skb, len)
-    // filled by ipv4/af-inet.ts: ipSend (ipv4/ip-output.ts), and ipv6/af-inet6.ts: ip6Send (ipv6/ip6-output.ts)
-    const error = afOps(fl[FL_FAMILY]).send(skb, fl, IPPROTO_UDP, fl[FL_TOS], hopsOf(sk), sk)
+    const error = dgramFlow.send(sk, skb, IPPROTO_UDP)
     if (error === -Errno.ENOBUFS) return noMemory(len)
     if (error !== 0) return error
     f64[count + afOps(fl[FL_FAMILY]).udpMib.outDatagrams]++
@@ -131,5 +123,5 @@ export const createUdpOutput = ({ arena, skbs, afOps, dgramFlow }: UdpOutputDeps
   /** Over IPv4 one need not have it (RFC 768). */
   const hasSum = (sk: number): boolean =>
     (i32[sk + SK_INET_FLAGS] & INET_NO_CHECK) === 0 || afOps(fl[FL_FAMILY]).needsUdpChecksum
-  return { route, sizeError, sendArena, sendArray, flow: fl }
+  return { route, sizeError, allocDatagram, sendArena, sendArray, send: finish, flow: fl }
 }

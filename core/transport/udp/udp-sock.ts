@@ -14,10 +14,12 @@ import { SKB_DATA, SKB_GSO_SIZE, SKB_LEN, SKB_TRANSPORT } from '../../skb/skb.ts
 import type { Proto } from '../../socket/proto.ts'
 import {
   INET_NO_PORT,
+  INET_UDP_CORK,
   INET_UDP_GRO,
   MSG_OOB,
   MSG_PEEK,
   SIOCINQ,
+  UDP_CORK,
   UDP_GRO,
   UDP_SEGMENT,
 } from '../../socket/socket-constants.ts'
@@ -43,7 +45,9 @@ import { createDgramPeer } from '../dgram-peer.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
 import { highPort, lowPort, type Ports } from '../ports.ts'
 import { portHash, type UdpHash } from './udp-hash.ts'
+import { createUdpCork } from './udp-cork.ts'
 import type { UdpOutput } from './udp-output.ts'
+import type { Ipcm } from '../../socket/msg/ipcm.ts'
 import type { Cmsg } from '../../socket/msg/cmsg.ts'
 import type { IpCmsg } from '../../socket/msg/ip-cmsg.ts'
 import type { Datagram } from '../../socket/datagram.ts'
@@ -63,6 +67,7 @@ type UdpSockDeps = {
   /** core/stack/udp.ts: would packets from (remote, rport) to (local, port) of `flow` come to this worker? */
   hashesHome: (flow: Int32Array, port: number, rport: number) => boolean
   cmsg: Pick<Cmsg, 'putInt'>
+  ipcm: Ipcm['words']
 } & Pick<AddrType, 'addrType'> &
   Pick<IpCmsg, 'ipCmsgRecv'>
 
@@ -70,6 +75,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
   const { arena, skbs, consume, random, ports, table, output, owned, datagram } = deps
   const { addrType, hashesHome, afOps, cmsg } = deps
   const { take } = datagram
+  const cork = createUdpCork(deps)
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
   const { peer, notePeer } = createDgramPeer(deps)
@@ -128,6 +134,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     i32[sk + SK_DPORT] = port
     i32[sk + SK_STATE] = TCP_ESTABLISHED
     table.hash(sk)
+    if (cork.isCorked(sk, 0)) cork.redirect(sk)
     return 0
   }
 
@@ -168,6 +175,8 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     flags = 0
   ): number => {
     if ((flags & MSG_OOB) !== 0 && !ignoresOob(sk)) return -Errno.EOPNOTSUPP
+    if (cork.isCorked(sk, flags))
+      return cork.append(sk, from, len, flags, () => prepare(sk, len, words, at, port))
     const error = prepare(sk, len, words, at, port)
     return error !== 0 ? error : output.sendArena(sk, from, len)
   }
@@ -185,6 +194,8 @@ export const createUdpSock = (deps: UdpSockDeps) => {
   }
   const sendmsg = (sk: number, from: number, len: number, flags = 0): number => {
     if ((flags & MSG_OOB) !== 0 && !ignoresOob(sk)) return -Errno.EOPNOTSUPP
+    if (cork.isCorked(sk, flags))
+      return cork.append(sk, from, len, flags, () => prepareConnected(sk, len))
     const error = prepareConnected(sk, len)
     return error !== 0 ? error : output.sendArena(sk, from, len)
   }
@@ -217,6 +228,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
   }
 
   const close = (sk: number): void => {
+    cork.flush(sk)
     table.unhash(sk)
     if (i32[sk + SK_NUM] !== 0) releasePort(sk)
     datagram.free(sk)
@@ -229,16 +241,26 @@ export const createUdpSock = (deps: UdpSockDeps) => {
       i32[sk + SK_GSO_SIZE] = value
       return 0
     }
-    if (name !== UDP_GRO) return -Errno.ENOPROTOOPT
-    if (value === 0) i32[sk + SK_INET_FLAGS] &= ~INET_UDP_GRO
-    else i32[sk + SK_INET_FLAGS] |= INET_UDP_GRO
+    if (name === UDP_CORK) return setCork(sk, value)
+    return name === UDP_GRO ? setFlag(sk, INET_UDP_GRO, value) : -Errno.ENOPROTOOPT
+  }
+  const setFlag = (sk: number, bit: number, on: number): number => {
+    const flags = i32[sk + SK_INET_FLAGS]
+    i32[sk + SK_INET_FLAGS] = on === 0 ? flags & ~bit : flags | bit
     return 0
   }
+  /** What becomes of the datagram nobody is told. */
+  const setCork = (sk: number, on: number): number => {
+    setFlag(sk, INET_UDP_CORK, on)
+    if (on === 0) cork.push(sk)
+    return 0
+  }
+  const isSet = (sk: number, bit: number): number => ((i32[sk + SK_INET_FLAGS] & bit) === 0 ? 0 : 1)
   const getOption = (sk: number, level: number, name: number): number => {
     if (level !== IPPROTO_UDP) return -Errno.ENOPROTOOPT
     if (name === UDP_SEGMENT) return i32[sk + SK_GSO_SIZE]
-    if (name !== UDP_GRO) return -Errno.ENOPROTOOPT
-    return (i32[sk + SK_INET_FLAGS] & INET_UDP_GRO) === 0 ? 0 : 1
+    if (name === UDP_CORK) return isSet(sk, INET_UDP_CORK)
+    return name === UDP_GRO ? isSet(sk, INET_UDP_GRO) : -Errno.ENOPROTOOPT
   }
 
   /** SIOCINQ is the length of the next datagram, without its header. */

@@ -48,7 +48,7 @@ const expectApart = (words: Words, first: number, end: number): void => {
 describe('the words of a row lie apart and inside it', () => {
   test('of an skb', () => {
     const wide = { SKB_CB: skb.SKB_CB_WORDS, SKB_TSTAMP: 2 }
-    expectApart(wordsOf(skb, /^SKB_(?!F_|CB_WORDS)/, wide), 0, SKB_WORDS)
+    expectApart(wordsOf(skb, /^SKB_(?!F_|TX_S|CB_WORDS)/, wide), 0, SKB_WORDS)
   })
   test("of an skb's control block, whoever's it is", () => {
     const end = skb.SKB_CB + skb.SKB_CB_WORDS
@@ -62,7 +62,13 @@ describe('the words of a row lie apart and inside it', () => {
   test('of a socket, and of a TCP socket behind them', () => {
     const timers = ['RETRANS', 'DELACK', 'KEEPALIVE', 'EXTRA'].map((one) => [`SK_TIMER_${one}`, 4])
     const wide = { ...Object.fromEntries(timers), SK_SADDR: 4, SK_DADDR: 4 }
-    const inet = { SK_PMTUDISC: 2, SK_UNICAST_IF: 2, SK_MIN_TTL: 2, SK_IPOPT: MAX_OPTIONS / 4 }
+    const inet = {
+      SK_PMTUDISC: 2,
+      SK_UNICAST_IF: 2,
+      SK_MIN_TTL: 2,
+      SK_STICKY_ADDR: 4,
+      SK_IPOPT: MAX_OPTIONS / 4,
+    }
     expectApart(wordsOf(sock, /^SK_(?!EVENT_|PROTO$)/, wide), 0, sock.SK_PROTO)
     expectApart(wordsOf(inetSock, /^SK_(?!INET$)/, inet), inetSock.SK_INET, SOCK_WORDS)
     const tcpWide = {

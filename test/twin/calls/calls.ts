@@ -36,6 +36,9 @@ export type Calls = {
   shutdown: (file: string, how: number) => Answered
   setsockopt: (file: string, level: number, name: number, value: number) => Answered
   getsockopt: (file: string, level: number, name: number) => Answered
+  /** Both of an option whose value is no number: octets in hexadecimal. */
+  setbytes: (file: string, level: number, name: number, octets: string) => Answered
+  getbytes: (file: string, level: number, name: number) => Answered
   /** getsockopt of an option whose value is control messages. */
   getcmsg: (file: string, level: number, name: number) => Answered
   /** TCP_INFO, of what is no time or size that follows from one. */

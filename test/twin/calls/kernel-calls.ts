@@ -29,6 +29,7 @@ const AF_INET6 = 10
 const ROOM = 1 << 18
 const EBADF = 9
 const TCP_INFO = 11
+const hex = (octets: Uint8Array): string => Buffer.from(octets).toString('hex')
 
 export const createKernelCalls = (): Side => {
   const files = new Map<string, { fd: number; family: number }>()
@@ -192,6 +193,16 @@ export const createKernelCalls = (): Side => {
       const result = libc.getsockopt(fdOf(file), level, option, value.at, length.at)
       if (result < 0) return -errno()
       return length.view.getUint32(0, true) === 1 ? value.bytes[0]! : value.view.getInt32(0, true)
+    },
+    setbytes: (file, level, option, octets) => {
+      control.bytes.set(Buffer.from(octets, 'hex'))
+      const size = octets.length / 2
+      return answer(libc.setsockopt(fdOf(file), level, option, control.at, size))
+    },
+    getbytes: (file, level, option) => {
+      length.view.setUint32(0, 512, true)
+      const result = libc.getsockopt(fdOf(file), level, option, control.at, length.at)
+      return result < 0 ? -errno() : hex(control.bytes.slice(0, length.view.getUint32(0, true)))
     },
     getcmsg: (file, level, option) => {
       length.view.setUint32(0, 512, true)

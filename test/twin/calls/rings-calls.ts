@@ -171,6 +171,10 @@ export const createRingsCalls = async (): Promise<Side> => {
     setsockopt: (name, level, option, value) =>
       on(name, (file) => file.setOption(level, option, value)),
     getsockopt: (name, level, option) => on(name, (file) => file.getOption(level, option)),
+    setbytes: (name, level, option, octets) =>
+      on(name, (file) => file.setOptionBytes(level, option, Buffer.from(octets, 'hex'))),
+    getbytes: (name, level, option) =>
+      on(name, async (file) => (await file.getOptionBytes(level, option)).toString('hex')),
     close,
     getcmsg: (name, level, option) =>
       on(name, async (file) => {

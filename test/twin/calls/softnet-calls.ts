@@ -173,6 +173,18 @@ export const createSoftnetCalls = async (): Promise<Side> => {
     setsockopt: (file, level, option, value) =>
       on(file, (sk) => sockets.setsockopt(sk, level, option, value)),
     getsockopt: (file, level, option) => on(file, (sk) => sockets.getsockopt(sk, level, option)),
+    setbytes: (file, level, option, text) =>
+      on(file, (sk) => {
+        const told = new Int32Array(64)
+        const size = Buffer.from(text, 'hex').copy(new Uint8Array(told.buffer))
+        return sockets.setsockoptName(sk, level, option, told, 0, size)
+      }),
+    getbytes: (file, level, option) =>
+      on(file, (sk) => {
+        const told = new Int32Array(128)
+        const n = sockets.getsockoptName(sk, level, option, told, 0)
+        return n < 0 ? n : Buffer.from(told.buffer, 0, n).toString('hex')
+      }),
     getcmsg: (file, level, option) =>
       on(file, (sk) => {
         const told = new Int32Array(128)

@@ -7,7 +7,7 @@ const INET = 2
 const [STREAM, TCP] = [1, 6]
 const [IP, SOL_SOCKET, IPV6] = [0, 1, 41]
 const PEEK = 2
-const [SO_TIMESTAMP, SO_MARK, SO_TIMESTAMPING] = [29, 36, 37]
+const [SO_TIMESTAMP, SO_MARK, SO_TIMESTAMPING, SO_PEEK_OFF] = [29, 36, 37, 42]
 // SOF_TIMESTAMPING_*
 const [TX, RX, STAMPS, TSONLY] = [2, 8, 16, 0x800]
 const TIMES = [SO_TIMESTAMP, 35, 63, 64]
@@ -279,6 +279,38 @@ export const streams = (af: number, lo: string): Program[] => {
         ['setsockopt', 'd', SOL_SOCKET, SO_TIMESTAMPING, 0],
         ['sendto', 'e', 5, lo, 7214],
         ['recvcmsg', 'd', 9],
+      ],
+    },
+    {
+      name: 'SO_PEEK_OFF of streams',
+      rows: [
+        ...connected(7215, []),
+        ['getsockopt', 's', SOL_SOCKET, SO_PEEK_OFF],
+        ['setsockopt', 's', SOL_SOCKET, SO_PEEK_OFF, 0],
+        ['recv', 's', 5, PEEK],
+        ['send', 'c', 10],
+        ['send', 'c', 20],
+        ...[4, 4, 9, 90, 90].flatMap((n): Row[] => [
+          ['recv', 's', n, PEEK],
+          ['getsockopt', 's', SOL_SOCKET, SO_PEEK_OFF],
+        ]),
+        ['recv', 's', 8],
+        ['getsockopt', 's', SOL_SOCKET, SO_PEEK_OFF],
+        ['setsockopt', 's', SOL_SOCKET, SO_PEEK_OFF, 1],
+        ['recv', 's', 3],
+        ['getsockopt', 's', SOL_SOCKET, SO_PEEK_OFF],
+        ['recv', 's', 5, PEEK],
+        ['setsockopt', 's', SOL_SOCKET, SO_PEEK_OFF, 1000],
+        ['recv', 's', 5, PEEK],
+        ['shutdown', 'c', 1],
+        ['recv', 's', 5, PEEK],
+        ['setsockopt', 's', SOL_SOCKET, SO_PEEK_OFF, 19],
+        ['recv', 's', 5, PEEK],
+        ['recv', 's', 5, PEEK],
+        ['setsockopt', 's', SOL_SOCKET, SO_PEEK_OFF, -1],
+        ['recv', 's', 5, PEEK],
+        ['recv', 's', 50],
+        ['recv', 's', 50],
       ],
     },
     {

@@ -4,6 +4,7 @@ import type { Program, Row } from './calls.ts'
 import { options } from './options.ts'
 import { streams } from './streams.ts'
 import { packets } from './packet.ts'
+import { datagrams } from './datagrams.ts'
 
 const [INET, INET6] = [2, 10]
 const [STREAM, DGRAM, RAW] = [1, 2, 3]
@@ -378,7 +379,7 @@ const family = (af: number, lo: string, any: string, elsewhere: string): Program
       ],
     },
   ]
-  programs.push(...options(af, lo), ...streams(af, lo), ...packets(af, lo))
+  programs.push(...options(af, lo), ...datagrams(af, lo), ...streams(af, lo), ...packets(af, lo))
   return programs.map((program) => ({ ...program, name: `${name}: ${program.name}` }))
 }
 

@@ -27,7 +27,7 @@ const setup = () => {
   const skbs = createSkbs(arena, 0)
   const { drop } = createDrop(arena, skbs)
   arena.i32[deviceRow(arena, IFINDEX) + DEV_IFINDEX] = IFINDEX
-  const driver = createFdRx(arena, skbs, drop, null)
+  const driver = createFdRx({ arena, skbs, drop, ring: null })
   const polls = createPollSet(4)
   const control = { hears: true, told: [] as number[][] }
   const queues = createFdQueues(driver, polls, (ifindex, errno) => {

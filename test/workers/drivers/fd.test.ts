@@ -51,7 +51,7 @@ const setup = (way: Way) => {
   i32[dev + DEV_TX_QUEUES] = 1
   const ring = way === 'io_uring' ? openRing(u8) : null
   expect(ring === null).toBe(way !== 'io_uring')
-  const rx = createFdRx(arena, skbs, drop, ring)
+  const rx = createFdRx({ arena, skbs, drop, ring })
   const requeued: number[] = []
   let endBatch = (): number => 0
   const env = {

@@ -2,7 +2,7 @@
  * Brings what routing a batch will read of the tries of IPv4 into the cache before the stack comes to it. Of a table that is larger
  * than the cache each lookup waits for memory at every step; here the lookups of a batch wait together, a step at a time, which
  * halves what a packet costs to a random address of a full table (bench/forward-table.ts). IPv6's cost instructions instead:
- * there it gains nothing. What is read is thrown away, so nothing depends on it. Called by softnet/net-rx.ts.
+ * there it gains nothing. What is read is thrown away, so nothing depends on it. Called by softnet/net-rx.ts and workers/drivers/fd-rx.ts.
  */
 import type { Arena } from '../../../shm/arena.ts'
 import { FIB_SHORT_WORDS, G_FIB_PAGES } from '../../../shm/layout.ts'
@@ -33,23 +33,19 @@ export const createFibPrefetch = (arena: Arena, { local, main }: FibReader) => {
   /** Written so that the engine does not leave the loads out. */
   let fetched = 0
 
-  /** The frames of IPv4 among the next `n` skbs of a ring: how many, and where their lookups begin. */
-  const begin = (ring: number, n: number): number => {
-    let count = 0
-    let sum = 0
-    for (let k = 0; k < n; k++) {
-      const at = i32[ringAhead(i32, ring, k) + SKB_DATA]
-      if (etherType(u8, at) !== ETH_P_IP) continue
-      const addr = ipv4.dst(u8, at + ETH_HLEN)
-      addrs[count] = addr
-      places[count++] = mains + (addr >>> 16)
-      sum += i32[locals + (addr >>> 16)]
-    }
-    fetched = (fetched + sum) | 0
-    return count
+  let count = 0
+
+  /** A frame of the batch: of IPv4 its lookup begins. */
+  const note = (skb: number): void => {
+    const at = i32[skb + SKB_DATA]
+    if (etherType(u8, at) !== ETH_P_IP || count === MOST) return
+    const addr = ipv4.dst(u8, at + ETH_HLEN)
+    addrs[count] = addr
+    places[count++] = mains + (addr >>> 16)
+    fetched = (fetched + i32[locals + (addr >>> 16)]) | 0
   }
   /** All go on to the next block, those that have one. */
-  const step = (count: number, shift: number): void => {
+  const step = (shift: number): void => {
     for (let k = 0; k < count; k++) {
       const word = i32[places[k]]
       if (word >= 0) continue
@@ -57,15 +53,26 @@ export const createFibPrefetch = (arena: Arena, { local, main }: FibReader) => {
       places[k] = (word & FIB_BUCKET) !== 0 ? block : block + ((addrs[k] >>> shift) & 255)
     }
   }
-
-  /** Of the next `n` frames of a ring, which are there. */
-  const prefetchRoutes = (ring: number, n: number): void => {
-    if (i32[G_FIB_PAGES] <= FEW_PAGES) return
-    const count = begin(ring, n)
-    for (const shift of SHIFTS) step(count, shift)
+  const follow = (): void => {
+    for (const shift of SHIFTS) step(shift)
     let sum = 0
     for (let k = 0; k < count; k++) sum += i32[places[k]]
     fetched = (fetched + sum) | 0
+    count = 0
   }
-  return { prefetchRoutes }
+  const isLarge = (): boolean => i32[G_FIB_PAGES] > FEW_PAGES
+
+  /** Of the next `n` frames of a ring, which are there. */
+  const prefetchRoutes = (ring: number, n: number): void => {
+    if (!isLarge()) return
+    for (let k = 0; k < n; k++) note(ringAhead(i32, ring, k))
+    follow()
+  }
+  /** Of the first `n` of `skbs`, frames that were read together. */
+  const prefetchFrames = (skbs: Int32Array, n: number): void => {
+    if (!isLarge()) return
+    for (let k = 0; k < n; k++) note(skbs[k])
+    follow()
+  }
+  return { prefetchRoutes, prefetchFrames }
 }

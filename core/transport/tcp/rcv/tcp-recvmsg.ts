@@ -17,7 +17,7 @@ import {
   TCP_CLOSE,
   TCP_LISTEN,
 } from '../../../socket/sock.ts'
-import { SK_CMSG } from '../../../socket/inet-sock.ts'
+import { movePeekOff, peekOffOf, SK_CMSG } from '../../../socket/inet-sock.ts'
 import type { Cmsg } from '../../../socket/msg/cmsg.ts'
 import type { Timestamp } from '../../../socket/msg/timestamp.ts'
 import {
@@ -189,7 +189,7 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     return isFin
   }
   const passFin = (sk: number, skb: number): boolean => {
-    if ((i32[skb + CB_FLAGS] & TCP_FIN) === 0) return false
+    if (!isFin(skb)) return false
     i32[sk + TP_COPIED_SEQ] = i32[skb + CB_END_SEQ]
     return true
   }
@@ -213,9 +213,9 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     if ((i32[sk + SK_SHUTDOWN] & RCV_SHUTDOWN) !== 0) return 0
     return state === TCP_CLOSE ? -Errno.ENOTCONN : -Errno.EAGAIN
   }
-  /** As takeSome, but all of it stays where it is. */
+  /** As takeSome, but all of it stays where it is; from SO_PEEK_OFF on. */
   const peek = (sk: number, to: number, len: number): number => {
-    let seq = i32[sk + TP_COPIED_SEQ]
+    let seq = (i32[sk + TP_COPIED_SEQ] + Math.max(0, peekOffOf(i32, sk))) | 0
     let copied = 0
     for (
       let skb = i32[sk + SK_RCVQ_HEAD];
@@ -224,15 +224,21 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     ) {
       seq = (seq + holeAtMark(sk, skb, seq)) | 0
       const offset = (seq - i32[skb + CB_SEQ]) | 0
+      if (offset >= i32[skb + SKB_LEN]) {
+        if (isFin(skb)) break
+        continue
+      }
       const n = upToMark(sk, seq, Math.min(i32[skb + SKB_LEN] - offset, len - copied))
       if (n > 0) copyOut(skb, offset, to + copied, n)
       if (n > 0 && asksTime) noteTime(skb)
       copied += n
       seq = (seq + n) | 0
-      if (offset + n < i32[skb + SKB_LEN] || (i32[skb + CB_FLAGS] & TCP_FIN) !== 0) break
+      if (offset + n < i32[skb + SKB_LEN] || isFin(skb)) break
     }
+    if (copied > 0) movePeekOff(i32, sk, copied)
     return copied
   }
+  const isFin = (skb: number): boolean => (i32[skb + CB_FLAGS] & TCP_FIN) !== 0
   const putOctet = (to: number, octet: number): void => {
     const bytes = target ?? u8
     bytes[to] = octet
@@ -243,6 +249,7 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     if ((flags & MSG_PEEK) !== 0) return peek(sk, to, len) || nothing(sk)
     const copied = takeSome(sk, to, len, (flags & MSG_TRUNC) !== 0)
     if (copied === 0) return nothing(sk)
+    movePeekOff(i32, sk, -copied)
     window.rcvSpaceAdjust(sk)
     cleanupRbuf(sk, copied)
     return copied

@@ -1,6 +1,6 @@
 /**
  * The step into Loss: the retransmission timer has fired, so what is not heard of is lost, and the window begins anew. Called
- * by tcp-timer.ts on the worker. Linux: tcp_enter_loss, tcp_timeout_mark_lost; RFC 5681 section 3.1.
+ * by tcp-retransmit-timer.ts on the worker. Linux: tcp_enter_loss, tcp_timeout_mark_lost; RFC 5681 section 3.1.
  */
 import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'

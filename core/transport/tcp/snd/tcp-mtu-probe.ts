@@ -2,7 +2,7 @@
  * Packetization layer path MTU discovery: where ICMP says nothing a segment larger than others is sent now and then, and whether
  * it arrives tells what the path takes; the size lies between one that is known to pass and one that is not known to. After
  * timeouts a path is taken for a black hole, and what passes for less. Called by tcp-output.ts before it sends, by
- * tcp-ack.ts, tcp-simple-retransmit.ts and tcp-timer.ts; on the worker. tcp-mss.ts goes by the sizes.
+ * tcp-ack.ts, tcp-simple-retransmit.ts and tcp-write-timeout.ts; on the worker. tcp-mss.ts goes by the sizes.
  * Linux: tcp_mtu_probe(), tcp_mtup_init(), tcp_mtu_probing(); RFC 4821, RFC 8899 for the words.
  */
 import type { Time } from '../../../base/time.ts'

@@ -5,7 +5,7 @@
  * On the worker. Linux: tcp_tx_timestamp, tcp_ack_tstamp, __skb_tstamp_tx, sock_set_timestamping.
  */
 import { Errno } from '../../../base/errno.ts'
-import { SKB_F_TX_SCHED, SKB_F_TX_SOFTWARE, SKB_FLAGS, SKB_TSKEY } from '../../../skb/skb.ts'
+import { SKB_TSKEY, SKB_TX_FLAGS, SKB_TX_SCHED, SKB_TX_SOFTWARE } from '../../../skb/skb.ts'
 import type { ErrQueue } from '../../../socket/msg/errqueue.ts'
 import type { Events } from '../../../socket/events.ts'
 import {
@@ -66,11 +66,12 @@ export const createTcpTstamp = ({ i32, errqueue, sockEvents }: TcpTstampDeps) =>
   /** `twin`, which has its sender, is a frame of what a mark lies in. */
   const passOn = (skb: number, twin: number): void => {
     const flags = i32[skb + CB_FLAGS]
-    if ((flags & CBF_TX_SCHED) !== 0) i32[twin + SKB_FLAGS] |= SKB_F_TX_SCHED
-    if ((flags & CBF_TX_SOFTWARE) !== 0) i32[twin + SKB_FLAGS] |= SKB_F_TX_SOFTWARE
+    if ((flags & CBF_TX_SCHED) !== 0) i32[twin + SKB_TX_FLAGS] |= SKB_TX_SCHED
+    if ((flags & CBF_TX_SOFTWARE) !== 0) i32[twin + SKB_TX_FLAGS] |= SKB_TX_SOFTWARE
     i32[twin + SKB_TSKEY] = i32[skb + CB_TSKEY]
   }
 
+  /** What has a mark is where `what` says (SCM_TSTAMP_*). */
   const note = (sk: number, what: number, key: number): void => {
     const flags = i32[sk + TP_TSFLAGS]
     const data = (flags & SOF_TIMESTAMPING_OPT_ID) === 0 ? 0 : (key - i32[sk + TP_TSKEY]) | 0
@@ -79,10 +80,6 @@ export const createTcpTstamp = ({ i32, errqueue, sockEvents }: TcpTstampDeps) =>
     if (errqueue.push(sk, Errno.ENOMSG, origin, 0, what, data, trunc))
       sockEvents(sk, SK_EVENT_ERROR)
   }
-  /** A frame with a mark is where `what` says: its sender hears, if it still is there. */
-  const sent = (sk: number, what: number, key: number): void => {
-    if (sk !== 0) note(sk, what, key)
-  }
   /** What was sent up to `una` is acknowledged, and the skb with a mark lies across that, or before it. */
   const acked = (sk: number, skb: number): void => {
     const key = i32[skb + CB_TSKEY]
@@ -90,5 +87,5 @@ export const createTcpTstamp = ({ i32, errqueue, sockEvents }: TcpTstampDeps) =>
     i32[skb + CB_FLAGS] &= ~CBF_TX_ACK
     note(sk, SCM_TSTAMP_ACK, key)
   }
-  return { setFlags, mark, passOn, sent, acked }
+  return { setFlags, mark, passOn, sent: note, acked }
 }

@@ -14,7 +14,14 @@ import { SKB_DEV, SKB_NETWORK } from '../../../skb/skb.ts'
 import type { Cmsg } from '../../../socket/msg/cmsg.ts'
 import type { NameOption } from '../../../socket/proto.ts'
 import { SK_DADDR, SK_FAMILY, SK_SADDR } from '../../../socket/sock.ts'
-import { familyOfSock, SK_CMSG, SK_MC_IF, SK_MC_TTL } from '../../../socket/inet-sock.ts'
+import {
+  familyOfSock,
+  SK_CMSG,
+  SK_MC_IF,
+  SK_STICKY_ADDR,
+  SK_STICKY_IF,
+  SK_MC_TTL,
+} from '../../../socket/inet-sock.ts'
 import {
   CMSG_HOPLIMIT6,
   CMSG_PKTINFO,
@@ -99,13 +106,13 @@ export const createTcpPktoptions = ({ arena, afOps, cmsg }: TcpPktoptionsDeps) =
     bytes.putI32(octets, (word + 1) << 2, ownAddress(sk))
     bytes.putI32(octets, (word + 2) << 2, ownAddress(sk))
   }
-  /** struct in6_pktinfo, of which Linux has the address of the peer. */
+  /** struct in6_pktinfo, of which Linux has the address of the peer; of a socket that has none yet what was set as IPV6_PKTINFO. */
   const putPktinfo6 = (sk: number): void => {
     const word = put(IPPROTO_IPV6, IPV6_PKTINFO, IN6_PKTINFO)
     const dev = i32[sk + SK_MC_IF] >>> 16
-    for (let w = 0; w < 4 && dev !== 0; w++)
-      bytes.putI32(octets, (word + w) << 2, i32[sk + SK_DADDR + w])
-    told[word + 4] = dev
+    const from = dev === 0 ? SK_STICKY_ADDR : SK_DADDR
+    for (let w = 0; w < 4; w++) bytes.putI32(octets, (word + w) << 2, i32[sk + from + w])
+    told[word + 4] = dev === 0 ? i32[sk + SK_STICKY_IF] : dev
   }
   const tell4 = (sk: number): void => {
     const wanted = i32[sk + SK_CMSG]

@@ -1,7 +1,7 @@
 /**
  * Arming TCP's timers. A deadline that moves later only changes a word: the timer in the wheel fires at the old
  * time, finds the word and goes back to sleep, so that the acknowledgement clock does not touch the wheel.
- * What happens when they fire is in tcp-timer.ts. Linux: inet_csk_reset_xmit_timer.
+ * What happens when they fire is in tcp-timer.ts and the files beside it. Linux: inet_csk_reset_xmit_timer.
  */
 import type { Time } from '../../../base/time.ts'
 import { TIME_MS } from '../../../base/time.ts'
