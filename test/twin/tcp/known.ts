@@ -33,6 +33,7 @@ import {
   isNotsentOfNothing,
   isOtherPlace,
   isProbeAnswered,
+  isSentBeforeText,
 } from './known/sockets.ts'
 import {
   isAckAtOnce,
@@ -163,8 +164,8 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
-      'text clears a soft error and answers probes unless it is predicted, and that it is not while a socket has no memory in hand for it, which is each one’s own (tcp_rcv_established, sk_forward_alloc)',
-    isIt: (run) => isErrorForgotten(run) || isProbeAnswered(run),
+      'text clears a soft error, answers probes and is taken after its acknowledgement unless it is predicted, and that it is not while a socket has no memory in hand for it, which is each one’s own (tcp_rcv_established, sk_forward_alloc)',
+    isIt: (run) => isErrorForgotten(run) || isProbeAnswered(run) || isSentBeforeText(run),
   },
   {
     reason:

@@ -30,6 +30,19 @@ describe('a file', () => {
     expect(reasonOf(run('< . 3 ack 1 win 0', answered))).toBeNull()
     expect(reasonOf(run('< . 3 len 100 ack 1 win 0', 'file 0 probes 2'))).toBeNull()
   })
+  test('sends by the acknowledgement of such text before that is taken', () => {
+    const by = (ack: number): string => text(101, 201).replace('ack 1', `ack ${ack}`)
+    const answer = text(201, 201).replace('ack 1', 'ack 111')
+    const run = (kernel: string[], step = '< . 11 len 100 ack 101'): string | null => {
+      const one = differing({ steps: step, kernel, softnet: [by(111)] })
+      for (const half of one.halves) half.acked = 11
+      return reasonOf(one)
+    }
+    expect(run([by(11), answer])).toContain('taken after its acknowledgement')
+    expect(run([by(11), answer], '< . 11 ack 101')).toBeNull()
+    expect(run([by(12), answer])).toBeNull()
+    expect(run([answer])).toBeNull()
+  })
   test('of IPv4 whose attempt has failed has the error once', () => {
     const run = (before: string, step = '0 get SO_ERROR'): Run =>
       differing({

@@ -2,7 +2,16 @@
 
 import type { Run } from '../play.ts'
 import { encodeStep, type Step } from '../script.ts'
-import { isOnly, isSameBut, isSameFiles, stepOf } from './lines.ts'
+import {
+  ackOf,
+  isOnly,
+  isSameBut,
+  isSameFiles,
+  sentLines,
+  stepOf,
+  textAt,
+  without,
+} from './lines.ts'
 
 /** bind of what was a connection, which is in TIME-WAIT. */
 export const isBoundInTimeWait = (run: Run): boolean => {
@@ -65,6 +74,25 @@ export const isProbeAnswered = (run: Run): boolean => {
     [kernel, softnet].some((lines) => / (probes|backoff) 0\b/.test(lines.join())) &&
     isSameBut(run, /^file /) &&
     isSameFiles(run, / (probes|backoff) \d+/g)
+  )
+}
+
+const PROGRESS = / ack \d+ win \d+/g
+/** Text has come with an acknowledgement, by which the kernel sends what is new before it has taken the text, and answers that then. */
+export const isSentBeforeText = (run: Run): boolean => {
+  const step = stepOf(run)
+  const [kernel, softnet] = sentLines(run)
+  const last = kernel.pop() ?? ''
+  return (
+    step.do === 'segment' &&
+    step.segment.len > 0 &&
+    softnet.length > 0 &&
+    textAt(last) === null &&
+    ackOf([last]) === ackOf(softnet) &&
+    ackOf(kernel) === run.halves[0].acked &&
+    softnet.every((line) => textAt(line) !== null) &&
+    without(kernel, PROGRESS) === without(softnet, PROGRESS) &&
+    isSameBut(run, /^> /)
   )
 }
 
