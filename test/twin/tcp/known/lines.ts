@@ -14,21 +14,18 @@ export const without = (lines: readonly string[], words: RegExp): string =>
 
 export const isOnly = (run: Run, words: RegExp): boolean => {
   const { kernel, softnet } = run.difference!
-  const bare = (line: string | undefined): string => (line ?? '').replace(words, '')
-  return (
-    kernel.length === softnet.length &&
-    kernel.every((line, k) => isSameText(run, bare(line), bare(softnet[k])))
-  )
+  const bare = (all: readonly string[]): string[] => all.map((line) => line.replace(words, ''))
+  return isSameLines(run, bare(kernel), bare(softnet))
 }
+
+/** They sent the same, but for windows that are each one's own. */
+export const isSameLines = (run: Run, a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((line, k) => isSameText(run, line, b[k]!))
 
 /** They did the same but for these lines. */
 export const isSameBut = (run: Run, lines: RegExp): boolean => {
   const others = (all: readonly string[]): string[] => all.filter((line) => !lines.test(line))
-  const [kernel, softnet] = [others(run.difference!.kernel), others(run.difference!.softnet)]
-  return (
-    kernel.length === softnet.length &&
-    kernel.every((line, k) => isSameText(run, line, softnet[k]!))
-  )
+  return isSameLines(run, others(run.difference!.kernel), others(run.difference!.softnet))
 }
 
 export const OPTIONS = / \[[^\]]*\]/g

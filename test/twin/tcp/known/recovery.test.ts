@@ -81,6 +81,18 @@ describe('what is missing', () => {
     expect(reasonOf(run([fresh], [text(1461, 2921)], '< . 1 ack 1461'))).toBeNull()
     expect(reasonOf(run([], [text(1461, 2921)]))).toBeNull()
   })
+  test('goes again in part behind new text, whatever window the two have', () => {
+    const [first, second] = [text(1, 731), text(731, 1461)]
+    const windows = (lines: string[], win: number): string[] =>
+      lines.map((line) => line.replace(/ win \d+/, ` win ${win}`))
+    const kernel = windows([first, fresh, second], 339)
+    const step = '< . 1 len 10 ack 1 [sack 2000 2921]'
+    for (const win of [339, 340])
+      expect(reasonOf(run(kernel, windows([first, second, fresh], win), step))).toContain(
+        'tcp_rack_detect_loss'
+      )
+    expect(reasonOf(run(kernel, windows([second, first, fresh], 340), step))).toBeNull()
+  })
   test('goes again so where what is acknowledged has gone with it, and not before', () => {
     const later = (steps: string, lines: string[]): string | null => {
       const one = differing({ steps, sent: lines, kernel: [fresh], softnet: [text(1461, 2921)] })

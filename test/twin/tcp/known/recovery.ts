@@ -9,6 +9,7 @@ import {
   isOnly,
   isSameBut,
   isSameFiles,
+  isSameLines,
   stepOf,
   textAt,
 } from './lines.ts'
@@ -71,6 +72,7 @@ export const isReportAgain = (run: Run): boolean => {
 
 /** Both send the same, the kernel new text before something that it sends again. */
 const isHoleLater = (
+  run: Run,
   kernel: readonly string[],
   softnet: readonly string[],
   isFresh: (line: string) => boolean
@@ -78,8 +80,12 @@ const isHoleLater = (
   const again = softnet.filter((line) => !isFresh(line))
   return (
     again.length > 1 &&
-    kernel.filter((line) => !isFresh(line)).join() === again.join() &&
-    [...again, ...kernel.filter(isFresh)].join() === softnet.join()
+    isSameLines(
+      run,
+      kernel.filter((line) => !isFresh(line)),
+      again
+    ) &&
+    isSameLines(run, [...again, ...kernel.filter(isFresh)], softnet)
   )
 }
 
@@ -104,7 +110,7 @@ export const isReorderingTimer = (run: Run): boolean => {
   const fresh = at < 0 ? kernel : kernel.slice(0, at)
   const sent = Math.max(...before.flat().map((line) => textAt(line) ?? 0))
   const isFresh = (line: string): boolean => (textAt(line) ?? 0) > sent
-  if (isHoleLater(kernel, softnet, isFresh)) return true
+  if (isHoleLater(run, kernel, softnet, isFresh)) return true
   // where there is no new text the window tells, which has grown before it came down
   const isGrown =
     at === 0 && kernel.join() === softnet.join() && isSameFiles(run, / snd_(ssthresh|cwnd) \d+/g)
