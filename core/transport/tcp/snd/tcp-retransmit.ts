@@ -75,13 +75,20 @@ export const createTcpRetransmit = (deps: TcpRetransmitDeps) => {
   /** Sends `segs` segments of a sent skb, which is lost, again; 0 or -errno. */
   const retransmit = (sk: number, skb: number, segs: number): number => {
     const front = cutOut(sk, skb, segs)
-    if (front < 0) return front
+    if (front < 0) {
+      noteTried(sk, skb)
+      return front
+    }
     const err = resend(sk, front)
     if (err === 0) countAgain(sk, front)
+    noteTried(sk, front)
+    return err
+  }
+  /** It went again, or would have: what comes twice of all that was tried shows whether recovery was in vain. */
+  const noteTried = (sk: number, skb: number): void => {
     if (i32[sk + TP_RETRANS_STAMP] === 0) i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
     if (i32[sk + TP_UNDO_RETRANS] < 0) i32[sk + TP_UNDO_RETRANS] = 0
-    i32[sk + TP_UNDO_RETRANS] += pcount(front)
-    return err
+    i32[sk + TP_UNDO_RETRANS] += pcount(skb)
   }
   /** As retransmit, of a segment that nobody thinks lost: it is in flight once (__tcp_retransmit_skb). */
   const probe = (sk: number, skb: number): number => {
