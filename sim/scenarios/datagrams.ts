@@ -44,8 +44,11 @@ const SEGMENTS = 16
 const TRIES = 3
 /** A wrong answer of ARP, which has no checksum, is believed until neighbours are asked anew. */
 const REST_MS = 130_000
-/** Bursts may find a queue full, whole or in part: at a neighbour that is still asked for, at a socket that reads later. */
-const TOLD = ['PKT_TOO_BIG', 'NEIGH_QUEUEFULL', 'SOCKET_RCVBUFF'] as const
+/**
+ * Bursts may find a queue full, whole or in part: at a neighbour that is still asked for, at a socket that reads later; and where
+ * jitter lets more than ipfrag_max_dist of its sender's fragments pass between two of a datagram, that is given up.
+ */
+const TOLD = ['PKT_TOO_BIG', 'NEIGH_QUEUEFULL', 'SOCKET_RCVBUFF', 'FRAG_TOO_FAR'] as const
 const FRAME_HEADERS = 80
 const FULL_MTU = 1500
 
