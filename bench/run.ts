@@ -9,6 +9,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, tmpdir } from 'node:os'
 import { parseArgs } from 'node:util'
+import { followWrapper } from '../workers/os/parent.ts'
 import { toolPath } from '../test/support/tools.ts'
 import { runInNewNamespace } from '../workers/os/exec.ts'
 import { runFib } from './fib.ts'
@@ -61,6 +62,7 @@ const readArgs = () => {
     return usage(`softnet bench: ${(error as Error).message}\n${USAGE}`)
   }
 }
+followWrapper()
 const { values, positionals } = readArgs()
 
 /** Parts that run as root of fresh namespaces. */

@@ -5,6 +5,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { followWrapper } from '../workers/os/parent.ts'
 import type { Mode } from './host.ts'
 import { playFile, type Verdict } from './play-file.ts'
 
@@ -37,6 +38,7 @@ const readArgs = () => {
     return usage(`softnet packetdrill: ${(error as Error).message}\n${USAGE}`)
   }
 }
+followWrapper()
 const { values, positionals } = readArgs()
 if (values.help) {
   console.log(USAGE)

@@ -3,6 +3,7 @@
  * again. README.md has the scenarios.
  */
 import { parseArgs } from 'node:util'
+import { followWrapper } from '../workers/os/parent.ts'
 import { isKnob, type Knobs, knobsText } from './knobs.ts'
 import { type Case, commandOf, knobsOf, type Verdict } from './play.ts'
 import { createPool } from './pool.ts'
@@ -42,6 +43,7 @@ const readArgs = () => {
     return usage(`softnet sim: ${(error as Error).message}\n${USAGE}`)
   }
 }
+followWrapper()
 const { values, positionals } = readArgs()
 if (values.help) {
   console.log(USAGE)

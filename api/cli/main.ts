@@ -27,15 +27,6 @@ const write =
     }
   }
 
-/** The wrapper that npm and npx start says who it is: what it started ends with it, however it ends. */
-const followWrapper = async (): Promise<void> => {
-  const { SOFTNET_WRAPPER: wrapper } = process.env
-  if (wrapper === undefined) return
-  delete process.env.SOFTNET_WRAPPER
-  const { endWithParent } = await import('../../workers/os/parent.ts')
-  endWithParent(Number(wrapper))
-}
-
 const main = async (argv: readonly string[]): Promise<number> => {
   const { env } = process
   const [out, err] = [write(1), write(2)]
@@ -77,7 +68,9 @@ const main = async (argv: readonly string[]): Promise<number> => {
   return run(options.help ? ['help'] : options.rest, isInside ? inNetns(cli, options.netns) : cli)
 }
 
-await followWrapper()
+// the wrapper that npm and npx start
+if (process.env.SOFTNET_WRAPPER !== undefined)
+  (await import('../../workers/os/parent.ts')).followWrapper()
 process.exitCode = await main(process.argv.slice(2))
 // A stream or a timer that is left over must not keep a finished command.
 process.exit()

@@ -9,7 +9,8 @@ const program =
   (file: string): Command =>
   async (args, cli) => {
     const child = Bun.spawn([...programArgv(file), ...args], {
-      env: { ...cli.env },
+      // it ends with us, however we end (workers/os/parent.ts)
+      env: { ...cli.env, SOFTNET_WRAPPER: `${process.pid}` },
       stdio: ['inherit', 'inherit', 'inherit'],
     })
     return child.exited
