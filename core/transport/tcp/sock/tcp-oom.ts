@@ -21,14 +21,15 @@ import {
   TP_COPIED_SEQ,
   TP_LRCVTIME,
   TP_LSNDTIME,
-  TP_PACKETS_OUT,
   TP_PROBES_OUT,
   TP_RCV_NXT,
   TP_RETRANSMITS,
   TP_RMEM_SHORT,
   TP_SEND_HEAD,
+  TP_SND_NXT,
   TP_WMEM_SHORT,
 } from './tcp-sock.ts'
+import { wndEnd } from './tcp-wnd.ts'
 
 export type TcpOom = ReturnType<typeof createTcpOom>
 export type TcpOomDeps = {
@@ -65,11 +66,11 @@ export const createTcpOom = (deps: TcpOomDeps) => {
   let hand = 0
   let lastMs = -1
 
-  /** Its peer has not taken what was sent to it for a while. */
+  /** Its peer has not taken what was sent to it for a while, or wants no more; what was only not sent yet is no sign of either. */
   const isSendStalled = (sk: number): boolean =>
     i32[sk + TP_BACKOFF] !== 0 ||
     i32[sk + TP_RETRANSMITS] !== 0 ||
-    (i32[sk + TP_SEND_HEAD] !== 0 && i32[sk + TP_PACKETS_OUT] === 0)
+    (i32[sk + TP_SEND_HEAD] !== 0 && ((i32[sk + TP_SND_NXT] - wndEnd(i32, sk)) | 0) >= 0)
   /** Not for a lost segment only: it has been tried again and again. */
   const isLongStalled = (sk: number): boolean =>
     i32[sk + TP_BACKOFF] >= PATIENCE || i32[sk + TP_PROBES_OUT] >= PATIENCE

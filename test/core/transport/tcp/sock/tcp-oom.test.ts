@@ -17,7 +17,11 @@ import {
   TP_LSNDTIME,
   TP_PACKETS_OUT,
   TP_SEND_HEAD,
+  TP_SND_WND,
 } from '../../../../../core/transport/tcp/sock/tcp-sock.ts'
+
+/** Its peer's window is closed. */
+const CLOSED = { [TP_SEND_HEAD]: 1, [TP_SND_WND]: 0 }
 
 const setup = () => {
   const arena = createArena(SMALL_ARENA)
@@ -60,8 +64,10 @@ test('of the senders those go whose peers do not read or answer, and of them fir
   const { oom, sock, later, reset, aborts } = setup()
   const asker = sock({ [SK_WMEM]: 0 })
   // it gets on: what it holds comes back by that
-  sock({ [SK_WMEM]: 900_000, [TP_PACKETS_OUT]: 3, [TP_SEND_HEAD]: 1 })
-  const slow = sock({ [SK_WMEM]: 30_000, [TP_SEND_HEAD]: 1 })
+  sock({ [SK_WMEM]: 900_000, [TP_PACKETS_OUT]: 3, [TP_SEND_HEAD]: 1, [TP_SND_WND]: 1000 })
+  // it has been given text, and has not sent it yet
+  sock({ [SK_WMEM]: 800_000, [TP_SEND_HEAD]: 1, [TP_SND_WND]: 1000 })
+  const slow = sock({ [SK_WMEM]: 30_000, ...CLOSED })
   const silent = sock({ [SK_WMEM]: 20_000, [TP_PACKETS_OUT]: 1, [TP_BACKOFF]: 2 })
   // those who have their minimum and get on, or have lost a segment
   sock({ [SK_WMEM]: 4000, [TP_PACKETS_OUT]: 1 })
@@ -106,7 +112,7 @@ test.each([
 test('of the receivers that nobody reads who holds most, whatever it sends', () => {
   const { oom, sock, later, reset } = setup()
   const asker = sock({ [SK_RMEM]: 0 })
-  const less = sock({ [SK_RMEM]: 50_000, [SK_WMEM]: 500_000, [TP_SEND_HEAD]: 1 })
+  const less = sock({ [SK_RMEM]: 50_000, [SK_WMEM]: 500_000, ...CLOSED })
   const most = sock({ [SK_RMEM]: 60_000 })
   for (let ms = 0; ms < 1000; ms++) later()
   sock({ [SK_RMEM]: 70_000, [TP_LRCVTIME]: 900 })
@@ -133,9 +139,9 @@ test('of the receivers that have no more than their minimum one that nobody has 
 })
 test('not the one who asks, and not twice in a millisecond', () => {
   const { oom, sock, later, reset } = setup()
-  const asker = sock({ [SK_WMEM]: 100_000, [TP_SEND_HEAD]: 1 })
+  const asker = sock({ [SK_WMEM]: 100_000, ...CLOSED })
   expect(oom.trimSnd(asker)).toBe(false)
-  const others = [1, 2].map(() => sock({ [SK_WMEM]: 50_000, [TP_SEND_HEAD]: 1 }))
+  const others = [1, 2].map(() => sock({ [SK_WMEM]: 50_000, ...CLOSED }))
   later()
   expect([oom.trimSnd(asker), oom.trimSnd(asker)]).toEqual([true, false])
   later()
