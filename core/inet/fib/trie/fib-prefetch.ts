@@ -32,7 +32,7 @@ export const createFibPrefetch = (arena: Arena, { local, main }: FibReader) => {
   const places = new Int32Array(MOST)
   /** Written so that the engine does not leave the loads out. */
   let fetched = 0
-
+  /** Frames of the batch that are being looked up. */
   let count = 0
 
   /** A frame of the batch: of IPv4 its lookup begins. */
