@@ -40,7 +40,7 @@ import { moduleUrl } from './modules.ts'
 import { createNamespaces } from './netns/control.ts'
 import type { NetnsData } from './netns/netns-data.ts'
 import { probeRing } from './os/io-uring.ts'
-import { errnoName, errnoText } from './os/libc.ts'
+import { errnoName, errnoText, libc } from './os/libc.ts'
 import type { Namespace, NamespaceOptions } from './os/netns.ts'
 import { createNamespace } from './os/netns.ts'
 import { random } from './random.ts'
@@ -162,7 +162,11 @@ export const startDaemon = async (options: DaemonOptions) => {
     ipi,
     sockInfo: { [IPPROTO_TCP]: (sk) => tcpInfo(arena, sk, Math.floor(monotonicUs() / 1000) | 0) },
     random,
-    pause: () => new Promise((resolve) => setImmediate(resolve)),
+    pause: () => {
+      // a worker that was woken may be waiting for this very CPU; until the next tick it would see control spin
+      libc.sched_yield()
+      return new Promise((resolve) => setImmediate(resolve))
+    },
     kinds: kindsOf({ queues, namespaces, openNamespace, files: options.files, log }, netns.far),
     hasEnded: (thread) => ended.has(thread),
     nets: netns.nets,

@@ -62,6 +62,7 @@ const library = dlopen('libc.so.6', {
   mount: { args: ['usize', 'usize', 'usize', 'usize', 'usize'], returns: 'i32' },
   prctl: { args: ['i32', 'usize', 'usize', 'usize', 'usize'], returns: 'i32' },
   umask: { args: ['u32'], returns: 'u32' },
+  sched_yield: { args: [], returns: 'i32' },
   sched_setaffinity: { args: ['i32', 'usize', 'usize'], returns: 'i32' },
   sched_getaffinity: { args: ['i32', 'usize', 'usize'], returns: 'i32' },
   getrusage: { args: ['i32', 'usize'], returns: 'i32' },
