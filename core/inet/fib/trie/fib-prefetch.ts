@@ -1,8 +1,8 @@
 /**
- * Brings what routing a batch will read of the tries of IPv4 into the cache before the stack comes to it. Of a table that is larger
- * than the cache each lookup waits for memory at every step; here the lookups of a batch wait together, a step at a time, which
- * halves what a packet costs to a random address of a full table (bench/forward-table.ts). IPv6's cost instructions instead:
- * there it gains nothing. What is read is thrown away, so nothing depends on it. Called by softnet/net-rx.ts and workers/drivers/fd-rx.ts.
+ * Brings what routing a batch will read of the tries into the cache before the stack comes to it. Of a table that is larger than the
+ * cache each lookup waits for memory at every step; here the lookups of a batch wait together, a step at a time, which
+ * halves what a packet costs to a random address of a full table (bench/forward-table.ts). IPv6's steps are in fib-prefetch6.ts.
+ * What is read is thrown away, so nothing depends on it. Called by softnet/net-rx.ts and workers/drivers/fd-rx.ts.
  */
 import type { Arena } from '../../../shm/arena.ts'
 import { FIB_SHORT_WORDS, G_FIB_PAGES } from '../../../shm/layout.ts'
