@@ -106,14 +106,14 @@ export const createTcpInput = (deps: TcpInputDeps) => {
       // with AccECN three more flags of each segment count
       (i32[sk + TP_OFO_HEAD] | i32[sk + TP_URG_DATA] | (i32[sk + TP_ECN] & ECN_MODE_ACCECN)) !==
         0 ||
-      ((ack - i32[sk + TP_SND_NXT]) | 0) > 0 ||
-      ((ack - i32[sk + TP_SND_UNA]) | 0) < 0
+      ((ack - i32[sk + TP_SND_NXT]) | 0) > 0
     ) {
       slowPath(sk, skb)
       return
     }
     const len = i32[skb + SKB_LEN] - headerLen
-    if (len > receiveWindow(i32, sk)) {
+    const newlyAcked = (ack - i32[sk + TP_SND_UNA]) | 0
+    if (len > receiveWindow(i32, sk) || (len !== 0 && newlyAcked < 0)) {
       slowPath(sk, skb)
       return
     }
@@ -132,7 +132,9 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     else fastData(sk, skb, seq, ack, headerLen, len)
   }
   const fastAck = (sk: number, skb: number, seq: number, ack: number): void => {
-    f64[bank + (ack !== i32[sk + TP_SND_UNA] ? Mib.TcpExtTCPHPAcks : Mib.TcpExtTCPPureAcks)]++
+    const newlyAcked = (ack - i32[sk + TP_SND_UNA]) | 0
+    if (newlyAcked >= 0)
+      f64[bank + (newlyAcked !== 0 ? Mib.TcpExtTCPHPAcks : Mib.TcpExtTCPPureAcks)]++
     const isDue = (i32[sk + TP_ACK_PENDING] & ACK_SCHED) !== 0 && !isPredicted(sk, skb)
     if (tcpAck(sk, skb, opts, seq, ack, 0) < 0) {
       drop(skb, Drop.TCP_TOO_OLD_ACK)
@@ -224,6 +226,9 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     dataSndCheck(sk)
     ackSndCheck(sk)
   }
+  /** Neither old, nor of what has not been sent. */
+  const isOfFlight = (sk: number, ack: number): boolean =>
+    ((ack - i32[sk + TP_SND_UNA]) | 0) >= 0 && ((ack - i32[sk + TP_SND_NXT]) | 0) <= 0
   /** Fifth check: the ACK field. False when the segment is gone. */
   const processAck = (sk: number, skb: number): boolean => {
     const th = i32[skb + SKB_TRANSPORT]
@@ -232,9 +237,10 @@ export const createTcpInput = (deps: TcpInputDeps) => {
       drop(skb, Drop.TCP_FLAGS)
       return false
     }
+    const ack = tcp.ack(u8, th)
     const len = (i32[skb + CB_END_SEQ] - seq) | 0
-    if (len === 0) f64[bank + Mib.TcpExtTCPPureAcks]++
-    const result = tcpAck(sk, skb, opts, seq, tcp.ack(u8, th), len)
+    if (len === 0 && isOfFlight(sk, ack)) f64[bank + Mib.TcpExtTCPPureAcks]++
+    const result = tcpAck(sk, skb, opts, seq, ack, len)
     if (result >= 0) return true
     if (result === -2) sendChallengeAck(sk)
     drop(skb, result === -2 ? Drop.TCP_ACK_UNSENT_DATA : Drop.TCP_TOO_OLD_ACK)

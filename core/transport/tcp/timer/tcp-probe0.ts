@@ -58,10 +58,10 @@ export const createTcpProbe0 = (deps: TcpProbe0Deps) => {
       return sendProbe(sk)
     }
     const mss = currentMss(sk)
-    const size = Math.min(room, mss)
     let front = skb
-    if (i32[skb + SKB_LEN] > size) {
-      front = fragment(sk, skb, size, mss)
+    // a FIN has a number too
+    if (room < ((i32[skb + CB_END_SEQ] - i32[skb + CB_SEQ]) | 0) || i32[skb + SKB_LEN] > mss) {
+      front = fragment(sk, skb, Math.min(room, mss), mss)
       if (front === 0) return -Errno.ENOMEM
     } else setTsoSegs(skb, mss)
     i32[front + CB_FLAGS] |= TCP_PSH
