@@ -129,6 +129,11 @@ export type AfOps = AfInfo &
      */
     reply: (skb: number, fl: Flowi, proto: number, request: number) => number
     /**
+     * What answers the options of a received packet becomes what the sock's packets carry. IPv4: keepOptions
+     * (ipv4/options/ip-options-echo.ts).
+     */
+    keepOptions: (sk: number, request: number) => void
+    /**
      * Tells the sender of a packet that nobody listens on its port. The packet stays the caller's.
      * IPv4: icmpSend (ipv4/icmp/icmp-send.ts).
      */

@@ -8,14 +8,17 @@ import { Sysctl } from '../shm/sysctl.ts'
 import { ICMP_DEST_UNREACH, ICMP_PORT_UNREACH } from '../wire/icmp.ts'
 import type { IpLocalOut } from './ip-local-out.ts'
 import type { Icmp } from './icmp/icmp.ts'
+import type { IpOptionsEcho } from './options/ip-options-echo.ts'
 
 type AfInetDeps = {
   arena: Arena
   output: Pick<IpLocalOut, 'ipQueueXmit' | 'ipSendSock' | 'ipSendHeader' | 'ipSendReply'>
+  ipOptions: Pick<IpOptionsEcho, 'keepOptions'>
 } & Pick<Icmp, 'icmpSend' | 'icmpOut'>
 
-export const createAfInet = ({ arena, output, icmpSend, icmpOut }: AfInetDeps): AfOps => {
-  const { i32, layout } = arena
+export const createAfInet = (deps: AfInetDeps): AfOps => {
+  const { output, icmpSend, icmpOut, ipOptions } = deps
+  const { i32, layout } = deps.arena
   const defaultTtl = layout.sysctl + Sysctl.ip_default_ttl
   return {
     ...AF_INET_INFO,
@@ -25,6 +28,7 @@ export const createAfInet = ({ arena, output, icmpSend, icmpOut }: AfInetDeps): 
     sendHeader: output.ipSendHeader,
     icmpOut,
     reply: output.ipSendReply,
+    keepOptions: ipOptions.keepOptions,
     portUnreachable: (skb) => icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0),
   }
 }

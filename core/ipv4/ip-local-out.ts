@@ -61,7 +61,7 @@ import {
   TCP_NEW_SYN_RECV,
   TCP_TIME_WAIT,
 } from '../socket/sock.ts'
-import { SK_IPOPT_LEN, pmtudiscOf } from '../socket/inet-sock.ts'
+import { SK_IPOPT_LEN, firstHopOf, pmtudiscOf } from '../socket/inet-sock.ts'
 import { IP_PMTUDISC_DO, IP_PMTUDISC_WANT } from '../socket/socket-constants.ts'
 import { ETH_P_IP } from '../wire/ethernet.ts'
 import * as ipv4 from '../wire/ipv4.ts'
@@ -158,6 +158,8 @@ export const createIpLocalOut = (deps: IpLocalOutDeps) => {
     const error = skDstCheck(sk)
     if (error !== 0) return noRoute(skb, error)
     const row = i32[sk + SK_DST]
+    const optionsLen = i32[sk + SK_IPOPT_LEN]
+    if (optionsLen !== 0 && !putOptions(skb, sk, row)) return noRoute(skb, -Errno.EHOSTUNREACH)
     const ttl = i32[sk + SK_TTL]
     i32[skb + SKB_DST] = row
     i32[skb + SKB_DEV] = i32[sk + SK_DST_DEV]
@@ -167,7 +169,7 @@ export const createIpLocalOut = (deps: IpLocalOutDeps) => {
     i32[skb + IPCB_FLAGS] = 0
     const proto = i32[sk + SK_PROTOCOL]
     const saddr = i32[sk + SK_SADDR + 3]
-    const daddr = i32[sk + SK_DADDR + 3]
+    const daddr = i32[firstHopOf(i32, sk) + 3]
     pushHeader(
       skb,
       proto,
@@ -178,7 +180,15 @@ export const createIpLocalOut = (deps: IpLocalOutDeps) => {
       dontFragment(sk) || isWholeAnywhere(skb, sk) ? ipv4.IP_DF : 0,
       selectId(skb, saddr, daddr, proto)
     )
+    if (optionsLen !== 0) takeOptions(skb, optionsLen)
     return ipLocalOut(skb)
+  }
+  /** A connected sock's own options in front of its segment; false where the first hop of a strict route is no neighbour. */
+  const putOptions = (skb: number, sk: number, row: number): boolean => {
+    const n = options.ofSocket(sk, i32[sk + SK_DADDR + 3])
+    if (options.isStrict() && i32[row + NH_FAMILY] !== 0) return false
+    options.build(skb, n, i32[sk + SK_SADDR + 3])
+    return true
   }
 
   /** ip_dont_fragment */
@@ -341,7 +351,10 @@ export const createIpLocalOut = (deps: IpLocalOutDeps) => {
     // the row of an older generation may be another's next hop by now
     if (!skDstValid(sk)) return
     const row = i32[sk + SK_DST]
-    neighConfirm(i32[row + NH_DEV], i32[row + NH_FAMILY] !== 0 ? row + NH_GATEWAY : sk + SK_DADDR)
+    neighConfirm(
+      i32[row + NH_DEV],
+      i32[row + NH_FAMILY] !== 0 ? row + NH_GATEWAY : firstHopOf(i32, sk)
+    )
   }
 
   return { ipQueueXmit, ipSend, ipSendSock, ipSendHeader, ipSendReply, sockConfirm }

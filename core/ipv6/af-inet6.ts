@@ -24,6 +24,7 @@ export const createAfInet6 = ({ arena, output, icmpv6Send, icmpv6Out }: AfInet6D
     sendHeader: output.ip6SendHeader,
     icmpOut: icmpv6Out,
     reply: output.ip6SendReply,
+    keepOptions: () => {},
     portUnreachable: (skb) => icmpv6Send(skb, ICMPV6_DEST_UNREACH, ICMPV6_PORT_UNREACH, 0),
   }
 }

@@ -3,10 +3,10 @@
  * (socket/sockopt/), behind the protocol's words; and what the bits of both mean. Set on the socket's worker, read by all layers.
  * Linux: struct inet_sock, include/net/inet_sock.h; struct ipv6_pinfo, include/linux/ipv6.h.
  */
-import { AF_INET6, isV4Mapped } from '../base/family.ts'
+import { AF_INET, AF_INET6, isV4Mapped } from '../base/family.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
-import { SK_FAMILY, SK_REUSE } from './sock.ts'
+import { SK_DADDR, SK_FAMILY, SK_REUSE } from './sock.ts'
 import {
   CMSG_PEEK_OFF,
   CMSG_STAMP,
@@ -32,8 +32,11 @@ export const SK_CMSG = SK_INET + 1
 export const SK_PMTUDISC = SK_INET + 2
 /** Devices of IP_UNICAST_IF, and IPV6_UNICAST_IF behind it, or 0. */
 export const SK_UNICAST_IF = SK_INET + 4
-/** IP_LOCAL_PORT_RANGE: the highest port in the upper half, the lowest in the lower; 0 of either is the sysctl's. */
-export const SK_LOCAL_PORTS = SK_INET + 6
+/** IP_OPTIONS: how many octets, which each packet asks, and the octets (ipv4/options/ip-options-sock.ts). */
+export const SK_IPOPT_LEN = SK_INET + 6
+export const SK_IPOPT = SK_INET + 19
+/** The first hop of the source route among them, four words; or no address. */
+export const SK_IPOPT_HOP = SK_INET + 36
 /** IPV6_MTU: most that a packet may have before it is cut, or 0. */
 export const SK_FRAG_SIZE = SK_INET + 7
 /** UDP_SEGMENT: octets of each datagram that a call's are cut into, or 0. */
@@ -52,9 +55,8 @@ export const SK_MC_FLAGS = SK_INET + 15
 /** Devices, or 0; IPv6's in the upper half. The IPv4 source, or 0. */
 export const SK_MC_IF = SK_INET + 16
 export const SK_MC_ADDR = SK_INET + 17
-/** IP_OPTIONS: how many octets, and the octets (ipv4/options/ip-options-sock.ts). */
-export const SK_IPOPT_LEN = SK_INET + 18
-export const SK_IPOPT = SK_INET + 19
+/** IP_LOCAL_PORT_RANGE: the highest port in the upper half, the lowest in the lower; 0 of either is the sysctl's. */
+export const SK_LOCAL_PORTS = SK_INET + 18
 /** Datagrams with time stamps so far (sk_tskey). */
 export const SK_TSKEY = SK_INET + 29
 /** SO_PEEK_OFF, one more: 0 is -1. */
@@ -72,6 +74,16 @@ export const pmtudiscOf = (i32: Int32Array, sk: number, index: number): number =
 /** Does it believe those who say that the path takes less (ip_sk_accept_pmtu, ip6_sk_accept_pmtu)? */
 export const acceptsPmtu = (i32: Int32Array, sk: number, index: number): boolean =>
   pmtudiscOf(i32, sk, index) < IP_PMTUDISC_INTERFACE
+
+/** Has each of its packets options of its own? Those of IPv6 have none of these. */
+const hasIpOptions = (i32: Int32Array, sk: number): boolean =>
+  i32[sk + SK_IPOPT_LEN] !== 0 && i32[sk + SK_FAMILY] === AF_INET
+/** So many octets of them (icsk_ext_hdr_len). */
+export const extHdrLen = (i32: Int32Array, sk: number): number =>
+  hasIpOptions(i32, sk) ? i32[sk + SK_IPOPT_LEN] : 0
+/** Where the address lies that a stream's packets go to first: the first hop of a source route of its own, else its peer's. */
+export const firstHopOf = (i32: Int32Array, sk: number): number =>
+  hasIpOptions(i32, sk) && i32[sk + SK_IPOPT_HOP + 3] !== 0 ? sk + SK_IPOPT_HOP : sk + SK_DADDR
 
 /** The family that it was made of (sk_family), by which its options and what it shows go. */
 export const familyOfSock = (i32: Int32Array, sk: number): number =>

@@ -56,6 +56,8 @@ export type Proto = {
   linger?: (sk: number) => boolean
   /** Breaks it at once (TCP: RST). The row may live on until its owner closes it. */
   abort?: (sk: number) => void
+  /** The headers of its packets are longer or shorter by now (icsk_sync_mss). */
+  syncMss?: (sk: number) => void
   setOption?: (sk: number, level: number, name: number, value: number) => number
   getOption?: (sk: number, level: number, name: number) => number
   /**

@@ -45,7 +45,7 @@ export const createInet = (machine: Machine, link: Link) => {
   const below = { machine, link, neigh, routing, frags }
   const ipv4 = createIpv4({ ...below, protos, nf })
   const ipv6 = createIpv6({ ...below, protos: protos6, nf: nf6 })
-  const afInet = createAfInet({ arena, output: ipv4, ...ipv4.icmp })
+  const afInet = createAfInet({ arena, output: ipv4, ...ipv4, ...ipv4.icmp })
   const afInet6 = createAfInet6({ arena, output: ipv6, ...ipv6.icmpv6 })
   const afOps = byFamily(afInet, afInet6)
   const { arp, neighbour, neighOutput } = neigh

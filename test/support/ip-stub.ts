@@ -26,6 +26,7 @@ export const createIpStub = (machine: Machine, stub: IpStub): TcpInet => {
     hopLimit: () => 64,
     sendHeader: (skb, fl) => send(skb, fl, 0, 0, 0, 0),
     icmpOut: () => {},
+    keepOptions: () => {},
     portUnreachable: () => {},
   })
   return {

@@ -29,7 +29,6 @@ import type { Arena } from '../../shm/arena.ts'
 import { G_GENERATION } from '../../shm/layout.ts'
 import {
   SK_BOUND_DEV,
-  SK_DADDR,
   SK_DPORT,
   SK_DST,
   SK_DST_DEV,
@@ -44,7 +43,7 @@ import {
   SK_PROTOCOL,
   SK_SADDR,
 } from '../../socket/sock.ts'
-import { SK_INET_FLAGS } from '../../socket/inet-sock.ts'
+import { SK_INET_FLAGS, firstHopOf } from '../../socket/inet-sock.ts'
 import { INET_TRANSPARENT } from '../../socket/socket-constants.ts'
 import { afInfo } from '../af-ops.ts'
 import type { Pmtu } from './pmtu.ts'
@@ -70,7 +69,7 @@ export const createSkDst = ({ arena, time, routeOutput, pmtuSerial }: SkDstDeps)
     i32[sk + SK_PMTU_SERIAL] === pmtuSerial() &&
     !hasExpired(sk)
 
-  /** Looks the way to the sock's peer up and keeps it: 0, or -errno. `flow` is the lookup's. */
+  /** Looks the way to the sock's peer, or to the first hop that its options name, up and keeps it: 0, or -errno. `flow` is the lookup's. */
   const skDstLookup = (sk: number): number => {
     flow.fill(0)
     flow[FL_FAMILY] = i32[sk + SK_FAMILY]
@@ -81,7 +80,7 @@ export const createSkDst = ({ arena, time, routeOutput, pmtuSerial }: SkDstDeps)
     flow[FL_SPORT] = i32[sk + SK_NUM]
     flow[FL_DPORT] = i32[sk + SK_DPORT]
     copyAddr(flow, FL_SADDR, i32, sk + SK_SADDR)
-    copyAddr(flow, FL_DADDR, i32, sk + SK_DADDR)
+    copyAddr(flow, FL_DADDR, i32, firstHopOf(i32, sk))
     if ((i32[sk + SK_INET_FLAGS] & INET_TRANSPARENT) !== 0) flow[FL_FLAGS] |= FL_F_ANYSRC
     const generation = i32[G_GENERATION]
     const error = routeOutput(flow)

@@ -1,7 +1,7 @@
 /**
  * IPv4 options of what answers a packet, ICMP's errors included: what the packet had recorded goes on with the answer, and
- * the way back is the way it came, where its sender had named that (echo, then build). Called by ICMP and TCP's resets; on
- * a worker. RFC 1122 section 3.2.1.8 and 3.2.2.6, 1812 section 4.3.2.6; Linux: __ip_options_echo(), ip_options_build().
+ * the way back is the way it came, where its sender had named that (echo, then build). Called by ICMP and TCP's resets, and by
+ * what listens, whose connections keep them; on a worker. RFC 1122 section 3.2.1.8 and 3.2.2.6, 1812 section 4.3.2.6; Linux: __ip_options_echo(), ip_options_build().
  */
 import * as bytes from '../../base/bytes.ts'
 import { RTN_LOCAL, RTN_UNICAST } from '../../base/flowi.ts'
@@ -31,6 +31,7 @@ import {
   TS_NEEDTIME,
   TS_SHIFT,
 } from './ip-options-constants.ts'
+import { noteFirstHop } from './ip-options-sock.ts'
 import type { IpOptions } from './ip-options.ts'
 
 type IpOptionsEchoDeps = {
@@ -54,6 +55,8 @@ export const createIpOptionsEcho = (deps: IpOptionsEchoDeps) => {
   let replyOptions = 0
   /** To whom it goes first, where a source route names that; else 0. */
   let first = 0
+  /** Of a socket's: no hop of its source route may be reached by a router between. */
+  let strict = false
   /** The device that the request came in by. */
   let dev = 0
 
@@ -137,11 +140,42 @@ export const createIpOptionsEcho = (deps: IpOptionsEchoDeps) => {
 
   // ---- of a socket's own
 
+  /**
+   * The options of what answers this compiled packet become the socket's own, none where no reply can carry them (RFC 1122
+   * section 4.2.3.8, tcp_v4_save_options).
+   */
+  const keepOptions = (sk: number, request: number): void => {
+    const n = Math.max(echo(request), 0)
+    if ((n | i32[sk + SK_IPOPT_LEN]) === 0) return
+    undo(n)
+    bytes.copy(u8, (sk + SK_IPOPT) << 2, reply, n)
+    i32[sk + SK_IPOPT_LEN] = n
+    noteFirstHop(arena, sk)
+  }
+  /** As a socket asks for them, before anything of ours is in them (ip_options_undo). */
+  const undo = (n: number): void => {
+    for (let p = reply; p < reply + n && u8[p] !== IPOPT_END; p += lengthAt(p)) {
+      const kind = u8[p]
+      if (kind === IPOPT_RR && (replyOptions & RR_NEEDADDR) !== 0) u8[p + PTR] -= 4
+      else if (kind === IPOPT_TS) undoTimes(p)
+      else if (kind === IPOPT_LSRR || kind === IPOPT_SSRR) {
+        bytes.copy(u8, p + 7, p + 3, u8[p + LEN] - 7)
+        bytes.putI32(u8, p + 3, first)
+      }
+    }
+  }
+  const undoTimes = (p: number): void => {
+    if ((replyOptions & TS_NEEDTIME) !== 0)
+      u8[p + PTR] -= (u8[p + FLAGS] & 15) === IPOPT_TS_PRESPEC ? 8 : 4
+    if ((replyOptions & TS_NEEDADDR) !== 0) u8[p + PTR] -= 4
+  }
+
   /** Length of the options that a packet of the socket's to `daddr` carries; build() puts them on. */
   const ofSocket = (sk: number, daddr: number): number => {
     const n = i32[sk + SK_IPOPT_LEN]
     replyOptions = 0
     first = 0
+    strict = false
     bytes.copy(u8, reply, (sk + SK_IPOPT) << 2, n)
     for (let p = reply; p < reply + n && u8[p] !== IPOPT_END; p += lengthAt(p)) {
       const kind = u8[p]
@@ -171,6 +205,7 @@ export const createIpOptionsEcho = (deps: IpOptionsEchoDeps) => {
   const ownSourceRoute = (p: number, daddr: number): void => {
     const len = u8[p + LEN]
     first = bytes.i32(u8, p + 3)
+    strict = u8[p] === IPOPT_SSRR
     bytes.copy(u8, p + 3, p + 7, len - 7)
     bytes.putI32(u8, p + len - 4, daddr)
   }
@@ -189,7 +224,9 @@ export const createIpOptionsEcho = (deps: IpOptionsEchoDeps) => {
 
   return {
     echo,
+    keepOptions,
     ofSocket,
+    isStrict: () => strict,
     firstHop,
     build,
     /** Where the octets of the last echo() lie. */

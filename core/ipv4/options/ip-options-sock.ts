@@ -1,10 +1,13 @@
 /**
- * IP_OPTIONS: the options that a datagram socket's packets carry, octets as they are asked for, in its row; what they become
+ * IP_OPTIONS: the options that a socket's packets carry, octets as they are asked for, in its row; what they become
  * on a packet: ip-options-echo.ts. On a worker. RFC 1122 section 3.2.1.8; Linux: ip_options_get(), do_ip_setsockopt().
  */
+import * as bytes from '../../base/bytes.ts'
 import { Errno } from '../../base/errno.ts'
+import { V4_MAPPED, clearAddr } from '../../base/family.ts'
 import type { Arena } from '../../shm/arena.ts'
-import { SK_IPOPT, SK_IPOPT_LEN } from '../../socket/inet-sock.ts'
+import { SK_IPOPT, SK_IPOPT_HOP, SK_IPOPT_LEN } from '../../socket/inet-sock.ts'
+import { SK_DST_GENERATION } from '../../socket/sock.ts'
 import { MAX_OPTIONS } from '../../wire/ipv4.ts'
 import {
   FLAGS,
@@ -54,6 +57,19 @@ const areSound = (octets: Uint8Array): boolean => {
   return true
 }
 
+/** After a change of a socket's options: where its packets go first, and a route to there that it is to look up. */
+export const noteFirstHop = ({ i32, u8 }: Pick<Arena, 'i32' | 'u8'>, sk: number): void => {
+  const own = (sk + SK_IPOPT) << 2
+  const end = own + i32[sk + SK_IPOPT_LEN]
+  clearAddr(i32, sk + SK_IPOPT_HOP)
+  i32[sk + SK_DST_GENERATION]--
+  for (let p = own; p < end && u8[p] !== IPOPT_END; p += u8[p] === IPOPT_NOOP ? 1 : u8[p + LEN]) {
+    if (!isRoute(u8[p])) continue
+    i32[sk + SK_IPOPT_HOP + 2] = V4_MAPPED
+    i32[sk + SK_IPOPT_HOP + 3] = bytes.i32(u8, p + 3)
+  }
+}
+
 export const createIpOptionsSock = ({ i32, u8 }: Pick<Arena, 'i32' | 'u8'>) => {
   const octetsAt = (words: Int32Array, at: number, len: number): Uint8Array =>
     new Uint8Array(words.buffer, words.byteOffset + (at << 2), len)
@@ -61,12 +77,12 @@ export const createIpOptionsSock = ({ i32, u8 }: Pick<Arena, 'i32' | 'u8'>) => {
   /** `len` octets at (words, at), none to have none: 0, or -EINVAL. */
   const setOptions = (sk: number, words: Int32Array, at: number, len: number): number => {
     if (len > MAX_OPTIONS) return -Errno.EINVAL
-    const octets = octetsAt(words, at, len)
+    const octets = new Uint8Array((len + 3) & ~3)
+    octets.set(octetsAt(words, at, len))
     if (!areSound(octets)) return -Errno.EINVAL
-    const own = (sk + SK_IPOPT) << 2
-    u8.fill(IPOPT_END, own, own + MAX_OPTIONS)
-    u8.set(octets, own)
-    i32[sk + SK_IPOPT_LEN] = (len + 3) & ~3
+    u8.set(octets, (sk + SK_IPOPT) << 2)
+    i32[sk + SK_IPOPT_LEN] = octets.length
+    noteFirstHop({ i32, u8 }, sk)
     return 0
   }
   /** How many there are. */

@@ -413,17 +413,19 @@ export const createSockopt = ({
     if (level === SOL_SOCKET && name === SO_ATTACH_FILTER)
       // a stream's bytes are not packets to its reader
       return i32[sk + SK_TYPE] === SOCK_STREAM ? -ENOPROTOOPT : filter.attach(sk, words, at, len)
-    if (isIpOptions(sk, level, name)) return ipOptions.setOptions(sk, words, at, len)
+    if (isIpOptions(sk, level, name)) return setIpOptions(sk, words, at, len)
     if (level === IPPROTO_IPV6 && name === IPV6_PKTINFO && isIp(sk, level))
       return inet.setStickyPktinfo(sk, words, at, len)
     return protoOf(sk).setNameOption?.(sk, level, name, words, at, len) ?? -ENOPROTOOPT
   }
-  /** Streams and packet sockets have none. */
+  /** Packet sockets have none. */
   const isIpOptions = (sk: number, level: number, name: number): boolean =>
-    level === IPPROTO_IP &&
-    name === IP_OPTIONS &&
-    i32[sk + SK_TYPE] !== SOCK_STREAM &&
-    i32[sk + SK_FAMILY] !== AF_PACKET
+    level === IPPROTO_IP && name === IP_OPTIONS && i32[sk + SK_FAMILY] !== AF_PACKET
+  const setIpOptions = (sk: number, words: Int32Array, at: number, len: number): number => {
+    const answer = ipOptions.setOptions(sk, words, at, len)
+    if (answer === 0 && i32[sk + SK_FAMILY] === AF_INET) protoOf(sk).syncMss?.(sk)
+    return answer
+  }
   const cookie = (sk: number, words: Int32Array, at: number): number => {
     words[at] = i32[sk + SK_COOKIE]
     words[at + 1] = 0

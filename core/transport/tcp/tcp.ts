@@ -40,7 +40,7 @@ const createTiming = (parts: Parts) => {
 /** What packets, timers and closing do, over all that is made. */
 const createEntries = (parts: Parts, deps: TcpDeps) => {
   const { passOn } = deps.owned
-  const { timewaitRcv } = createTcpTimewait(parts)
+  const { timewaitRcv } = createTcpTimewait({ ...deps, ...parts })
   const ipv = createTcpIpv({ ...deps, ...parts, timewaitRcv, passOn })
   parts.timers.bind(createTiming(parts))
   const closing = createTcpClose({ ...parts, purgeWrite: parts.queue.purge })
@@ -95,6 +95,7 @@ export const createTcp = (deps: TcpDeps) => {
     isAtMark: parts.urg.isAtMark,
     releaseHeldUp: parts.output.releaseHeldUp,
     ownerHashFlow: parts.hash.ownerHashFlow,
+    syncMss: (sk: number): void => void parts.mss.syncMss(sk),
     ports: parts.ports,
     orphans: life.orphanCount,
     md5Keys: parts.md5.keyCount,

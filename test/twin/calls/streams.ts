@@ -334,6 +334,7 @@ export const streams = (af: number, lo: string): Program[] => {
         ['getinfo', 'd'],
       ],
     },
+    ...(is4 ? [ipOptions(connected)] : []),
     {
       name: 'after an attempt that failed',
       rows: [
@@ -462,4 +463,52 @@ export const streams = (af: number, lo: string): Program[] => {
       ],
     },
   ]
+}
+
+const IP_OPTIONS = 4
+/** Options of each segment: what they take of it, and what a connection keeps of those of its SYN. */
+const ipOptions = (connected: (port: number, server: Row[], client: Row[]) => Row[]): Program => {
+  const set = (file: string, octets: string): Row[] => [
+    ['setbytes', file, IP, IP_OPTIONS, octets],
+    ['getbytes', file, IP, IP_OPTIONS],
+    ['getsockopt', file, TCP, 2],
+  ]
+  const get = (file: string): Row[] => [
+    ['getbytes', file, IP, IP_OPTIONS],
+    ['getsockopt', file, TCP, 2],
+  ]
+  // a record of the route with three places, of which one is filled on the way; a router alert; what does nothing
+  const [route, alert, nops] = [`01070f04${'00'.repeat(12)}`, '9404000001', '01'.repeat(40)]
+  return {
+    name: 'options of IP in the segments of a stream',
+    rows: [
+      ['socket', 'n', INET, STREAM, 0],
+      ...get('n'),
+      ...set('n', alert),
+      ...set('n', '9404'),
+      ...set('n', `${nops}01`),
+      ...set('n', '83070408080808'),
+      ['connect', 'n', '0.0.0.0', 9],
+      ...[route, alert, nops].flatMap((octets, k): Row[] => [
+        ...connected(7216 + k, set('l', '01010101'), set('c', octets)),
+        ...get('c'),
+        ...get('s'),
+        ['getinfo', 'c'],
+        ['getinfo', 's'],
+        ['send', 'c', 1900],
+        ['recv', 's', 9000],
+        ['send', 's', 5000],
+        ['recv', 'c', 9000],
+        ...set('c', ''),
+        ...set('c', nops),
+        ['send', 'c', 5000],
+        ['recv', 's', 9000],
+        ['shutdown', 'c', 1],
+        ['recv', 's', 9000],
+        ['close', 'c'],
+        ['close', 's'],
+        ['close', 'l'],
+      ]),
+    ],
+  }
 }

@@ -3,7 +3,7 @@
  * Linux: __inet_stream_connect, tcp_v4_connect, tcp_v6_connect.
  */
 import { Errno } from '../../../base/errno.ts'
-import { AF_INET, clearAddr, copyAddr, familyOf } from '../../../base/family.ts'
+import { AF_INET, clearAddr, copyAddr, familyOf, isAnyAddr } from '../../../base/family.ts'
 import { TIME_US, type Time } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import type { AddrType } from '../../../inet/addr/addr-type.ts'
@@ -22,6 +22,7 @@ import {
   TCP_SYN_RECV,
   TCP_SYN_SENT,
 } from '../../../socket/sock.ts'
+import { SK_IPOPT_HOP } from '../../../socket/inet-sock.ts'
 import { MAPPED } from '../../../socket/socket-constants.ts'
 import { isGroupType, peerError } from '../../bind-addr.ts'
 import type { FastopenClient } from '../fastopen/tcp-fastopen-client.ts'
@@ -78,6 +79,8 @@ export const createTcpConnect = (deps: TcpConnectDeps) => {
   const beginConnect = (sk: number, words: Int32Array, at: number, port: number): number => {
     const refused = peerError(i32, sk, words, at)
     if (refused !== 0) return refused
+    // a source route leads to somebody (tcp_v4_connect)
+    if (i32[sk + SK_IPOPT_HOP + 3] !== 0 && isAnyAddr(words, at)) return -Errno.EINVAL
     if (familyOf(words, at) !== i32[sk + SK_FAMILY]) {
       i32[sk + SK_FAMILY] = AF_INET
       i32[sk + SK_REUSE] |= MAPPED

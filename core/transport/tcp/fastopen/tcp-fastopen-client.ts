@@ -10,6 +10,7 @@ import { Sysctl } from '../../../shm/sysctl.ts'
 import type { ConsumeFn } from '../../../skb/drop.ts'
 import { SKB_DATA, SKB_END, SKB_LEN, SKB_TAIL } from '../../../skb/skb.ts'
 import type { Skbs } from '../../../skb/skbs.ts'
+import { extHdrLen } from '../../../socket/inet-sock.ts'
 import { SK_FAMILY, SK_MTU } from '../../../socket/sock.ts'
 import { MIN_HEADER, TCP_ACK, TCP_PSH } from '../../../wire/tcp.ts'
 import {
@@ -140,7 +141,7 @@ export const createFastopenClient = (deps: FastopenClientDeps) => {
     i32[sk + TP_MSS_CLAMP] = user !== 0 && user < clamp ? user : clamp
     mss.syncMss(sk)
     const path = i32[sk + SK_MTU] - afOps(i32[sk + SK_FAMILY]).headerLen - MIN_HEADER
-    return Math.min(path, i32[sk + TP_MSS_CLAMP]) - MAX_OPTIONS
+    return Math.min(path, i32[sk + TP_MSS_CLAMP]) - extHdrLen(i32, sk) - MAX_OPTIONS
   }
 
   /** Sends `syn`, which lies in the queue, with the option. */

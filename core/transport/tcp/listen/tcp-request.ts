@@ -334,6 +334,7 @@ export const createTcpRequest = (deps: TcpRequestDeps) => {
     setAddresses(req, fl)
     i32[req + SK_CREATED] = time[TIME_US]
     i32[req + SK_RXHASH] = i32[skb + SKB_HASH]
+    deps.afOps(i32[req + SK_FAMILY]).keepOptions(req, skb)
     if (routeSocket(req) < 0) {
       slab.free(req)
       listenDrop(skb, Drop.IP_OUTNOROUTES)

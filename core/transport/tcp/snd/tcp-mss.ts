@@ -9,6 +9,7 @@ import { LARGE_BYTES } from '../../../shm/layout.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import { MAX_HEADER } from '../../../skb/skb.ts'
 import { SK_DST_DEV, SK_FAMILY, SK_MTU } from '../../../socket/sock.ts'
+import { extHdrLen } from '../../../socket/inet-sock.ts'
 import { OPT_MSS, OPT_SEEN, SEEN_MSS } from '../../../wire/tcp-options.ts'
 import {
   TP_GSO_MAX,
@@ -100,11 +101,12 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
     const clamp = i32[sk + TP_MSS_CLAMP]
     let mss = mtu - ipHeaderLen(sk) - TCP_HEADER
     if (clamp !== 0 && mss > clamp) mss = clamp
+    mss -= extHdrLen(i32, sk)
     const least = i32[sysctl + Sysctl.tcp_min_snd_mss]
     return Math.max(mss, least) - (i32[sk + TP_HEADER_LEN] - TCP_HEADER)
   }
   const mssToMtu = (sk: number, mss: number): number =>
-    mss + i32[sk + TP_HEADER_LEN] + ipHeaderLen(sk)
+    mss + i32[sk + TP_HEADER_LEN] + extHdrLen(i32, sk) + ipHeaderLen(sk)
   /** Length of a packet with so much behind a header without options. */
   const packetOf = (sk: number, len: number): number => len + TCP_HEADER + ipHeaderLen(sk)
 
@@ -135,7 +137,10 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
   const gsoRoom = (sk: number): number => {
     const device = i32[sk + TP_GSO_MAX]
     const most = device === 0 || device > GSO_LEGACY_MAX ? GSO_LEGACY_MAX : device
-    return Math.min(most - ipHeaderLen(sk) - TCP_HEADER - 40, LARGE_BYTES - MAX_HEADER)
+    return Math.min(
+      most - ipHeaderLen(sk) - extHdrLen(i32, sk) - TCP_HEADER - 40,
+      LARGE_BYTES - MAX_HEADER
+    )
   }
   /** Payload of the next skb of the write queue, a multiple of mss; tsoSegs says later how much of it goes at once. */
   const sizeGoal = (sk: number, mss: number): number => {

@@ -43,6 +43,7 @@ export const createTcpProto = (tcp: Tcp): Proto => ({
   close: tcp.close,
   linger: tcp.linger,
   abort: tcp.abort,
+  syncMss: tcp.syncMss,
   setOption: tcp.setOption,
   getOption: tcp.getOption,
   setNameOption: tcp.setNameOption,

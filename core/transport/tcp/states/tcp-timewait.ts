@@ -10,7 +10,8 @@ import { Sysctl } from '../../../shm/sysctl.ts'
 import type { ConsumeFn } from '../../../skb/drop.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
 import { SKB_TRANSPORT } from '../../../skb/skb.ts'
-import { TCP_FIN_WAIT2, TCP_TIME_WAIT } from '../../../socket/sock.ts'
+import type { AfOpsOf } from '../../../inet/af-ops.ts'
+import { SK_FAMILY, TCP_FIN_WAIT2, TCP_TIME_WAIT } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import { OPT_SEEN, OPT_TSVAL, SEEN_TIMESTAMPS } from '../../../wire/tcp-options.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
@@ -45,14 +46,15 @@ type TcpTimewaitDeps = {
   life: TcpLifecycle
   timers: TcpTimers
   transmit: TcpTransmit
+  afOps: AfOpsOf
   md5: Pick<TcpMd5, 'isReplySigned' | 'signatureAt'>
 } & Pick<TcpReply, 'sendReset'>
 
 export type TcpTimewait = ReturnType<typeof createTcpTimewait>
 
 export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
-  const { i32, sysctl, f64, bank, time, drop, consume, life, timers, transmit, md5, sendReset } =
-    deps
+  const { i32, sysctl, f64, bank, time, drop, consume, life, timers, transmit, md5 } = deps
+  const { afOps, sendReset } = deps
   const { options: opts, parseOptions, pawsRejects, storeTsRecent } = deps.paws
 
   const restart = (sk: number): void => timers.resetKeepaliveTimer(sk, TCP_TIMEWAIT_LEN)
@@ -92,13 +94,18 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
       i32[sk + TP_TW_ENTRY_STAMP] = time[TIME_MS]
       if ((opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0) i32[sk + TP_TS_RECENT] = opts[OPT_TSVAL]
       restart(sk)
+      sendAck(sk, skb)
       consume(skb)
-      transmit.sendAck(sk)
     }
+  }
+  /** Nothing is left of the connection's own options: those of what it answers are echoed (tcp_v4_timewait_ack). */
+  const sendAck = (sk: number, skb: number): void => {
+    afOps(i32[sk + SK_FAMILY]).keepOptions(sk, skb)
+    transmit.sendAck(sk)
   }
   /** `skipped` counts what was not answered. */
   const acknowledge = (sk: number, skb: number, skipped: number): void => {
-    if (!transmit.oowRateLimited(sk, skb, skipped)) transmit.sendAck(sk)
+    if (!transmit.oowRateLimited(sk, skb, skipped)) sendAck(sk, skb)
     consume(skb)
   }
 
@@ -137,8 +144,8 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
     if ((flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN && !paws && fresh) {
       if (mayReopen) life.twEnd(sk, Mib.TcpExtTWRecycled)
       else {
+        sendAck(sk, skb)
         consume(skb)
-        transmit.sendAck(sk)
       }
       return !mayReopen
     }
