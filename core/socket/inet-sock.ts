@@ -6,12 +6,13 @@
 import { AF_INET, AF_INET6, isV4Mapped } from '../base/family.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
-import { SK_DADDR, SK_FAMILY, SK_REUSE } from './sock.ts'
+import { SK_DADDR, SK_DST_GENERATION, SK_FAMILY, SK_REUSE } from './sock.ts'
 import {
   CMSG_PEEK_OFF,
   CMSG_STAMP,
   CMSG_STAMPING,
   FREEBIND,
+  INET_LOCALROUTE,
   INET_TRANSPARENT,
   IP_PMTUDISC_DONT,
   IP_PMTUDISC_INTERFACE,
@@ -74,6 +75,14 @@ export const pmtudiscOf = (i32: Int32Array, sk: number, index: number): number =
 /** Does it believe those who say that the path takes less (ip_sk_accept_pmtu, ip6_sk_accept_pmtu)? */
 export const acceptsPmtu = (i32: Int32Array, sk: number, index: number): boolean =>
   pmtudiscOf(i32, sk, index) < IP_PMTUDISC_INTERFACE
+
+/** Do its packets of a family (its index) go to hosts of a link alone (SO_DONTROUTE)? Those of IPv6 do not ask. */
+export const isLocalRoute = (i32: Int32Array, sk: number, index: number): boolean =>
+  index === 0 && (i32[sk + SK_INET_FLAGS] & INET_LOCALROUTE) !== 0
+/** The route that it keeps is looked up anew (sk_dst_reset). */
+export const skDstReset = (i32: Int32Array, sk: number): void => {
+  i32[sk + SK_DST_GENERATION]--
+}
 
 /** Has each of its packets options of its own? Those of IPv6 have none of these. */
 const hasIpOptions = (i32: Int32Array, sk: number): boolean =>

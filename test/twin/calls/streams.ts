@@ -27,6 +27,7 @@ const STREAMS: readonly (readonly [level: number, name: number, value: number])[
   ...(
     [
       [2, 1],
+      [5, 1],
       [8, 8192],
       [7, 8192],
       [9, 1],
