@@ -105,7 +105,7 @@ export const startDaemon = async (options: DaemonOptions) => {
   const { layout } = arena
   const state = options.state === null ? null : openState(options.state)
   const id = crypto.randomUUID()
-  const wake = createWake(arena, id)
+  const wake = createWake(arena, id, layout.controlThread)
   const secret = crypto.getRandomValues(new Int32Array(2))
   const namespaces = new Map<string, Namespace>()
   const failed = Promise.withResolvers<string>()
@@ -238,7 +238,7 @@ export const startDaemon = async (options: DaemonOptions) => {
     /** What the calling thread, the one that has started the daemon, needs to be an application of it. */
     const attach = (): EngineDeps => {
       const thread = layout.appThread + APP_PROGRAM
-      return { arena, thread, wake, bell: createBell(id, thread) }
+      return { arena, thread, wake, bell: createBell(id, thread, layout.threads) }
     }
     return {
       control: control as Control,

@@ -44,7 +44,7 @@ const { config, buffer, id, thread, secret } = data
 const arena = attachArena(config, buffer)
 const { i32, f64, layout } = arena
 const block = layout.threadBlocks + thread * THREAD_WORDS
-const wake = createWake(arena, id)
+const wake = createWake(arena, id, thread)
 const polls = createPollSet(MAX_QUEUES)
 
 const start = (restarted: boolean) => {

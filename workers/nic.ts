@@ -93,7 +93,7 @@ arena.i32[block + THREAD_EVENTFD] = polls.doorbell
 const nic = createNic({
   arena,
   thread,
-  wake: createWake(arena, id),
+  wake: createWake(arena, id, thread),
   nowUs: monotonicUs,
   kinds: KINDS,
   input: (env) => createInput(arena, polls, env),

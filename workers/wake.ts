@@ -19,9 +19,9 @@ import { createRinger } from './app/doorbell.ts'
 import { giveBack } from './give-back.ts'
 import { wake as ringEventfd } from './os/poll.ts'
 
-/** Wakes a thread that sleeps; any thread. `id` names the stack among those of the process. */
-export const createWake = ({ i32, layout }: Arena, id: string) => {
-  const ringApp = createRinger(id)
+/** Wakes a thread that sleeps; `from` is the calling one. `id` names the stack among those of the process. */
+export const createWake = ({ i32, layout }: Arena, id: string, from: number) => {
+  const ringApp = createRinger(id, from)
   return (thread: number): void => {
     const block = layout.threadBlocks + thread * THREAD_WORDS
     const eventfd = i32[block + THREAD_EVENTFD]

@@ -36,7 +36,7 @@ export const startRouter = async (
   const arena = createArena(config)
   const { layout } = arena
   const id = crypto.randomUUID()
-  const wake = createWake(arena, id)
+  const wake = createWake(arena, id, arena.layout.controlThread)
   const tids = new Int32Array(new SharedArrayBuffer(layout.threads * 4))
   const threads: Thread[] = []
 

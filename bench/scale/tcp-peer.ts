@@ -52,7 +52,7 @@ const DISCARD = 9
 const data = workerData as TcpPeerData
 const { config, buffer, id, thread, worker, into, from, ifindex, load, counts, spins } = data
 const router = attachArena(config, buffer)
-const own = createThread({ arena: router, thread, wake: createWake(router, id) })
+const own = createThread({ arena: router, thread, wake: createWake(router, id, thread) })
 const { steerSkb } = createSteering(own)
 const pause = createPause(router, thread, spins)
 

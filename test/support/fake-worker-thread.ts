@@ -10,7 +10,7 @@ export type FakeThreadData = { port: number; request: string }
 
 const { config, buffer, id, thread, port, request } = workerData
 const arena = attachArena(config, buffer)
-const wake = createWake(arena, id)
+const wake = createWake(arena, id, thread)
 const worker = createFakeWorker(arena, {
   worker: thread,
   wakeApp: (app) => wake(arena.layout.appThread + app),

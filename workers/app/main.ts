@@ -22,8 +22,8 @@ const arena = attachArena(config, buffer)
 const engine = createEngine({
   arena,
   thread,
-  wake: createWake(arena, id),
-  bell: createBell(id, thread),
+  wake: createWake(arena, id, thread),
+  bell: createBell(id, thread, arena.layout.threads),
 })
 installWeb()
 const tell = (error: unknown): void => announce({ error: textOf(error) })

@@ -28,7 +28,11 @@ const { config, buffer, id, thread, services, isKept, hostApp, hostApi } = worke
 const router = attachArena(config, buffer)
 const { i32, layout } = router
 const block = layout.threadBlocks + thread * THREAD_WORDS
-const { skbs, drop, ipi } = createThread({ arena: router, thread, wake: createWake(router, id) })
+const { skbs, drop, ipi } = createThread({
+  arena: router,
+  thread,
+  wake: createWake(router, id, thread),
+})
 
 let scheduled = false
 let idle = 0
@@ -58,7 +62,7 @@ const turn = (): void => {
   if (work() !== 0) return schedule()
   timer = setTimeout(schedule, nets.nextDelay(LONGEST_SLEEP_MS))
 }
-const bell = createBell(id, thread)
+const bell = createBell(id, thread, router.layout.threads)
 /** Everything here ends with the thread. */
 const end = (): void => {
   bell.close()
