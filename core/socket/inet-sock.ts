@@ -6,7 +6,7 @@
 import { AF_INET, AF_INET6, isV4Mapped } from '../base/family.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
-import { SK_DADDR, SK_DST_GENERATION, SK_FAMILY, SK_REUSE } from './sock.ts'
+import { SK_DADDR, SK_DST_GENERATION, SK_FAMILY, SK_NUM, SK_REUSE } from './sock.ts'
 import {
   CMSG_PEEK_OFF,
   CMSG_STAMP,
@@ -65,6 +65,8 @@ export const SK_PEEK_OFF = SK_INET + 30
 /** IPV6_PKTINFO: the device, and the address that is only told again (sticky_pktinfo). */
 export const SK_STICKY_IF = SK_INET + 31
 export const SK_STICKY_ADDR = SK_INET + 32
+/** The port that a stream had before its attempt to connect failed (portOf). */
+export const SK_SPORT = SK_INET + 40
 
 /**
  * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_*: a zeroed row's is
@@ -93,6 +95,10 @@ export const extHdrLen = (i32: Int32Array, sk: number): number =>
 /** Where the address lies that a stream's packets go to first: the first hop of a source route of its own, else its peer's. */
 export const firstHopOf = (i32: Int32Array, sk: number): number =>
   hasIpOptions(i32, sk) && i32[sk + SK_IPOPT_HOP + 3] !== 0 ? sk + SK_IPOPT_HOP : sk + SK_DADDR
+
+/** The port by which it is called: its own, or the one that it had last and has given back (inet_sport). */
+export const portOf = (i32: Int32Array, sk: number): number =>
+  i32[sk + SK_NUM] || i32[sk + SK_SPORT]
 
 /** The family that it was made of (sk_family), by which its options and what it shows go. */
 export const familyOfSock = (i32: Int32Array, sk: number): number =>

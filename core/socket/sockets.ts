@@ -11,6 +11,7 @@ import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { Cmsg } from './msg/cmsg.ts'
 import { createEvents } from './events.ts'
+import { portOf } from './inet-sock.ts'
 import type { InetSockopt } from './sockopt/inet-sockopt.ts'
 import type { Ipcm } from './msg/ipcm.ts'
 import type { McSockopt } from './sockopt/mc-sockopt.ts'
@@ -37,7 +38,6 @@ import {
   SK_EVENT_ERROR,
   SK_FAMILY,
   SK_GENERATION,
-  SK_NUM,
   SK_PROTOCOL,
   SK_REUSE,
   SK_RXHASH,
@@ -341,7 +341,7 @@ export const createSockets = (deps: SocketsDeps) => {
   /** Copies the own address (getsockname) to `to`, four words and the port. */
   const getsockname = (sk: number, to: number): void => {
     for (let w = 0; w < 4; w++) i32[to + w] = i32[sk + SK_SADDR + w]
-    i32[to + 4] = i32[sk + SK_NUM]
+    i32[to + 4] = portOf(i32, sk)
   }
   /** Copies the peer's address (getpeername) to `to`, four words and the port: 0, or -errno. */
   const getpeername = (sk: number, to: number): number => {
