@@ -1,17 +1,19 @@
 /**
- * Brings what routing a batch will read of the tries of IPv4 into the cache before the stack comes to it. Of a table that is larger
- * than the cache each lookup waits for memory at every step; here the lookups of a batch wait together, a step at a time, which
- * halves what a packet costs to a random address of a full table (bench/forward-table.ts). IPv6's cost instructions instead:
- * there it gains nothing. What is read is thrown away, so nothing depends on it. Called by softnet/net-rx.ts and workers/drivers/fd-rx.ts.
+ * Brings what routing a batch will read of the tries into the cache before the stack comes to it. Of a table that is larger than the
+ * cache each lookup waits for memory at every step; here the lookups of a batch wait together, a step at a time, which
+ * halves what a packet costs to a random address of a full table (bench/forward-table.ts). IPv6's steps are in fib-prefetch6.ts.
+ * What is read is thrown away, so nothing depends on it. Called by softnet/net-rx.ts and workers/drivers/fd-rx.ts.
  */
 import type { Arena } from '../../../shm/arena.ts'
 import { FIB_SHORT_WORDS, G_FIB_PAGES } from '../../../shm/layout.ts'
 import { ringAhead } from '../../../shm/ring.ts'
 import { SKB_DATA } from '../../../skb/skb.ts'
-import { ETH_HLEN, ETH_P_IP, type as etherType } from '../../../wire/ethernet.ts'
+import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6, type as etherType } from '../../../wire/ethernet.ts'
 import * as ipv4 from '../../../wire/ipv4.ts'
+import * as ipv6 from '../../../wire/ipv6.ts'
 import type { FibReader } from '../fib.ts'
 import { FIB_BUCKET, FIB_PLACE, FIB_PLACE_SHIFT } from './fib-constants.ts'
+import { createFibPrefetch6 } from './fib-prefetch6.ts'
 
 /** net.core.dev_weight at most. */
 const MOST = 1024
@@ -22,7 +24,8 @@ const SHIFTS = [8, 0]
 
 export type FibPrefetch = ReturnType<typeof createFibPrefetch>
 
-export const createFibPrefetch = (arena: Arena, { local, main }: FibReader) => {
+export const createFibPrefetch = (arena: Arena, fib: FibReader) => {
+  const { local, main } = fib
   const { i32, u8, layout } = arena
   const pool = layout.fibNodes
   const locals = local.v4 + FIB_SHORT_WORDS
@@ -35,10 +38,14 @@ export const createFibPrefetch = (arena: Arena, { local, main }: FibReader) => {
   /** Frames of the batch that are being looked up. */
   let count = 0
 
+  const { note6, follow6 } = createFibPrefetch6(arena, fib, MOST)
+
   /** A frame of the batch: of IPv4 its lookup begins. */
   const note = (skb: number): void => {
     const at = i32[skb + SKB_DATA]
-    if (etherType(u8, at) !== ETH_P_IP || count === MOST) return
+    const type = etherType(u8, at)
+    if (type === ETH_P_IPV6) note6(ipv6.dst0(u8, at + ETH_HLEN), ipv6.dst1(u8, at + ETH_HLEN))
+    if (type !== ETH_P_IP || count === MOST) return
     const addr = ipv4.dst(u8, at + ETH_HLEN)
     addrs[count] = addr
     places[count++] = mains + (addr >>> 16)
@@ -59,6 +66,7 @@ export const createFibPrefetch = (arena: Arena, { local, main }: FibReader) => {
     for (let k = 0; k < count; k++) sum += i32[places[k]]
     fetched = (fetched + sum) | 0
     count = 0
+    follow6()
   }
   const isLarge = (): boolean => i32[G_FIB_PAGES] > FEW_PAGES
 
