@@ -51,6 +51,8 @@ export const FL_F_ANYSRC = 2
 export const FL_F_NO_DST = 4
 /** The socket is bound to FL_OIF: it is not only the way that is preferred. */
 export const FL_F_BOUND = 8
+/** Of IPv4: only by routes to a link, or to ourselves, on whose way is no router (RT_SCOPE_LINK: SO_DONTROUTE, MSG_DONTROUTE). */
+export const FL_F_LINK_SCOPE = 16
 
 export type Flowi = Int32Array
 export const createFlowi = (): Flowi => new Int32Array(FLOWI_WORDS)

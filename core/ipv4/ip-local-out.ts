@@ -11,6 +11,8 @@ import {
   FL_DEV,
   FL_DF,
   FL_DST,
+  FL_F_LINK_SCOPE,
+  FL_FLAGS,
   FL_MARK,
   FL_MTU,
   FL_MTU_LOCKED,
@@ -250,7 +252,8 @@ export const createIpLocalOut = (deps: IpLocalOutDeps) => {
   ): number => {
     if (i32[sk + SK_IPOPT_LEN] === 0) return ipSend(skb, fl, proto, tos, ttl)
     const n = options.ofSocket(sk, fl[FL_DADDR + 3])
-    if (!routeVia(fl)) return noRoute(skb, -Errno.EHOSTUNREACH)
+    const error = routeVia(fl)
+    if (error !== 0) return noRoute(skb, error)
     if (!skbs.expandHead(skb, MAX_HEADER + ipv4.MAX_OPTIONS)) {
       drop(skb, Drop.NOMEM)
       return -Errno.ENOBUFS
@@ -279,12 +282,13 @@ export const createIpLocalOut = (deps: IpLocalOutDeps) => {
     fl[FL_MTU_LOCKED] = 0
     return ipSend(skb, fl, proto, ipv4.tos(u8, i32[request + SKB_NETWORK]) & ~ECN_MASK, 0, n)
   }
-  /** Where options name the way, the packet goes to the first hop of it. */
-  const routeVia = (fl: Flowi): boolean => {
+  /** Where options name the way, the packet goes to the first hop of it, strictly without a router between: 0, or -errno. */
+  const routeVia = (fl: Flowi): number => {
     const via = options.firstHop(fl[FL_DADDR + 3])
-    if (via === fl[FL_DADDR + 3]) return true
+    if (options.isStrict()) fl[FL_FLAGS] |= FL_F_LINK_SCOPE
+    else if (via === fl[FL_DADDR + 3]) return 0
     fl[FL_DADDR + 3] = via
-    return routeOutput(fl) === 0
+    return routeOutput(fl)
   }
   /**
    * Sends a packet whose header its sender has made, data at it, along the route in `fl`; what no header can be without is

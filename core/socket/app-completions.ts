@@ -28,7 +28,8 @@ import {
 } from './app-constants.ts'
 import { putRecord } from './app-record.ts'
 import { appOf, sidOf } from './app-sids.ts'
-import { SK_DADDR, SK_DPORT, SK_NUM, SK_SADDR } from './sock.ts'
+import { portOf } from './inet-sock.ts'
+import { SK_DADDR, SK_DPORT, SK_SADDR } from './sock.ts'
 import type { ConsumeFn } from '../skb/drop.ts'
 
 type AppCompletionsDeps = {
@@ -127,7 +128,7 @@ export const createAppCompletions = ({ arena, worker, wakeApp, budget }: AppComp
       i32[at + E_ARG0 + w] = i32[sk + SK_SADDR + w]
     }
     i32[at + E_PORT] = i32[sk + SK_DPORT]
-    i32[at + E_LPORT] = i32[sk + SK_NUM]
+    i32[at + E_LPORT] = portOf(i32, sk)
     commit()
   }
 

@@ -6,12 +6,13 @@
 import { AF_INET, AF_INET6, isV4Mapped } from '../base/family.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
-import { SK_DADDR, SK_FAMILY, SK_REUSE } from './sock.ts'
+import { SK_DADDR, SK_DST_GENERATION, SK_FAMILY, SK_NUM, SK_REUSE } from './sock.ts'
 import {
   CMSG_PEEK_OFF,
   CMSG_STAMP,
   CMSG_STAMPING,
   FREEBIND,
+  INET_LOCALROUTE,
   INET_TRANSPARENT,
   IP_PMTUDISC_DONT,
   IP_PMTUDISC_INTERFACE,
@@ -64,6 +65,8 @@ export const SK_PEEK_OFF = SK_INET + 30
 /** IPV6_PKTINFO: the device, and the address that is only told again (sticky_pktinfo). */
 export const SK_STICKY_IF = SK_INET + 31
 export const SK_STICKY_ADDR = SK_INET + 32
+/** The port that a stream had before its attempt to connect failed (portOf). */
+export const SK_SPORT = SK_INET + 40
 
 /**
  * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_*: a zeroed row's is
@@ -75,6 +78,14 @@ export const pmtudiscOf = (i32: Int32Array, sk: number, index: number): number =
 export const acceptsPmtu = (i32: Int32Array, sk: number, index: number): boolean =>
   pmtudiscOf(i32, sk, index) < IP_PMTUDISC_INTERFACE
 
+/** Do its packets of a family (its index) go to hosts of a link alone (SO_DONTROUTE)? Those of IPv6 do not ask. */
+export const isLocalRoute = (i32: Int32Array, sk: number, index: number): boolean =>
+  index === 0 && (i32[sk + SK_INET_FLAGS] & INET_LOCALROUTE) !== 0
+/** The route that it keeps is looked up anew (sk_dst_reset). */
+export const skDstReset = (i32: Int32Array, sk: number): void => {
+  i32[sk + SK_DST_GENERATION]--
+}
+
 /** Has each of its packets options of its own? Those of IPv6 have none of these. */
 const hasIpOptions = (i32: Int32Array, sk: number): boolean =>
   i32[sk + SK_IPOPT_LEN] !== 0 && i32[sk + SK_FAMILY] === AF_INET
@@ -84,6 +95,10 @@ export const extHdrLen = (i32: Int32Array, sk: number): number =>
 /** Where the address lies that a stream's packets go to first: the first hop of a source route of its own, else its peer's. */
 export const firstHopOf = (i32: Int32Array, sk: number): number =>
   hasIpOptions(i32, sk) && i32[sk + SK_IPOPT_HOP + 3] !== 0 ? sk + SK_IPOPT_HOP : sk + SK_DADDR
+
+/** The port by which it is called: its own, or the one that it had last and has given back (inet_sport). */
+export const portOf = (i32: Int32Array, sk: number): number =>
+  i32[sk + SK_NUM] || i32[sk + SK_SPORT]
 
 /** The family that it was made of (sk_family), by which its options and what it shows go. */
 export const familyOfSock = (i32: Int32Array, sk: number): number =>

@@ -15,6 +15,7 @@ export const SHUT_RDWR = 2
 
 export const SOL_SOCKET = 1
 export const SO_DEBUG = 1
+export const SO_DONTROUTE = 5
 export const SO_REUSEADDR = 2
 export const SO_TYPE = 3
 export const SO_ERROR = 4
@@ -75,6 +76,8 @@ export const SO_COOKIE = 57
 // Flags of recvmsg and sendmsg.
 export const MSG_OOB = 1
 export const MSG_PEEK = 2
+/** To hosts of a link alone, as SO_DONTROUTE of a socket has it. */
+export const MSG_DONTROUTE = 4
 /** A stream's bytes are taken and thrown away. */
 export const MSG_TRUNC = 0x20
 export const MSG_DONTWAIT = 0x40
@@ -306,6 +309,8 @@ export const INET_DEBUG = 1024
 /** UDP_CORK; and there is a datagram that is not whole (udp-cork.ts). */
 export const INET_UDP_CORK = 2048
 export const INET_UDP_PENDING = 4096
+/** SO_DONTROUTE */
+export const INET_LOCALROUTE = 8192
 
 // Bits of SK_CMSG: what a socket wants to be told beside each packet (socket/msg/ip-cmsg.ts).
 export const CMSG_PKTINFO = 1
@@ -349,7 +354,9 @@ export const IPCM_SEGMENT = 7
 export const IPCM_TSFLAGS = 8
 /** Four words, or zeros. */
 export const IPCM_SADDR = 9
-export const IPCM_WORDS = 13
+/** The call's MSG_DONTROUTE. */
+export const IPCM_DONTROUTE = 13
+export const IPCM_WORDS = 14
 
 // IP_MTU_DISCOVER and IPV6_MTU_DISCOVER (linux/in.h).
 /** It may be cut on its way. */

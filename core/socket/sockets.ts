@@ -11,6 +11,7 @@ import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { Cmsg } from './msg/cmsg.ts'
 import { createEvents } from './events.ts'
+import { portOf } from './inet-sock.ts'
 import type { InetSockopt } from './sockopt/inet-sockopt.ts'
 import type { Ipcm } from './msg/ipcm.ts'
 import type { McSockopt } from './sockopt/mc-sockopt.ts'
@@ -18,6 +19,8 @@ import type { Proto } from './proto.ts'
 import type { RecvError } from './msg/recv-error.ts'
 import type { SkFilter } from './sk-filter.ts'
 import {
+  IPCM_DONTROUTE,
+  MSG_DONTROUTE,
   MSG_ERRQUEUE,
   PEER_WORDS,
   SHUT_RD,
@@ -35,7 +38,6 @@ import {
   SK_EVENT_ERROR,
   SK_FAMILY,
   SK_GENERATION,
-  SK_NUM,
   SK_PROTOCOL,
   SK_REUSE,
   SK_RXHASH,
@@ -218,7 +220,11 @@ export const createSockets = (deps: SocketsDeps) => {
   ): number => ipcm.read(sk, messages, length, address, at)
   const sendmsg = (sk: number, from: number, len: number, flags: number): number => {
     const proto = protoOf(sk)
-    return proto.sendmsg === undefined ? -EOPNOTSUPP : proto.sendmsg(sk, from, len, flags)
+    if (proto.sendmsg === undefined) return -EOPNOTSUPP
+    ipcm.words[IPCM_DONTROUTE] = flags & MSG_DONTROUTE
+    const result = proto.sendmsg(sk, from, len, flags)
+    ipcm.words[IPCM_DONTROUTE] = 0
+    return result
   }
   const sendBytes = (sk: number, bytes: Uint8Array, from: number, len: number): number => {
     const proto = protoOf(sk)
@@ -249,13 +255,14 @@ export const createSockets = (deps: SocketsDeps) => {
     const proto = protoOf(sk)
     if (proto.sendto === undefined) return -EOPNOTSUPP
     if (!isPort(port)) return -EINVAL
-    if (zone === 0 || isOfLink(sk) || !needsZone(words, at))
-      return proto.sendto(sk, from, len, words, at, port, flags, zone)
-    // for this datagram alone
+    const isZoned = zone !== 0 && !isOfLink(sk) && needsZone(words, at)
     const bound = i32[sk + SK_BOUND_DEV]
-    i32[sk + SK_BOUND_DEV] = zone
-    const result = proto.sendto(sk, from, len, words, at, port, flags)
-    i32[sk + SK_BOUND_DEV] = bound
+    // for this datagram alone
+    if (isZoned) i32[sk + SK_BOUND_DEV] = zone
+    ipcm.words[IPCM_DONTROUTE] = flags & MSG_DONTROUTE
+    const result = proto.sendto(sk, from, len, words, at, port, flags, isZoned ? 0 : zone)
+    ipcm.words[IPCM_DONTROUTE] = 0
+    if (isZoned) i32[sk + SK_BOUND_DEV] = bound
     return result
   }
   /** The last call that received took from the error queue (inet_recv_error). */
@@ -334,7 +341,7 @@ export const createSockets = (deps: SocketsDeps) => {
   /** Copies the own address (getsockname) to `to`, four words and the port. */
   const getsockname = (sk: number, to: number): void => {
     for (let w = 0; w < 4; w++) i32[to + w] = i32[sk + SK_SADDR + w]
-    i32[to + 4] = i32[sk + SK_NUM]
+    i32[to + 4] = portOf(i32, sk)
   }
   /** Copies the peer's address (getpeername) to `to`, four words and the port: 0, or -errno. */
   const getpeername = (sk: number, to: number): number => {

@@ -14,6 +14,7 @@ import {
   FL_DF,
   FL_DPORT,
   FL_F_ANYSRC,
+  FL_F_LINK_SCOPE,
   FL_FAMILY,
   FL_FLAGS,
   FL_MARK,
@@ -46,6 +47,7 @@ import {
   SK_TTL,
 } from '../socket/sock.ts'
 import {
+  isLocalRoute,
   pmtudiscOf,
   SK_FRAG_SIZE,
   SK_GSO_SIZE,
@@ -67,6 +69,7 @@ import {
   IP_PMTUDISC_PROBE,
   IP_PMTUDISC_WANT,
   IPCM_DONTFRAG,
+  IPCM_DONTROUTE,
   IPCM_HOPS,
   IPCM_MARK,
   IPCM_MARK_SET,
@@ -118,6 +121,8 @@ export const createDgramFlow = ({
     copyAddr(fl, FL_DADDR, words, at)
     if (ipcm[IPCM_SET] !== 0) applyControl()
     const { index } = afOps(fl[FL_FAMILY])
+    if (isLocalRoute(i32, sk, index) || (index === 0 && ipcm[IPCM_DONTROUTE] !== 0))
+      fl[FL_FLAGS] |= FL_F_LINK_SCOPE
     if (index === 1 && fl[FL_OIF] === 0) fl[FL_OIF] = i32[sk + SK_STICKY_IF]
     if (isGroupAddr(words, at)) aimAtGroup(sk)
     else if (fl[FL_OIF] === 0) fl[FL_OIF] = i32[sk + SK_UNICAST_IF + index]

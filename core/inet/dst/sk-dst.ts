@@ -12,6 +12,7 @@ import {
   FL_DPORT,
   FL_DST,
   FL_F_ANYSRC,
+  FL_F_LINK_SCOPE,
   FL_FAMILY,
   FL_FLAGS,
   FL_MARK,
@@ -43,7 +44,7 @@ import {
   SK_PROTOCOL,
   SK_SADDR,
 } from '../../socket/sock.ts'
-import { SK_INET_FLAGS, firstHopOf } from '../../socket/inet-sock.ts'
+import { SK_INET_FLAGS, firstHopOf, isLocalRoute } from '../../socket/inet-sock.ts'
 import { INET_TRANSPARENT } from '../../socket/socket-constants.ts'
 import { afInfo } from '../af-ops.ts'
 import type { Pmtu } from './pmtu.ts'
@@ -82,6 +83,7 @@ export const createSkDst = ({ arena, time, routeOutput, pmtuSerial }: SkDstDeps)
     copyAddr(flow, FL_SADDR, i32, sk + SK_SADDR)
     copyAddr(flow, FL_DADDR, i32, firstHopOf(i32, sk))
     if ((i32[sk + SK_INET_FLAGS] & INET_TRANSPARENT) !== 0) flow[FL_FLAGS] |= FL_F_ANYSRC
+    if (isLocalRoute(i32, sk, afInfo(i32[sk + SK_FAMILY]).index)) flow[FL_FLAGS] |= FL_F_LINK_SCOPE
     const generation = i32[G_GENERATION]
     const error = routeOutput(flow)
     if (error !== 0) return error

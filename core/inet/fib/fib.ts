@@ -103,7 +103,7 @@ export const createFibReader = (arena: Arena, net: number) => {
     return isAnswer(row) ? row : -Errno.ENETUNREACH
   }
 
-  /** As fibLookup, of the routes by the device FL_OIF alone. */
+  /** As fibLookup, of the routes by the device FL_OIF alone, where there is one, and of the scope that is asked for. */
   const fibLookupBound4 = (fl: Flowi): number => {
     const first = i32[first4]
     if (first !== 0) return walkBound4(first, fl)

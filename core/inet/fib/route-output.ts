@@ -11,6 +11,7 @@ import {
   FL_FAMILY,
   FL_F_ANYSRC,
   FL_F_BOUND,
+  FL_F_LINK_SCOPE,
   FL_FLAGS,
   FL_L3MDEV,
   FL_OIF,
@@ -110,6 +111,9 @@ export const createRouteOutput = (deps: RouteOutputDeps) => {
     if (row >= 0 && i32[row + NH_TYPE] <= RTN_MULTICAST) return row
     return ops.unroutedRow(fl[FL_OIF], row)
   }
+  /** Without one. */
+  const lookup = (fl: Flowi, ops: RouteFamily): number =>
+    (fl[FL_FLAGS] & FL_F_LINK_SCOPE) === 0 ? ops.fibLookup(fl) : ops.fibLookupBound(fl)
   /** Fills FL_SADDR when the sender left it open; false when no address will do. */
   const chooseSource = (fl: Flowi, row: number, dev: number): boolean => {
     if (!isZero(fl, FL_SADDR)) return true
@@ -170,7 +174,7 @@ export const createRouteOutput = (deps: RouteOutputDeps) => {
     const ops = familyOps(fl[FL_FAMILY])
     let dev = oif !== 0 ? oif : ops.groupDevice(fl)
     if (dev === 0) {
-      const row = ops.fibLookup(fl)
+      const row = lookup(fl, ops)
       if (row < 0) return row
       if (i32[row + NH_TYPE] > RTN_MULTICAST) return refusal(i32[row + NH_TYPE])
       dev = i32[selectPath(row, fl) + NH_DEV]
@@ -206,7 +210,7 @@ export const createRouteOutput = (deps: RouteOutputDeps) => {
     if (kind === RTN_MULTICAST || kind === RTN_BROADCAST) return toMany(fl, oif, kind)
 
     const isBound = oif !== 0 && ops.isBound(fl)
-    let row = isBound ? boundRow(fl, ops) : ops.fibLookup(fl)
+    let row = isBound ? boundRow(fl, ops) : lookup(fl, ops)
     if (row < 0) return row
     let type = i32[row + NH_TYPE]
     if (type === RTN_LOCAL) return toLocal(fl, row)

@@ -6,8 +6,7 @@ import * as bytes from '../../base/bytes.ts'
 import { Errno } from '../../base/errno.ts'
 import { V4_MAPPED, clearAddr } from '../../base/family.ts'
 import type { Arena } from '../../shm/arena.ts'
-import { SK_IPOPT, SK_IPOPT_HOP, SK_IPOPT_LEN } from '../../socket/inet-sock.ts'
-import { SK_DST_GENERATION } from '../../socket/sock.ts'
+import { SK_IPOPT, SK_IPOPT_HOP, SK_IPOPT_LEN, skDstReset } from '../../socket/inet-sock.ts'
 import { MAX_OPTIONS } from '../../wire/ipv4.ts'
 import {
   FLAGS,
@@ -62,7 +61,7 @@ export const noteFirstHop = ({ i32, u8 }: Pick<Arena, 'i32' | 'u8'>, sk: number)
   const own = (sk + SK_IPOPT) << 2
   const end = own + i32[sk + SK_IPOPT_LEN]
   clearAddr(i32, sk + SK_IPOPT_HOP)
-  i32[sk + SK_DST_GENERATION]--
+  skDstReset(i32, sk)
   for (let p = own; p < end && u8[p] !== IPOPT_END; p += u8[p] === IPOPT_NOOP ? 1 : u8[p + LEN]) {
     if (!isRoute(u8[p])) continue
     i32[sk + SK_IPOPT_HOP + 2] = V4_MAPPED

@@ -36,6 +36,7 @@ import {
   CMSG_TIME_NS,
   FILTER_LOCKED,
   FREEBIND,
+  INET_LOCALROUTE,
   INET_SELECT_ERR,
   IP_FREEBIND,
   IPV6_FREEBIND,
@@ -47,6 +48,7 @@ import {
   SO_BINDTODEVICE,
   SO_BROADCAST,
   SO_DETACH_FILTER,
+  SO_DONTROUTE,
   SO_LOCK_FILTER,
   SO_BINDTOIFINDEX,
   SO_COOKIE,
@@ -103,6 +105,7 @@ import {
   TCP_LISTEN,
 } from '../sock.ts'
 import {
+  skDstReset,
   withStamping,
   SK_TSKEY,
   SK_PEEK_OFF,
@@ -250,6 +253,9 @@ export const createSockopt = ({
         return setWord(sk, SK_RCVBUF, Math.max(SOCK_MIN_RCVBUF, doubled(value)))
       case SO_SNDBUFFORCE:
         return setWord(sk, SK_SNDBUF, Math.max(SOCK_MIN_SNDBUF, doubled(value)))
+      case SO_DONTROUTE:
+        skDstReset(i32, sk)
+        return setInetFlag(sk, INET_LOCALROUTE, value)
       case SO_SELECT_ERR_QUEUE:
         return setInetFlag(sk, INET_SELECT_ERR, value)
       case SO_MARK:
@@ -346,6 +352,8 @@ export const createSockopt = ({
         return i32[sk + SK_RCVBUF]
       case SO_SNDBUF:
         return i32[sk + SK_SNDBUF]
+      case SO_DONTROUTE:
+        return inetFlag(sk, INET_LOCALROUTE)
       case SO_SELECT_ERR_QUEUE:
         return inetFlag(sk, INET_SELECT_ERR)
       case SO_MARK:

@@ -3,10 +3,10 @@
  * message from its ICMP header on; the identifier in it is the socket's port. Who may have one says net.ipv4.ping_group_range:
  * applications here are group 0. Linux: net/ipv4/ping.c, net/ipv6/ping.c.
  */
-import { clearAddr, copyAddr } from '../../base/family.ts'
+import { clearAddr, copyAddr, needsZone } from '../../base/family.ts'
 import { pseudoSumWords } from '../../base/checksum.ts'
 import { Errno } from '../../base/errno.ts'
-import { FL_DADDR, FL_SADDR } from '../../base/flowi.ts'
+import { FL_DADDR, FL_OIF, FL_SADDR } from '../../base/flowi.ts'
 import type { AddrType } from '../../inet/addr/addr-type.ts'
 import type { AfOps, AfOpsOf } from '../../inet/af-ops.ts'
 import type { Arena } from '../../shm/arena.ts'
@@ -104,6 +104,11 @@ export const createPingSock = (deps: PingSockDeps): Proto => {
   }
   const route = (sk: number, words: Int32Array, at: number): number =>
     peerError(i32, sk, words, at) || dgramFlow.route(sk, words, at, opsOf(sk).icmp.protocol, 0, 0)
+  /** Whose link, is asked before anything of the way (ping_v6_sendmsg). */
+  const routeTo = (sk: number, words: Int32Array, at: number): number => {
+    const error = route(sk, words, at)
+    return needsZone(words, at) && dgramFlow.flow[FL_OIF] === 0 ? -EINVAL : error
+  }
   const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
     if (!autobind(sk)) return -EAGAIN
     const error = route(sk, words, at)
@@ -134,7 +139,7 @@ export const createPingSock = (deps: PingSockDeps): Proto => {
     flags = 0
   ): number => {
     if (!autobind(sk)) return -EAGAIN
-    const error = messageError(sk, from, len, flags) || route(sk, words, at)
+    const error = messageError(sk, from, len, flags) || routeTo(sk, words, at)
     if (error !== 0) return error
     return dgramFlow.sizeError(sk, len) || datagram.sendError(sk) || transmit(sk, from, len)
   }

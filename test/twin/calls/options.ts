@@ -9,7 +9,7 @@ const [IP, SOL_SOCKET, IPV6] = [0, 1, 41]
 const TIMES = [29, 35, 63, 64]
 const [UDP_SEGMENT, UDP_GRO] = [103, 104]
 const [SO_ERROR, SO_PRIORITY, SO_MARK, SO_RXQ_OVFL, SO_RCVMARK] = [4, 12, 36, 40, 75]
-const PEEK = 2
+const [PEEK, DONTROUTE, SO_DONTROUTE] = [2, 4, 5]
 const [IP_BIND_ADDRESS_NO_PORT, IP_LOCAL_PORT_RANGE] = [24, 51]
 const ERRQUEUE = 0x2000
 const [DONT, WANT, DO, PROBE, INTERFACE, OMIT] = [0, 1, 2, 3, 4, 5]
@@ -118,6 +118,33 @@ export const options = (af: number, lo: string): Program[] => {
           ...asked(67, 0x10, IPV6),
           ...asked(SO_PRIORITY, 77),
           ...asked(SO_PRIORITY, -1),
+        ]
+      }),
+    },
+    {
+      name: 'what is not to be routed',
+      rows: (
+        [
+          [DGRAM, 0],
+          [RAW, OTHER],
+          [DGRAM, is4 ? ICMP : ICMPV6],
+        ] as const
+      ).flatMap(([type, protocol], k): Row[] => {
+        const file = `s${k}`
+        const port = type === RAW ? 0 : 9
+        return [
+          ['socket', file, af, type, protocol],
+          ['getsockopt', file, SOL_SOCKET, SO_DONTROUTE],
+          ['sendto', file, 20, lo, port, DONTROUTE],
+          ['connect', file, lo, port],
+          ['send', file, 20, DONTROUTE],
+          ['setsockopt', file, SOL_SOCKET, SO_DONTROUTE, -1],
+          ['getsockopt', file, SOL_SOCKET, SO_DONTROUTE],
+          ['send', file, 20],
+          ['sendto', file, 20, is4 ? '224.0.0.9' : 'ff02::9', port, DONTROUTE],
+          ['setsockopt', file, SOL_SOCKET, SO_DONTROUTE, 0],
+          ['getsockopt', file, SOL_SOCKET, SO_DONTROUTE],
+          ['close', file],
         ]
       }),
     },

@@ -30,8 +30,8 @@ const SETTLE_MS = 2
 /** What a call that does not wait is told of a connection that is being made. */
 const ENDS = [0, -Errno.ECONNREFUSED]
 
-/** Asks for the error of a connection that an application has waited for. */
-const UNLIKE = /a stream that is not connected/
+/** What asks of an attempt to connect before it has asked how that ended, which an application has waited for. */
+const UNLIKE = /a stream that is not connected|after attempts that failed/
 /** Has a program calls alone that applications have? Packet sockets are others' shape, datagrams have no connections to accept. */
 export const isOfApplications = ({ name, rows }: Program): boolean => {
   const streams = new Set<unknown>()

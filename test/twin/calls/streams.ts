@@ -27,6 +27,7 @@ const STREAMS: readonly (readonly [level: number, name: number, value: number])[
   ...(
     [
       [2, 1],
+      [5, 1],
       [8, 8192],
       [7, 8192],
       [9, 1],
@@ -335,6 +336,7 @@ export const streams = (af: number, lo: string): Program[] => {
       ],
     },
     ...(is4 ? [ipOptions(connected)] : []),
+    failed(af, lo),
     {
       name: 'after an attempt that failed',
       rows: [
@@ -510,5 +512,48 @@ const ipOptions = (connected: (port: number, server: Row[], client: Row[]) => Ro
         ['close', 'l'],
       ]),
     ],
+  }
+}
+
+/** What a stream is called after attempts that failed, by how it was bound, and what becomes of its port. */
+const failed = (af: number, lo: string): Program => {
+  const is4 = af === INET
+  const any = is4 ? '0.0.0.0' : '::'
+  const nowhere = is4 ? '198.51.100.1' : lo === '::1' ? '2001:db8:77::1' : '::ffff:198.51.100.1'
+  const IP_BIND_ADDRESS_NO_PORT = 24
+  const bound: Row[][] = [
+    [],
+    [['bind', 'c', lo, 0]],
+    [['bind', 'c', any, 0]],
+    [['bind', 'c', lo, 7221]],
+    [['bind', 'c', any, 7221]],
+    [
+      ['setsockopt', 'c', IP, IP_BIND_ADDRESS_NO_PORT, 1],
+      ['bind', 'c', lo, 0],
+    ],
+  ]
+  const attempt = (to: string): Row[] => [
+    ['connect', 'c', to, 9],
+    ['getsockname', 'c'],
+    ['getpeername', 'c'],
+  ]
+  return {
+    name: 'the name of a stream after attempts that failed',
+    rows: bound.flatMap((how): Row[] => [
+      ['socket', 'c', af, STREAM, 0],
+      ...how,
+      ['getsockname', 'c'],
+      ...attempt(nowhere),
+      ...attempt(lo),
+      ...attempt(lo),
+      ...attempt(lo),
+      ...attempt(lo),
+      ...attempt(nowhere),
+      ['bind', 'c', lo, 0],
+      ['getsockname', 'c'],
+      ['listen', 'c', 1],
+      ['getsockname', 'c'],
+      ['close', 'c'],
+    ]),
   }
 }

@@ -71,9 +71,7 @@ type TcpListenDeps = {
   checkReq: TcpCheckReq
   pktoptions: Pick<TcpPktoptions, 'noteOpening'>
 } & Pick<TcpRouting, 'secureSeq'> &
-  Pick<TcpBind, 'bind'>
-
-const ANY = new Int32Array(4)
+  Pick<TcpBind, 'bindPort'>
 
 export const createTcpListen = (deps: TcpListenDeps) => {
   const { bank, consume, hash, ports, timers, life, secureSeq, fastopen, syncookies } = deps
@@ -84,7 +82,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
   const { requestQueueFull, isLastQuarter, acceptQueueFull } = deps.listenQueues
   const { listenDrop, overflow } = deps.listenQueues
   const { sendSynAck } = deps.synack
-  const { bind } = deps
+  const { bindPort } = deps
   const { initTransfer } = deps.handshake
   const { parseOptions } = deps.paws
   const { i32, u8, f64, layout } = deps.arena
@@ -197,11 +195,11 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     enqueueAccept(listener, child)
   }
 
-  /** Starts listening, or changes the backlog; 0 or -errno. A socket without a port gets one (inet_autobind). */
+  /** Starts listening, or changes the backlog; 0 or -errno. A socket without a port gets one. */
   const listen = (sk: number, backlog: number): number => {
     if ((i32[sk + SK_FLAGS] & (SOCK_CONNECTING | SOCK_CONNECTED)) !== 0) return -Errno.EINVAL
     if (i32[sk + SK_NUM] === 0) {
-      const err = bind(sk, ANY, 0, 0)
+      const err = bindPort(sk)
       if (err < 0) return err
     }
     return startListening(sk, backlog)

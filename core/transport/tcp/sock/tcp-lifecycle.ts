@@ -59,6 +59,7 @@ import {
 import { SOCK_BINDPORT_LOCK, SOCK_DEAD } from './sock-flags.ts'
 import { TCP_RTO_MIN } from './tcp-constants.ts'
 import type { TcpTimers } from '../timer/tcp-timers.ts'
+import { SK_SPORT, portOf } from '../../../socket/inet-sock.ts'
 import type { ErrQueue } from '../../../socket/msg/errqueue.ts'
 import type { Events } from '../../../socket/events.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
@@ -152,6 +153,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
       hash.unhash(sk)
       if ((i32[sk + SK_FLAGS] & SOCK_BINDPORT_LOCK) === 0) {
         ports.release(sk)
+        i32[sk + SK_SPORT] = portOf(i32, sk)
         i32[sk + SK_NUM] = 0
       }
     }

@@ -7,7 +7,9 @@ import {
   FL_DADDR,
   FL_DEV,
   FL_DST,
+  FL_F_LINK_SCOPE,
   FL_FAMILY,
+  FL_FLAGS,
   FL_IIF,
   FL_MTU,
   FL_OIF,
@@ -83,9 +85,16 @@ const network = async () => {
       ? found
       : { ...found, src: formatWords(...words(fl, FL_SADDR)) }
   }
+  /** The same without a router on the way. */
+  const onLink = (dst: string, oif?: string) => {
+    fill(null, dst)
+    bindFlow(fl, oif === undefined ? 0 : index[oif]!)
+    fl[FL_FLAGS]! |= FL_F_LINK_SCOPE
+    return result(router.routeOutput(fl))
+  }
   const sysctl = (name: string, value: number) =>
     made.control.request({ type: 'SYSCTL_SET', name: `net.ipv4.${name}`, value })
-  return { ...made, input, output, fl, index, sysctl }
+  return { ...made, input, output, onLink, fl, index, sysctl }
 }
 
 describe('a received packet', () => {
@@ -300,6 +309,31 @@ describe('a packet made here', () => {
     })
     await ip.link('lan', { up: false })
     expect(output('8.8.8.8', { oif: 'lan' })).toBe(-Errno.ENETUNREACH)
+  })
+  test('without a router on its way goes by routes of a link alone, be they shorter', async () => {
+    const { onLink, ip, control } = await network()
+    await ip.route('add', '10.4.0.0/16 dev lan')
+    await ip.route('add', '10.4.4.0/24 via 192.0.2.9')
+    await ip.route('add', '10.7.0.0/16 dev lan scope global')
+    await ip.route('add', 'unreachable 10.4.5.0/24')
+    const lan = { type: RTN_UNICAST, dev: 'lan' }
+    for (const dst of ['10.0.0.9', '10.4.1.1', '10.4.4.4', '10.4.5.5'])
+      expect(onLink(dst)).toEqual(lan)
+    for (const dst of ['8.8.8.8', '10.7.1.1', '224.0.0.9', '255.255.255.255'])
+      expect(onLink(dst)).toBe(-Errno.ENETUNREACH)
+    expect(onLink('10.0.0.255')).toMatchObject({ type: RTN_BROADCAST, dev: 'lan' })
+    for (const dst of ['10.0.0.1', '127.0.0.1'])
+      expect(onLink(dst)).toEqual({ type: RTN_LOCAL, dev: 'lo' })
+    // by a device that it is bound to anybody is on the link
+    expect(onLink('8.8.8.8', 'wan')).toEqual({ type: RTN_UNICAST, dev: 'wan' })
+    expect(onLink('10.4.4.4', 'lan')).toEqual(lan)
+    await ip.route('add', '224.0.0.0/4 dev lan')
+    expect(onLink('224.0.0.9')).toMatchObject({ type: RTN_MULTICAST, dev: 'lan' })
+    const rule = { family: 'inet', dst: '10.8.0.0/16', table: 7 } as const
+    await control.request({ type: 'RTM_NEWRULE', flags: FLAGS.add, rule })
+    await ip.route('add', '10.8.0.0/16 via 192.0.2.9 table 7')
+    await ip.route('add', '10.8.0.0/16 dev lan')
+    expect(onLink('10.8.1.1')).toEqual(lan)
   })
   test('bound to a device goes by a shorter prefix where the longer ones lead elsewhere', async () => {
     const { output, ip } = await network()

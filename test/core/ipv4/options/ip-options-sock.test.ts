@@ -4,6 +4,7 @@
 import { describe, expect, test } from 'bun:test'
 import { AF_INET } from '../../../../core/base/family.ts'
 import { Errno } from '../../../../core/base/errno.ts'
+import { Mib } from '../../../../core/shm/counters.ts'
 import { SOCK_DGRAM } from '../../../../core/socket/sock.ts'
 import { IP_OPTIONS, IPPROTO_IP } from '../../../../core/socket/socket-constants.ts'
 import { IPPROTO_UDP } from '../../../../core/wire/ipproto.ts'
@@ -43,7 +44,7 @@ const host = () => {
   const optionsOf = (frame: Uint8Array): number[] => [
     ...frame.subarray(34, 14 + ipv4.headerLen(frame, 14)),
   ]
-  return { path, sockets, sk, set, get, send, optionsOf }
+  return { path, sockets, udpSock, sk, set, get, send, optionsOf }
 }
 
 describe('IP_OPTIONS', () => {
@@ -81,6 +82,18 @@ describe('IP_OPTIONS', () => {
     expect(optionsOf(frame!)).toEqual([131, 11, 4, 10, 5, 5, 5, 10, 0, 3, 9, 0])
     const at = 14 + ipv4.headerLen(frame!, 14)
     expect(udp.isChecksumOk(frame!, at, pseudo('10.0.3.1', PEER, IPPROTO_UDP, 13))).toBe(true)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('a strict source route leads to nobody behind a router', () => {
+    const { path, sk, udpSock, set, send } = host()
+    expect(set([137, 7, 4, 10, 0, 3, 8])).toBe(0)
+    expect(ipText(ipv4.dst(send()[0]!, 14))).toBe('10.0.3.8')
+    expect(set([137, 7, 4, 10, 5, 5, 5])).toBe(0)
+    path.sent.length = 0
+    const one = new Uint8Array(1)
+    expect(udpSock.sendtoBytes(sk, one, 0, 1, ...v4Words(ip(PEER)), 9)).toBe(-Errno.ENETUNREACH)
+    expect(path.sent).toEqual([])
+    expect(path.counter(Mib.IpOutNoRoutes)).toBe(1)
     expect(path.isAllReturned()).toBe(true)
   })
   test('a datagram too big for its way is cut, with those in every fragment that are to be copied', () => {
