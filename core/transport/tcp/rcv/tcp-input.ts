@@ -112,8 +112,8 @@ export const createTcpInput = (deps: TcpInputDeps) => {
       return
     }
     const len = i32[skb + SKB_LEN] - headerLen
-    const newlyAcked = (ack - i32[sk + TP_SND_UNA]) | 0
-    if (len > receiveWindow(i32, sk) || (len !== 0 && newlyAcked < 0)) {
+    const isOld = ((ack - i32[sk + TP_SND_UNA]) | 0) < 0
+    if (len > receiveWindow(i32, sk) || (isOld && (len !== 0 || !isPredicted(sk, skb)))) {
       slowPath(sk, skb)
       return
     }
