@@ -44,8 +44,11 @@ export const Holder = {
   mroute: 13,
   /** Questions about others for whom we answer, within the bound of neigh. */
   proxy: 14,
-  /** Receive queues of raw and ping sockets, within the bound of udp_rcv. */
-  raw_rcv: 15,
+  /**
+   * Within the bound of udp_rcv, other queues of sockets: what raw and ping sockets have received, what error queues quote, datagrams
+   * of several calls that are not whole, and copies that are to be stamped.
+   */
+  sock_queue: 15,
 } as const
 export type Holder = (typeof Holder)[keyof typeof Holder]
 
@@ -80,7 +83,7 @@ const WITHIN: readonly { holder: Holder; line: Holder; eighths: number }[] = [
   { holder: Holder.netem, line: Holder.qdisc, eighths: 8 },
   { holder: Holder.mroute, line: Holder.neigh, eighths: 4 },
   { holder: Holder.proxy, line: Holder.neigh, eighths: 2 },
-  { holder: Holder.raw_rcv, line: Holder.udp_rcv, eighths: 4 },
+  { holder: Holder.sock_queue, line: Holder.udp_rcv, eighths: 4 },
 ]
 /** On whose line a holder draws: another's, or its own. */
 const lineFor = (holder: number): number =>

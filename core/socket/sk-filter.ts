@@ -1,7 +1,7 @@
 /**
  * Filters of sockets (SO_ATTACH_FILTER): classic BPF that says how much of a packet its socket gets, run where the packet lies.
- * The programs of a worker's sockets lie one behind the other in one pool, which is the bound of what they may hold.
- * Worker only. Linux: sk_attach_filter(), sk_filter_trim_cap() (net/core/filter.c), net.core.optmem_max.
+ * The programs of a worker's sockets lie one behind the other in one pool, which is the bound of what they may hold; a connection
+ * has that of its listener. Worker only. Linux: sk_attach_filter(), sk_filter_trim_cap() (net/core/filter.c), net.core.optmem_max.
  */
 import { Errno } from '../base/errno.ts'
 import { BPF_MAXINSNS, INSN_WORDS } from '../bpf/bpf-constants.ts'
@@ -32,8 +32,8 @@ export const createSkPrograms = (): Int32Array => new Int32Array(POOL_WORDS)
 export const createSkFilter = (deps: SkFilterDeps) => {
   const { arena, skbs, programs, runFilter, isSound } = deps
   const { i32 } = arena
-  /** Whose they are, in the order in which they lie, and how long. */
-  const held: { sk: number; words: number }[] = []
+  /** Whose they are, in the order in which they lie, where, and how long. */
+  const held: { users: Set<number>; at: number; words: number }[] = []
   let used = 1
 
   /** How many octets of the packet, data where the socket's protocol has it, the socket is to get; 0 is nothing. */
@@ -55,16 +55,28 @@ export const createSkFilter = (deps: SkFilterDeps) => {
     return true
   }
 
-  /** Takes its program out; those behind it move up. */
+  const programOf = (sk: number) => held.find(({ at }) => at === i32[sk + SK_FILTER])
+  /** It has none any more (sk_filter_uncharge). Whose program nobody has is taken out; those behind it move up. */
   const release = (sk: number): void => {
-    if (i32[sk + SK_FILTER] === 0) return
-    const k = held.findIndex((each) => each.sk === sk)
-    const [{ words }] = held.splice(k, 1)
-    const at = i32[sk + SK_FILTER]
+    const mine = programOf(sk)
+    i32[sk + SK_FILTER] = 0
+    mine?.users.delete(sk)
+    if (mine === undefined || mine.users.size > 0) return
+    const { at, words } = mine
     programs.copyWithin(at, at + words, used)
     used -= words
-    for (const behind of held.slice(k)) i32[behind.sk + SK_FILTER] -= words
-    i32[sk + SK_FILTER] = 0
+    const k = held.indexOf(mine)
+    held.splice(k, 1)
+    for (const behind of held.slice(k)) {
+      behind.at -= words
+      for (const user of behind.users) i32[user + SK_FILTER] = behind.at
+    }
+  }
+  /** A connection has what its listener has at the time (sk_clone_lock). */
+  const inherit = (listener: number, child: number): void => {
+    if (i32[listener + SK_FILTER] === 0) return
+    programOf(listener)?.users.add(child)
+    i32[child + SK_FILTER] = i32[listener + SK_FILTER]
   }
   const isLocked = (sk: number): boolean => (i32[sk + SK_REUSE] & FILTER_LOCKED) !== 0
 
@@ -74,12 +86,13 @@ export const createSkFilter = (deps: SkFilterDeps) => {
     const count = len >> 2
     const program = words.slice(at, at + count)
     if (len % (INSN_WORDS * 4) !== 0 || !isSound(program)) return -Errno.EINVAL
-    const old = held.find((each) => each.sk === sk)?.words ?? 0
+    const mine = programOf(sk)
+    const old = mine?.users.size === 1 ? mine.words : 0
     if (used - old + count > POOL_WORDS) return -Errno.ENOMEM
     release(sk)
     programs.set(program, used)
     i32[sk + SK_FILTER] = used
-    held.push({ sk, words: count })
+    held.push({ users: new Set([sk]), at: used, words: count })
     used += count
     return 0
   }
@@ -91,12 +104,12 @@ export const createSkFilter = (deps: SkFilterDeps) => {
   }
   /** The program that the socket has, at (words, at): how many octets it is (SO_GET_FILTER). */
   const read = (sk: number, words: Int32Array, at: number): number => {
-    const mine = held.find((each) => each.sk === sk)
+    const mine = programOf(sk)
     if (mine === undefined) return 0
-    const from = i32[sk + SK_FILTER]
+    const from = mine.at
     const room = Math.min(mine.words, words.length - at)
     words.set(programs.subarray(from, from + room), at)
     return mine.words << 2
   }
-  return { skFilter, runFrom, skTrim, attach, detach, read, release }
+  return { skFilter, runFrom, skTrim, attach, detach, read, release, inherit }
 }

@@ -21,7 +21,10 @@ export type TcpInet = Pick<
 >
 
 /** What TCP uses of the socket layer. */
-type TcpSockets = Pick<SocketLayer, 'slab' | 'owned' | 'errqueue' | 'cmsg' | 'timestamp'> & {
+type TcpSockets = Pick<
+  SocketLayer,
+  'slab' | 'owned' | 'errqueue' | 'filter' | 'cmsg' | 'timestamp'
+> & {
   sockets: Pick<SocketLayer['sockets'], 'sockEvents' | 'registerProto'>
 }
 
@@ -33,7 +36,7 @@ export const createTcp = (
   secret: Int32Array,
   over: Partial<Pick<TcpDeps, 'steer' | 'gsoMax' | 'congestion'>> = {}
 ) => {
-  const { slab, owned, sockets, errqueue, cmsg, timestamp } = layer
+  const { slab, owned, sockets, errqueue, filter, cmsg, timestamp } = layer
   const { sockEvents } = sockets
   const { isRecvErr, keepError } = createKeepError({ ...machine, ...inet, errqueue })
   const tcp = createTcpLayer({
@@ -42,6 +45,7 @@ export const createTcp = (
     slab,
     owned,
     errqueue,
+    filter,
     cmsg,
     timestamp,
     secret,

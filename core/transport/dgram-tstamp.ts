@@ -64,7 +64,7 @@ export const createDgramTstamp = (deps: DgramTstampDeps) => {
     (i32[sk + SK_TSFLAGS] & SOF_TIMESTAMPING_OPT_TSONLY) !== 0
   /** A frame with a mark of the socket's as it is now, for frameSent; 0: there is no memory, or the time alone is wanted. */
   const keepFrame = (sk: number, skb: number): number => {
-    if (isAlone(sk) || !budget.mayHold(skb, Holder.raw_rcv)) return 0
+    if (isAlone(sk) || !budget.mayHold(skb, Holder.sock_queue)) return 0
     const frame = skbs.clone(skb)
     if (frame !== 0) i32[frame + SKB_FLAGS] &= ~SKB_F_TRACE
     return frame
@@ -76,7 +76,7 @@ export const createDgramTstamp = (deps: DgramTstampDeps) => {
       if (frame !== 0) consume(frame)
       return
     }
-    if (frame !== 0) budget.hold(frame, Holder.raw_rcv)
+    if (frame !== 0) budget.hold(frame, Holder.sock_queue)
     sockEvents(sk, SK_EVENT_ERROR)
   }
   return { markSent, keepFrame, frameSent }

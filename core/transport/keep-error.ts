@@ -50,13 +50,13 @@ export const createKeepError = (deps: KeepErrorDeps) => {
     port: number,
     payload: number
   ): void => {
-    if (!errqueue.hasRoom(sk) || !budget.mayHold(skb, Holder.raw_rcv)) return
+    if (!errqueue.hasRoom(sk) || !budget.mayHold(skb, Holder.sock_queue)) return
     const room = i32[skb + SKB_DATA] + i32[skb + SKB_LEN] - payload
     const twin = room < 0 ? 0 : skbs.clone(skb)
     if (twin === 0) return
     i32[twin + SKB_FLAGS] &= ~SKB_F_TRACE
     skbs.pull(twin, payload - i32[skb + SKB_DATA])
-    budget.hold(twin, Holder.raw_rcv)
+    budget.hold(twin, Holder.sock_queue)
     loadAddrs(skb, fl)
     readMessage(skb, errno)
     if (errqueue.pushAbout(sk, error, fl, FL_DADDR, port, twin)) return

@@ -425,7 +425,7 @@ describe('those who came first and are not read keep nothing that others make us
   /** Sockets that hear each datagram to a port of their own, or all there is. */
   const KINDS = [
     { name: 'UDP', args: [2, 2, 0], holder: 'udp_rcv', isBound: true, lost: 'UdpMemErrors' },
-    { name: 'raw', args: [2, SOCK_RAW, IPPROTO_UDP], holder: 'raw_rcv' },
+    { name: 'raw', args: [2, SOCK_RAW, IPPROTO_UDP], holder: 'sock_queue' },
     { name: 'packet', args: [AF_PACKET, SOCK_RAW, ETH_P_ALL], holder: 'tap' },
   ] as const
   test.each(KINDS.map((kind) => [kind.name, kind] as const))('%s sockets', async (_, kind) => {

@@ -418,9 +418,7 @@ export const createSockopt = ({
 
   /** Options whose value is a name or words; see Proto. 0 or its length, or -errno. */
   const setsockoptName: NonNullable<Proto['setNameOption']> = (sk, level, name, words, at, len) => {
-    if (level === SOL_SOCKET && name === SO_ATTACH_FILTER)
-      // a stream's bytes are not packets to its reader
-      return i32[sk + SK_TYPE] === SOCK_STREAM ? -ENOPROTOOPT : filter.attach(sk, words, at, len)
+    if (level === SOL_SOCKET && name === SO_ATTACH_FILTER) return filter.attach(sk, words, at, len)
     if (isIpOptions(sk, level, name)) return setIpOptions(sk, words, at, len)
     if (level === IPPROTO_IPV6 && name === IPV6_PKTINFO && isIp(sk, level))
       return inet.setStickyPktinfo(sk, words, at, len)

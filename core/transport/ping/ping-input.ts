@@ -48,7 +48,7 @@ export const createPingInput = (deps: PingInputDeps) => {
       if (!passOn(skb, identHash(ident), false)) drop(skb, Drop.NO_SOCKET)
       return
     }
-    const reason = datagram.queueRcv(sk, skb, Holder.raw_rcv)
+    const reason = datagram.queueRcv(sk, skb, Holder.sock_queue)
     if (reason !== 0) drop(skb, reason)
   }
 

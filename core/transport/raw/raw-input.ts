@@ -101,7 +101,7 @@ export const createRawInput = (deps: RawInputDeps) => {
       return drop(twin, Drop.SKB_CSUM)
     }
     if (family.rawHasHeader) skbs.push(twin, i32[twin + SKB_DATA] - i32[twin + SKB_NETWORK])
-    const reason = datagram.queueRcv(sk, twin, Holder.raw_rcv)
+    const reason = datagram.queueRcv(sk, twin, Holder.sock_queue)
     if (reason !== 0) drop(twin, reason)
   }
   const isChecksumOk = (skb: number, protocol: number): boolean => {

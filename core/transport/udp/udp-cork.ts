@@ -45,7 +45,7 @@ export const createUdpCork = ({ arena, skbs, consume, output, ipcm }: UdpCorkDep
     const skb = output.allocDatagram(0)
     if (skb === 0) return -Errno.ENOBUFS
     skbs.put(skb, udp.MIN_HEADER)
-    budget.hold(skb, Holder.raw_rcv)
+    budget.hold(skb, Holder.sock_queue)
     pendings.set(sk, { skb, flow: output.flow.slice(), ipcm: ipcm.slice() })
     i32[sk + SK_INET_FLAGS] |= INET_UDP_PENDING
     return 0
@@ -71,8 +71,8 @@ export const createUdpCork = ({ arena, skbs, consume, output, ipcm }: UdpCorkDep
   /** Room behind what is there: its offset, or -errno. */
   const grow = (skb: number, len: number): number => {
     budget.release(skb)
-    const hasRoom = skbs.expandTail(skb, len) && budget.mayHold(skb, Holder.raw_rcv)
-    budget.hold(skb, Holder.raw_rcv)
+    const hasRoom = skbs.expandTail(skb, len) && budget.mayHold(skb, Holder.sock_queue)
+    budget.hold(skb, Holder.sock_queue)
     return hasRoom ? skbs.put(skb, len) : -Errno.ENOBUFS
   }
   /** Sends what there is: 0, or -errno. */

@@ -138,7 +138,7 @@ describe('a charge', () => {
     expect(budget.mayHold(skbs.alloc(60_000, 0), Holder.tap)).toBe(true)
   })
   test.each([
-    ['raw_rcv', 'udp_rcv'],
+    ['sock_queue', 'udp_rcv'],
     ['netem', 'qdisc'],
     ['mroute', 'neigh'],
     ['proxy', 'neigh'],

@@ -49,6 +49,7 @@ import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
 
+import type { SkFilter } from '../../../socket/sk-filter.ts'
 import type { TcpListenQueues } from './tcp-listen-queues.ts'
 import type { TcpRequest } from './tcp-request.ts'
 import type { TcpPktoptions } from '../sock/tcp-pktoptions.ts'
@@ -70,6 +71,7 @@ type TcpCheckReqDeps = {
   mss: Pick<TcpMss, 'syncMss'>
   listenQueues: TcpListenQueues
   pktoptions: Pick<TcpPktoptions, 'noteOpening'>
+  filter: Pick<SkFilter, 'inherit'>
 } & Pick<TcpReply, 'sendReset'> &
   Pick<TcpRequest, 'inheritNow' | 'isMixed' | 'synAgain'>
 
@@ -213,6 +215,7 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
   /** A connection whose handshake `skb` ends. */
   const openChild = (listener: number, child: number, skb: number): void => {
     deps.inheritNow(listener, child)
+    deps.filter.inherit(listener, child)
     deps.pktoptions.noteOpening(child, skb)
     // its SYN-ACK was the request's
     i32[child + TP_SEGS_OUT] = 0

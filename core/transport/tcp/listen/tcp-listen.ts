@@ -18,6 +18,7 @@ import {
   TCP_SYN_RECV,
   TCP_TIME_WAIT,
 } from '../../../socket/sock.ts'
+import type { SkFilter } from '../../../socket/sk-filter.ts'
 import type { Ports } from '../../ports.ts'
 import type { TcpBind } from '../connect/tcp-bind.ts'
 import type { TcpRouting } from '../connect/tcp-routing.ts'
@@ -70,6 +71,7 @@ type TcpListenDeps = {
   request: TcpRequest
   checkReq: TcpCheckReq
   pktoptions: Pick<TcpPktoptions, 'noteOpening'>
+  filter: Pick<SkFilter, 'inherit'>
 } & Pick<TcpRouting, 'secureSeq'> &
   Pick<TcpBind, 'bindPort'>
 
@@ -187,6 +189,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     f64[bank + Mib.TcpPassiveOpens]++
     timers.resetXmitTimer(child, ICSK_TIME_RETRANS, TCP_TIMEOUT_INIT)
     initTransfer(child)
+    deps.filter.inherit(listener, child)
     deps.pktoptions.noteOpening(child, skb)
     fastopen.open(listener, child, skb)
     sendSynAck(child)

@@ -20,6 +20,7 @@ import { l3mdevOf } from '../../../netdev/netdev.ts'
 import type { Events } from '../../../socket/events.ts'
 import type { Cmsg } from '../../../socket/msg/cmsg.ts'
 import type { ErrQueue } from '../../../socket/msg/errqueue.ts'
+import type { SkFilter } from '../../../socket/sk-filter.ts'
 import type { Timestamp } from '../../../socket/msg/timestamp.ts'
 import { SK_BOUND_DEV } from '../../../socket/sock.ts'
 import type { Steer } from '../../../steering/steer.ts'
@@ -55,6 +56,7 @@ export type TcpDeps = {
   congestion: readonly CongestionControl[]
   owned: OwnedFlows
   errqueue: ErrQueue
+  filter: SkFilter
   cmsg: Cmsg
   timestamp: Timestamp
 } & Pick<Pmtu, 'updatePmtu'> &
@@ -75,6 +77,7 @@ export const createBase = ({
   random,
   congestion,
   errqueue,
+  filter,
   timestamp,
   sockEvents,
   afOps,
@@ -91,6 +94,7 @@ export const createBase = ({
   consume,
   time,
   errqueue,
+  filter,
   timestamp,
   sockEvents,
   pktoptions: createTcpPktoptions({ arena, afOps, cmsg }),

@@ -33,7 +33,9 @@ import {
 } from '../../../skb/skb.ts'
 import type { Skbs } from '../../../skb/skbs.ts'
 import {
+  SK_DROPS,
   SK_FAMILY,
+  SK_FILTER,
   SK_DADDR,
   SK_ERR,
   SK_ERR_SOFT,
@@ -64,6 +66,7 @@ import type { TcpStates } from '../states/tcp-states.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpListen } from '../listen/tcp-listen.ts'
 import type { TcpListenQueues } from '../listen/tcp-listen-queues.ts'
+import type { SkFilter } from '../../../socket/sk-filter.ts'
 import type { Events } from '../../../socket/events.ts'
 import type { KeepError } from '../../keep-error.ts'
 import type { TcpCheckReq } from '../listen/tcp-check-req.ts'
@@ -116,6 +119,7 @@ type TcpIpvDeps = {
   skDst: SkDst
   md5: TcpMd5
   pktoptions: Pick<TcpPktoptions, 'noteSegment'>
+  filter: Pick<SkFilter, 'skFilter' | 'skTrim'>
 } & Pick<TcpTimewait, 'timewaitRcv'> &
   Pick<TcpReply, 'sendReset'> &
   Pick<PacketAddrs, 'loadAddrs'> &
@@ -127,7 +131,7 @@ type TcpIpvDeps = {
 export const createTcpIpv = (deps: TcpIpvDeps) => {
   const { bank, skbs, drop, hash, listen, life, mss, retransmission, simple, timewaitRcv } = deps
   const { sendReset, md5, loadAddrs, passOn, afOps, skDst, updatePmtu } = deps
-  const { isRecvErr, keepError, sockEvents, pktoptions } = deps
+  const { isRecvErr, keepError, sockEvents, pktoptions, filter } = deps
   const { tcpRcvEstablished } = deps.tcpInput
   const { rcvStateProcess } = deps.states
   const { revertRto } = deps.xmitTimer
@@ -167,6 +171,23 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     if (least === 0 || u8[i32[skb + SKB_NETWORK] + afOps(family).hopLimitAt] >= least) return false
     f64[bank + Mib.TcpExtTCPMinTTLDrop]++
     drop(skb, Drop.TCP_MINTTL)
+    return true
+  }
+
+  /**
+   * The socket's filter leaves nothing of it; what it cuts off comes again, but for the header (tcp_filter). A request has that
+   * of its listener, a TIME_WAIT none.
+   */
+  const isFiltered = (sk: number, skb: number): boolean => {
+    if (i32[sk + SK_FILTER] === 0) return false
+    const len = filter.skFilter(sk, skb)
+    const least = tcp.headerLen(u8, i32[skb + SKB_DATA])
+    if (len !== 0 && filter.skTrim(skb, Math.max(len, least))) {
+      fillCb(skb, i32[skb + SKB_TRANSPORT])
+      return false
+    }
+    i32[sk + SK_DROPS]++
+    drop(skb, len === 0 ? Drop.SOCKET_FILTER : Drop.NOMEM)
     return true
   }
 
@@ -222,7 +243,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     const isFull = state !== TCP_NEW_SYN_RECV && state !== TCP_TIME_WAIT
     if (isFull && isTooFar(sk, skb)) return
     if (state === TCP_TIME_WAIT) md5.answerAs(sk)
-    else if (!md5.check(sk, skb, fl)) return
+    else if (!md5.check(sk, skb, fl) || isFiltered(isFull ? sk : i32[sk + SK_PARENT], skb)) return
     const segs = i32[skb + SKB_GSO_SEGS]
     i32[sk + TP_SEGS_IN] += segs > 1 ? segs : 1
     i32[sk + SK_RXHASH] = i32[skb + SKB_HASH]
@@ -249,7 +270,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     else listenerRcv(sk, skb)
   }
   const listenerRcv = (sk: number, skb: number): void => {
-    if (isTooFar(sk, skb) || !md5.check(sk, skb, fl)) return
+    if (isTooFar(sk, skb) || !md5.check(sk, skb, fl) || isFiltered(sk, skb)) return
     const flags = i32[skb + CB_FLAGS]
     if ((flags & TCP_RST) !== 0) drop(skb, Drop.TCP_RESET)
     else if ((flags & TCP_ACK) !== 0) {

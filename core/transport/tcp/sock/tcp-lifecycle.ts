@@ -60,6 +60,7 @@ import { SOCK_BINDPORT_LOCK, SOCK_DEAD } from './sock-flags.ts'
 import { TCP_RTO_MIN } from './tcp-constants.ts'
 import type { TcpTimers } from '../timer/tcp-timers.ts'
 import { SK_SPORT, portOf } from '../../../socket/inet-sock.ts'
+import type { SkFilter } from '../../../socket/sk-filter.ts'
 import type { ErrQueue } from '../../../socket/msg/errqueue.ts'
 import type { Events } from '../../../socket/events.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
@@ -85,6 +86,7 @@ export type TcpLifecycleDeps = {
   fastopenQueue: Pick<FastopenQueue, 'remove'>
   fastopenActive: Pick<FastopenActive, 'ends'>
   errqueue: Pick<ErrQueue, 'purge'>
+  filter: Pick<SkFilter, 'release'>
 } & Pick<Events, 'sockEvents'>
 
 export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
@@ -102,7 +104,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     md5,
     fastopenQueue,
   } = deps
-  const { fastopenActive, errqueue } = deps
+  const { fastopenActive, errqueue, filter } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
   // a gauge: a worker that starts over has no connections
@@ -175,6 +177,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     i32[sk + SK_NUM] = 0
     purge(sk)
     errqueue.purge(sk)
+    filter.release(sk)
     adopt(sk)
     slab.free(sk)
   }
