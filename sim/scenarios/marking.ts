@@ -11,10 +11,10 @@ import { DCTCP } from '../world.ts'
 
 /** Below this part of the bottleneck DCTCP is slow; the others are halved for each round trip in which slow start is marked. */
 const FAST = 0.9
-/** What is measured: behind slow start, nobody has ended. */
-const FROM = 0.3
+/** What is measured: nobody has ended, and DCTCP knows by now how much is marked, of which it learns a sixteenth each round trip. */
+const FROM = 0.45
 const UNTIL = 0.9
-const WINDOWS = 25
+const WINDOWS = 40
 /** Bytes of each flow, so that those of their first windows are few. */
 const LEAST = 400_000
 /** Windows that a threshold is of: DCTCP gives way by as much as was marked, the others by a part of the whole window. */
