@@ -185,6 +185,7 @@ const MIB_GROUPS = {
     'TCPMTUPSuccess',
     'TCPDelivered',
     'TCPDeliveredCE',
+    'TCPAckCompressed',
     'TCPZeroWindowDrop',
     'TCPRcvQDrop',
     'TCPFastOpenPassiveAltKey',

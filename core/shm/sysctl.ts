@@ -250,6 +250,9 @@ const TABLE = {
   /** Percent of a window a round trip that are the pace, while the window is far below the threshold, and else. */
   tcp_pacing_ss_ratio: number('net.ipv4.tcp_pacing_ss_ratio', 200, 0, 1000),
   tcp_pacing_ca_ratio: number('net.ipv4.tcp_pacing_ca_ratio', 120, 0, 1000),
+  /** Acknowledgements of what lies behind a hole wait so long for so many others at most, ns. */
+  tcp_comp_sack_delay_ns: number('net.ipv4.tcp_comp_sack_delay_ns', 1_000_000),
+  tcp_comp_sack_nr: number('net.ipv4.tcp_comp_sack_nr', 44, 0, 255),
   tcp_early_retrans: number('net.ipv4.tcp_early_retrans', 3, 0, 4),
   /** A timeout is first thought to be spurious (F-RTO). */
   tcp_frto: number('net.ipv4.tcp_frto', 2, 0, 2),

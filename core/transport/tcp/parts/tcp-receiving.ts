@@ -19,6 +19,7 @@ import { createTcpPrune } from '../rcv/tcp-prune.ts'
 import { createTcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
 import { createTcpUrg } from '../rcv/tcp-urg.ts'
 import { createTcpValidate } from '../rcv/tcp-validate.ts'
+import { createTcpCompressedAck, type TcpCompressedAck } from '../rcv/tcp-compressed-ack.ts'
 import { createTcpSndCheck } from '../snd/tcp-snd-check.ts'
 import { createTcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import { createTcpOom } from '../sock/tcp-oom.ts'
@@ -47,9 +48,11 @@ const createLife = (lower: Base & Tables & Sending) => {
 }
 type Life = ReturnType<typeof createLife>
 
+type Compressed = { compressedAck: TcpCompressedAck }
+
 /** Text, from the segment to the queues. */
 const createText = (
-  lower: Base & Tables & Sending & Life,
+  lower: Base & Tables & Sending & Life & Compressed,
   { afOps }: TcpDeps,
   fin: (sk: number) => void
 ) => {
@@ -75,7 +78,8 @@ export const createReceiving = (
   const recovering = createRecovering(sockets)
   const paws = createTcpPaws(base)
   const ack = createAcking({ ...sockets, ...recovering, ...paws }, deps)
-  const lower = { ...sockets, ...createLife(sockets) }
+  const compressedAck = createTcpCompressedAck(sockets)
+  const lower = { ...sockets, ...createLife(sockets), compressedAck }
   // text ends with a FIN, by which the states go on that take text: called only after both are made
   const fin = (sk: number): void => states.fin(sk)
   const text = createText(lower, deps, fin)
@@ -91,6 +95,7 @@ export const createReceiving = (
   const { life, rcvQueue, trim, fastopenActive } = lower
   return {
     ...recovering,
+    compressedAck,
     life,
     rcvQueue,
     urg: text.urg,

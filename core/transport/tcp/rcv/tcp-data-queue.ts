@@ -37,6 +37,7 @@ import type { TcpPrune } from './tcp-prune.ts'
 import { enterQuickack, scheduleAck } from './tcp-quickack.ts'
 import type { TcpRcvQueue } from './tcp-rcv-queue.ts'
 import { dsackExtend, dsackSet, sackNewOfo, sackRemove } from './tcp-sack.ts'
+import type { TcpCompressedAck } from './tcp-compressed-ack.ts'
 import type { TcpWindow } from './tcp-window.ts'
 
 export type TcpDataQueue = ReturnType<typeof createTcpDataQueue>
@@ -53,12 +54,13 @@ type TcpDataQueueDeps = {
   dataEcn: TcpDataEcn
   eventData: TcpEventData
   timestamp: Pick<Timestamp, 'wantsTime' | 'stamp'>
+  compressedAck: Pick<TcpCompressedAck, 'makeRoom'>
   /** core/transport/tcp/states/tcp-states.ts: fin, whose states take their text from here. */
   fin: (sk: number) => void
 } & Pick<TcpLifecycle, 'raise'>
 
 export const createTcpDataQueue = (deps: TcpDataQueueDeps) => {
-  const { bank, drop, consume, window, dataEcn, fin, raise } = deps
+  const { bank, drop, consume, window, dataEcn, compressedAck, fin, raise } = deps
   const { tailroom, absorb, compact } = deps.coalesce
   const { queueRcv, readable } = deps.rcvQueue
   const { insertOfo, removeOfo, renewHolder } = deps.ofoQueue
@@ -99,7 +101,7 @@ export const createTcpDataQueue = (deps: TcpDataQueueDeps) => {
     while (after !== 0 && ((i32[after + CB_SEQ] - seq) | 0) > 0) after = i32[after + SKB_PREV]
     if (after !== 0 && ((i32[after + CB_END_SEQ] - end) | 0) >= 0) {
       dropDuplicate(sk, skb)
-      sackNewOfo(i32, sk, seq, end)
+      noteSack(sk, seq, end)
       return
     }
     if (after !== 0 && i32[after + CB_SEQ] === seq) {
@@ -125,6 +127,10 @@ export const createTcpDataQueue = (deps: TcpDataQueueDeps) => {
       removeOfo(sk, next)
       dropDuplicate(sk, next)
     }
+    noteSack(sk, seq, end)
+  }
+  const noteSack = (sk: number, seq: number, end: number): void => {
+    compressedAck.makeRoom(sk, seq, end)
     sackNewOfo(i32, sk, seq, end)
   }
   /** Whether `skb` goes on where `before`, its neighbour in the queue, ends, and there is room behind it. */

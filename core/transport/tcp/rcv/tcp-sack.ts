@@ -26,6 +26,15 @@ const removeBlock = (i32: Int32Array, sk: number, b: number): void => {
   i32[sk + TP_NUM_SACKS]--
 }
 
+/** The first block that [seq, end) goes on with, or how many there are. */
+export const sackBlockOf = (i32: Int32Array, sk: number, seq: number, end: number): number => {
+  const count = i32[sk + TP_NUM_SACKS]
+  for (let b = 0; b < count; b++)
+    if (((seq - get(i32, sk, b * 2 + 1)) | 0) <= 0 && ((get(i32, sk, b * 2) - end) | 0) <= 0)
+      return b
+  return count
+}
+
 /** The segment [seq, end) has come into the out-of-order queue: its block goes to the front. */
 export const sackNewOfo = (i32: Int32Array, sk: number, seq: number, end: number): void => {
   if ((i32[sk + TP_OPTS] & OPT_SACK) === 0) return

@@ -45,6 +45,7 @@ import type { TcpTimers } from '../timer/tcp-timers.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 import type { TcpCong } from '../cong/tcp-cong.ts'
 import { roundUpPowerOfTwo } from '../../../base/u32.ts'
+import type { TcpCompressedAck } from '../rcv/tcp-compressed-ack.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
 
 /** What a segment that is an skb of its own costs Linux beside its text: in its buffer, a power of two, and for its row. */
@@ -63,10 +64,11 @@ type TcpSndCheckDeps = {
   chrono: TcpChrono
   life: TcpLifecycle
   cong: TcpCong
+  compressedAck: Pick<TcpCompressedAck, 'waits'>
 }
 
 export const createTcpSndCheck = (deps: TcpSndCheckDeps) => {
-  const { time, mem, window, timers, transmit, output, cong } = deps
+  const { time, mem, window, timers, transmit, output, cong, compressedAck } = deps
   const { raise } = deps.life
   const { chronoStop } = deps.chrono
   const { i32, layout } = deps.arena
@@ -107,11 +109,11 @@ export const createTcpSndCheck = (deps: TcpSndCheckDeps) => {
       (unacked > i32[sk + TP_RCV_MSS] && !waitsForReader(sk)) ||
       (i32[sk + TP_QUICK] !== 0 && i32[sk + TP_PINGPONG] === 0) ||
       tcpMetric(i32, sk, RTAX_QUICKACK) !== 0 ||
-      (pending & ACK_NOW) !== 0 ||
-      i32[sk + TP_OFO_HEAD] !== 0
+      (pending & ACK_NOW) !== 0
     )
       transmit.sendAck(sk)
-    else sendDelayedAck(sk)
+    else if (i32[sk + TP_OFO_HEAD] === 0) sendDelayedAck(sk)
+    else if (!compressedAck.waits(sk)) transmit.sendAck(sk)
   }
 
   /** After an acknowledgement: sends what may go now, and tells a writer of room. */

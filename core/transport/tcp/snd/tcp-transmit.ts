@@ -56,6 +56,7 @@ import {
   TP_LRCVTIME,
   TP_LAST_OOW_ACK,
   TP_LSNDTIME,
+  TP_COMPRESSED_ACK,
   TP_NUM_SACKS,
   TP_OOW_ACKED,
   TP_OPTS,
@@ -278,6 +279,13 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
       if (quick === 1) i32[sk + TP_ATO] = TCP_ATO_MIN
     }
     timers.clearDelackTimer(sk)
+    if (i32[sk + TP_COMPRESSED_ACK] !== 0) compressedAckSent(sk)
+  }
+  /** It tells of all that wait. */
+  const compressedAckSent = (sk: number): void => {
+    f64[bank + Mib.TcpExtTCPAckCompressed] += i32[sk + TP_COMPRESSED_ACK]
+    i32[sk + TP_COMPRESSED_ACK] = 0
+    timers.clearCompressedAckTimer(sk)
   }
   /** Data soon after data makes the session interactive: acknowledgements ride on answers. */
   const eventDataSent = (sk: number, payload: number, segs: number): void => {

@@ -33,3 +33,7 @@ export const TCP_MIN_MSS = 88
 export const TCP_MAX_QUICKACKS = 16
 export const TCP_INFINITE_SSTHRESH = 0x7fffffff
 export const TCP_NUM_SACKS_MAX = 4
+/** SACK blocks that a peer may count on to be told. */
+export const TCP_SACK_BLOCKS_EXPECTED = 2
+/** Duplicate acknowledgements by which a peer without RACK begins to send again. */
+export const TCP_FASTRETRANS_THRESH = 3

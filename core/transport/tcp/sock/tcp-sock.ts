@@ -94,6 +94,11 @@ export const TP_WQ_LARGES = TP + 338
 /** Since when it was refused its minimum for receiving, for sending (ms); 0 is never. */
 export const TP_RMEM_SHORT = TP + 339
 export const TP_WMEM_SHORT = TP + 340
+/** Acknowledgements that wait for others (tcp-compressed-ack.ts), for which RCV_NXT, how many went at once; their timer, four words. */
+export const TP_COMPRESSED_ACK = TP + 341
+export const TP_COMPRESSED_ACK_RCV_NXT = TP + 342
+export const TP_DUP_ACK_COUNTER = TP + 343
+export const TP_TIMER_COMPRESSED_ACK = TP + 344
 /** Out-of-order queue, by sequence. */
 export const TP_OFO_HEAD = TP + 63
 export const TP_OFO_TAIL = TP + 64

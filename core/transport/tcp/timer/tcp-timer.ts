@@ -17,6 +17,7 @@ import {
 import type { TcpCheckReq } from '../listen/tcp-check-req.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
+import type { TcpCompressedAck } from '../rcv/tcp-compressed-ack.ts'
 import type { TcpRetransmit } from '../snd/tcp-retransmit.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import { SOCK_LINGER, SOCK_LINGERING, SOCK_NOSPACE } from '../sock/sock-flags.ts'
@@ -53,6 +54,7 @@ type TcpTimerDeps = {
   recovery: Pick<TcpRecovery, 'reoTimeout'>
   checkReq: Pick<TcpCheckReq, 'requestTimer'>
   life: Pick<TcpLifecycle, 'raise' | 'flush'>
+  compressedAck: Pick<TcpCompressedAck, 'kick'>
 } & TcpRetransmitTimer &
   TcpProbeTimer &
   TcpKeepaliveTimer
@@ -122,5 +124,12 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     life.flush()
   }
 
-  return { retransmit, delayedAck, keepalive, extra, pacing }
+  return {
+    retransmit,
+    delayedAck,
+    keepalive,
+    extra,
+    pacing,
+    compressedAck: deps.compressedAck.kick,
+  }
 }

@@ -19,6 +19,7 @@ import {
   TP_DELACK_TIMEOUT,
   TP_PENDING,
   TP_TIMEOUT,
+  TP_TIMER_COMPRESSED_ACK,
   TP_TIMER_PACING,
 } from '../sock/tcp-sock.ts'
 
@@ -30,6 +31,7 @@ export type TcpTimerHandlers = {
   keepalive: (sk: number) => void
   extra: (sk: number) => void
   pacing: (sk: number) => void
+  compressedAck: (sk: number) => void
 }
 
 export const createTcpTimers = (i32: Int32Array, time: Time, wheel: TimerWheel) => {
@@ -41,6 +43,9 @@ export const createTcpTimers = (i32: Int32Array, time: Time, wheel: TimerWheel) 
   const fnKeepalive = wheel.register((timer) => handlers.keepalive(timer - SK_TIMER_KEEPALIVE))
   const fnExtra = wheel.register((timer) => handlers.extra(timer - SK_TIMER_EXTRA))
   const fnPacing = wheel.register((timer) => handlers.pacing(timer - TP_TIMER_PACING))
+  const fnCompressedAck = wheel.register((timer) =>
+    handlers.compressedAck(timer - TP_TIMER_COMPRESSED_ACK)
+  )
 
   const bind = (to: TcpTimerHandlers): void => {
     handlers = to
@@ -92,6 +97,11 @@ export const createTcpTimers = (i32: Int32Array, time: Time, wheel: TimerWheel) 
   const resetPacingTimer = (sk: number, delayMs: number): void => {
     if (!isArmed(sk + TP_TIMER_PACING)) arm(sk + TP_TIMER_PACING, delayMs, fnPacing)
   }
+  const resetCompressedAckTimer = (sk: number, delayMs: number): void => {
+    const timer = sk + TP_TIMER_COMPRESSED_ACK
+    if (!isArmed(timer)) arm(timer, delayMs, fnCompressedAck)
+  }
+  const clearCompressedAckTimer = (sk: number): void => cancel(sk + TP_TIMER_COMPRESSED_ACK)
 
   /** Nothing of this socket will fire. */
   const clearAll = (sk: number): void => {
@@ -102,6 +112,7 @@ export const createTcpTimers = (i32: Int32Array, time: Time, wheel: TimerWheel) 
     cancel(sk + SK_TIMER_KEEPALIVE)
     cancel(sk + SK_TIMER_EXTRA)
     cancel(sk + TP_TIMER_PACING)
+    cancel(sk + TP_TIMER_COMPRESSED_ACK)
   }
 
   return {
@@ -114,6 +125,8 @@ export const createTcpTimers = (i32: Int32Array, time: Time, wheel: TimerWheel) 
     clearKeepaliveTimer,
     resetExtraTimer,
     resetPacingTimer,
+    resetCompressedAckTimer,
+    clearCompressedAckTimer,
     clearAll,
   }
 }
