@@ -158,7 +158,7 @@ test.each([
 test('memory shows who holds what against his bound, and the pools', async () => {
   const { cli } = createSoftnet()
   const lines = (await cli('memory')).out.split('\n')
-  expect(lines[0]).toBe('holder   bytes    bound  used     2K   68K  of')
+  expect(lines[0]).toBe('holder      bytes    bound  used     2K   68K  of')
   expect(lines.some((line) => /^tcp_ofo +0 +\d+ +0\.0% +0\/\d+ +0\/\d+ +tcp_rcv$/.test(line))).toBe(
     true
   )
