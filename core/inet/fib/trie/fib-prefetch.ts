@@ -35,12 +35,11 @@ export const createFibPrefetch = (arena: Arena, fib: FibReader) => {
   const places = new Int32Array(MOST)
   /** Written so that the engine does not leave the loads out. */
   let fetched = 0
-  /** Frames of the batch that are being looked up. */
+  /** Frames of IPv4 that are being looked up. */
   let count = 0
-
   const { note6, follow6 } = createFibPrefetch6(arena, fib, MOST)
 
-  /** A frame of the batch: of IPv4 its lookup begins. */
+  /** A frame of the batch: its lookup begins. */
   const note = (skb: number): void => {
     const at = i32[skb + SKB_DATA]
     const type = etherType(u8, at)

@@ -48,7 +48,6 @@ import type { TcpTimers } from '../timer/tcp-timers.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
-
 import type { SkFilter } from '../../../socket/sk-filter.ts'
 import type { TcpListenQueues } from './tcp-listen-queues.ts'
 import type { TcpRequest } from './tcp-request.ts'
