@@ -113,6 +113,8 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     const segs = Math.max(1, Math.ceil(len / i32[sk + TP_MSS_CACHE]))
     const isOurs = len > 0 && len <= i32[sk + TP_MAX_WINDOW]
     if (isOurs) i32[sk + TP_DSACK_DUPS] += segs
+    // the tail that a probe repeated has come twice, whatever was made of earlier reports
+    if (isOurs && segs === 1 && i32[sk + TP_TLP_HIGH_SEQ] === end) flags |= FLAG_DSACK_TLP
     if (!isOurs || i32[sk + TP_DSACK_DUPS] > i32[sk + TP_TOTAL_RETRANS]) {
       f64[bank + Mib.TcpExtTCPDSACKIgnoredDubious]++
       return false
@@ -120,8 +122,8 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     f64[bank + Mib.TcpExtTCPDSACKRecvSegs] += segs
     delivered += segs
     flags |= FLAG_DSACKING_ACK
-    if (segs === 1 && i32[sk + TP_TLP_HIGH_SEQ] === end) flags |= FLAG_DSACK_TLP
-    else if (i32[sk + TP_REORD_SEEN] !== 0) i32[sk + TP_RACK_DSACK_SEEN] = 1
+    if ((flags & FLAG_DSACK_TLP) === 0 && i32[sk + TP_REORD_SEEN] !== 0)
+      i32[sk + TP_RACK_DSACK_SEEN] = 1
     // what is forgotten already is counted as it is said
     if (((end - una) | 0) <= 0) noteUndone(sk, end, segs)
     return true
