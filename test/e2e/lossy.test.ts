@@ -31,6 +31,7 @@ const PATHS = [
 const WAYS = [
   { way: 'from', does: 'take' },
   { way: 'to', does: 'send' },
+  { way: 'to and from', does: 'echo' },
 ] as const
 
 describeE2e(import.meta.path, 'a path that loses', () => {

@@ -16,6 +16,7 @@ import {
   isReorderingTimer,
   isReportAgain,
   isReportedInTwo,
+  isLateForOne,
   isSampleOfOne,
 } from './known/recovery.ts'
 import {
@@ -154,8 +155,8 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
-      'RFC 6298 3 and 5.7: what was sent once is a sample of the round trip, which ends the backoff; what is reported the kernel puts together, and all of it counts as sent again then (tcp_shifted_skb, tcp_clean_rtx_queue)',
-    isIt: isSampleOfOne,
+      'RFC 6298 3 and 5.7: what was sent once is a sample of the round trip, which ends the backoff, and is not out of order when it is reported twice; what is reported the kernel puts together, and all of it counts as sent again then (tcp_shifted_skb, tcp_clean_rtx_queue, tcp_sacktag_one)',
+    isIt: (run) => isSampleOfOne(run) || isLateForOne(run),
   },
   {
     reason:

@@ -201,13 +201,19 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
     const room = Math.min(i32[sk + TP_WINDOW_CLAMP], space(sk)) - i32[sk + TP_RCV_SSTHRESH]
     if (room <= 0 || mem.underPressure()) return
     const len = i32[skb + SKB_LEN]
-    // what fills a large buffer badly shares it with its neighbours, so it is as good as dense
-    const dense = mem.isLarge(skb) || winFromSpace(sk, mem.truesize(skb)) <= len
-    const increment = dense ? 2 * i32[sk + TP_ADVMSS] : slowIncrement(sk, skb, len)
+    const increment = isDense(sk, skb, len) ? 2 * i32[sk + TP_ADVMSS] : slowIncrement(sk, skb, len)
     if (increment === 0) return
     i32[sk + TP_RCV_SSTHRESH] += Math.min(room, Math.max(increment, 2 * len))
     i32[sk + TP_QUICK] |= 1
   }
+  /**
+   * As much of it is payload as the window is computed from. So is what fills a large buffer badly, as it shares it with its
+   * neighbours, and the size of segment by which that was measured.
+   */
+  const isDense = (sk: number, skb: number, len: number): boolean =>
+    mem.isLarge(skb) ||
+    (len >= i32[sk + TP_RCV_MSS] && i32[sk + TP_SCALING_RATIO] !== DEFAULT_RATIO) ||
+    winFromSpace(sk, mem.truesize(skb)) <= len
   /** Small packets in big buffers open it only as far as the buffer could hold their like. */
   const slowIncrement = (sk: number, skb: number, len: number): number => {
     let truesize = winFromSpace(sk, mem.truesize(skb)) >> 1

@@ -40,6 +40,25 @@ describe('a sample of the round trip', () => {
   })
 })
 
+describe('a segment that is reported twice', () => {
+  const late = (blocks: string, again: number, softnet = 'file 0 sacked 5'): Run => {
+    const run = differing({
+      steps: `< . 1 ack 1401 [sack 4401 8601]; < . 1 ack 1401 [sack ${blocks}]`,
+      sent: [text(1, 10401)],
+      kernel: ['file 0 sacked 5 reordering 4'],
+      softnet: [softnet],
+    })
+    show(run.halves[0], { total_retrans: again })
+    return run
+  }
+  test('is out of order for one, where what is reported may have been sent again', () => {
+    expect(reasonOf(late('5801 7201 5801 9001', 2))).toContain('RFC 6298')
+    expect(reasonOf(late('5801 7201 5801 9001', 0))).toBeNull()
+    expect(reasonOf(late('5801 9001', 2))).toBeNull()
+    expect(reasonOf(late('5801 7201 5801 9001', 2, 'file 0 sacked 4'))).toBeNull()
+  })
+})
+
 describe('a block', () => {
   const run = (last: string, starts: number[]): Run => {
     const steps = `< . 1 ack 1 [sack 2000 4381]; < . 1 ack 1 [sack ${last}]`

@@ -36,21 +36,37 @@ export const isReportedInTwo = (run: Run): boolean => {
 }
 
 const TOTAL_RETRANS = INFO.findIndex(([name]) => name === 'total_retrans')
-/** Only softnet ends its backoff, by a sample of what was sent once, where something was reported and something sent again before. */
+/** Something was reported before, and something sent again: to the kernel they may be one. */
+const mayBeOne = ({ steps, halves, difference }: Run): boolean =>
+  steps.slice(0, difference!.at).some((step) => blocksOf(step).length > 0) &&
+  [...halves[0].shown.values()].some(({ info }) => (info[TOTAL_RETRANS] ?? 0) > 0)
+
+/** Only softnet ends its backoff, by a sample of what was sent once. */
 export const isSampleOfOne = (run: Run): boolean => {
-  const { at, kernel, softnet } = run.difference!
+  const { kernel, softnet } = run.difference!
   const ends = (lines: readonly string[]): boolean =>
     lines.some((line) => / backoff 0\b/.test(line))
-  const hasSentAgain = [...run.halves[0].shown.values()].some(
-    ({ info }) => (info[TOTAL_RETRANS] ?? 0) > 0
-  )
   return (
     ends(softnet) &&
     !ends(kernel) &&
-    hasSentAgain &&
-    run.steps.slice(0, at).some((step) => blocksOf(step).length > 0) &&
+    mayBeOne(run) &&
     isSameBut(run, /^file /) &&
     isSameFiles(run, / backoff 0\b/g)
+  )
+}
+/** Only the kernel finds out of order what is reported twice: a segment that was sent once, and reported before. */
+export const isLateForOne = (run: Run): boolean => {
+  const { kernel, softnet } = run.difference!
+  const [twice, ...others] = blocksOf(stepOf(run))
+  const isLate = (lines: readonly string[]): boolean =>
+    lines.some((line) => / reordering \d/.test(line))
+  return (
+    others.some(({ from, to }) => from <= twice!.from && twice!.to <= to) &&
+    isLate(kernel) &&
+    !isLate(softnet) &&
+    mayBeOne(run) &&
+    isSameBut(run, /^file /) &&
+    isSameFiles(run, / reordering \d+/g)
   )
 }
 

@@ -92,6 +92,20 @@ describe('a window that one does not take', () => {
   test('and nothing but text', () => {
     expect(reasonOf(sends(text(0, 0)))).toBeNull()
   })
+  test('cuts the last segment of the other', () => {
+    const cut = (rest: string): Run => {
+      const run = differing({
+        steps: '< . 101 ack 1; < . 1 len 100 ack 1; < . 101 ack 1 win 50; 0 send 150',
+        sent: [text(0, 1)],
+        kernel: [text(1, 51, 'P').replace('win 65535', rest)],
+        softnet: [text(1, 101), text(101, 151, 'P')],
+      })
+      run.halves[1].flow.sent = 151
+      return run
+    }
+    expect(reasonOf(cut('win 65535'))).toContain('tcp_update_wl')
+    expect(reasonOf(cut('win 65535 [nop]'))).toBeNull()
+  })
 })
 
 describe('a segment between the edges of the two windows', () => {

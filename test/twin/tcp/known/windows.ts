@@ -14,6 +14,7 @@ import {
   sentLines,
   stepOf,
   textAt,
+  textOf,
   WINDOW,
   without,
 } from './lines.ts'
@@ -139,7 +140,10 @@ export const isWindowTakenBack = (run: Run): boolean => {
   })
   return isBack && isMoreOfOne(run)
 }
-/** They have sent the same, but that one has sent more text; an acknowledgement goes along with that. */
+/**
+ * They have sent the same, but that one has sent more text; an acknowledgement goes along with that. Where the other stopped it may
+ * have cut a segment.
+ */
 const isMoreOfOne = (run: Run): boolean => {
   const [kernel, softnet] = sentLines(run)
   const isKernelMore = run.halves[0].flow.sent > run.halves[1].flow.sent
@@ -147,8 +151,23 @@ const isMoreOfOne = (run: Run): boolean => {
   const same = less.filter((line) => !isAck(line) || more.includes(line))
   return (
     more.length > same.length &&
-    same.every((line, k) => isSameText(run, bareOfPush(line), bareOfPush(more[k]!))) &&
+    same.every(
+      (line, k) =>
+        isSameText(run, bareOfPush(line), bareOfPush(more[k]!)) ||
+        (k === same.length - 1 && isFrontOf(line, more[k]!))
+    ) &&
     more.slice(same.length).every((line) => textAt(line) !== null || line.startsWith('> F'))
+  )
+}
+/** Text that begins where the other does, and ends before it. */
+const isFrontOf = (line: string, whole: string): boolean => {
+  const [front, all] = [textOf(line), textOf(whole)]
+  return (
+    front !== null &&
+    all !== null &&
+    front.from === all.from &&
+    front.to < all.to &&
+    front.rest === all.rest
   )
 }
 
