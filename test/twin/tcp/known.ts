@@ -41,6 +41,7 @@ import {
   isAckInTick,
   isAtEdge,
   isDuplicateOfOne,
+  isForeseenWindow,
   isGrownByHole,
   isRoomOfHole,
   isScaledSyn,
@@ -172,6 +173,11 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'RFC 9293 3.10.7.4: the window is that of the segment which lies furthest; where the kernel predicts text it is that text’s, though others have been ahead (tcp_update_wl)',
     isIt: (run) => isWindowTakenBack(run) || isDuplicateOfOne(run) || isStaleOfOne(run),
+  },
+  {
+    reason:
+      'RFC 9293 3.10.7.4: a window is taken that is another than before; the kernel compares what is left of it by the scale, and takes one for the SYN’s, which was not scaled (tcp_fast_path_on)',
+    isIt: isForeseenWindow,
   },
   {
     reason:

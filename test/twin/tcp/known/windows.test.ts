@@ -108,6 +108,20 @@ describe('a window that one does not take', () => {
   })
 })
 
+describe('the window of a SYN', () => {
+  const sends = (win: number, scale: number, softnet: string[] = []): Run => {
+    const steps = `< S. 0 ack 1 win 4000 [wscale ${scale}]; < . 1 len 9 ack 1; < . 10 ack 1 win ${win}; wait 60`
+    return differing({ steps, sent: [text(1, 1461)], kernel: [text(1221, 1461, 'P')], softnet })
+  }
+  test('is the same to the kernel without what the scale leaves out', () => {
+    expect(reasonOf(sends(0, 200))).toContain('tcp_fast_path_on')
+    expect(reasonOf(sends(31, 7))).toContain('tcp_fast_path_on')
+    expect(reasonOf(sends(125, 5))).toBeNull()
+    expect(reasonOf(sends(30, 7))).toBeNull()
+    expect(reasonOf(sends(31, 7, [text(1, 1221)]))).toBeNull()
+  })
+})
+
 describe('a segment between the edges of the two windows', () => {
   const at = (seq: number, kernel: string[], softnet: string[] = []): Run => {
     const steps = `< . 11 len 1 ack 1 win 1; < . ${seq} len 100 ack 1; 0 send 1000`

@@ -193,6 +193,27 @@ export const isScaledSyn = (run: Run): boolean => {
     isMoreOfOne(run)
   )
 }
+/** The most that a window is scaled by (RFC 7323 2.3). */
+const MAX_WSCALE = 14
+/**
+ * A segment has the window that the peer's SYN had, in what is left of that by the peer's scale: to the kernel nothing has changed,
+ * and only the kernel sends text by it.
+ */
+export const isForeseenWindow = (run: Run): boolean => {
+  const [syn, ...others] = segmentsOf(run).filter(({ flags }) => !flags.includes('R'))
+  const option = syn?.options.find((one) => one.startsWith('wscale ')) ?? 'wscale 0'
+  const scale = Math.min(MAX_WSCALE, Number(option.split(' ')[1]))
+  const left = (syn?.win ?? 0) >> scale
+  const [kernel, softnet] = sentLines(run)
+  const isNew = (line: string): boolean => textAt(line) !== null && !softnet.includes(line)
+  return (
+    syn?.flags.includes('S') === true &&
+    left << scale !== syn.win &&
+    others.some(({ win }) => win === left) &&
+    kernel.some(isNew) &&
+    softnet.every((line) => textAt(line) === null || kernel.includes(line))
+  )
+}
 /**
  * What ended a handshake of crossed SYNs was no newer than the peer's SYN: the kernel does not count its window among those by
  * whose largest it bounds segments, the peer's it thinks as small as its own, by which windows grow, and what it believes to have come twice.
