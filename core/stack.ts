@@ -93,6 +93,7 @@ export const createStack = (deps: StackDeps) => {
     work += wheel.advance()
     work += sockets.runEvents()
     appPort.flush()
+    if (work === 0) work += tcp.sendCompressed()
     const sent = xmit.netTxAction()
     work += sent
     const heldUp = tcp.releaseHeldUp(sent !== 0)

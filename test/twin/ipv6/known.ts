@@ -4,6 +4,7 @@ import { dumpFrame } from '../../../core/wire/dump.ts'
 import { NDISC_REDIRECT } from '../../../core/wire/icmpv6.ts'
 import {
   IPPROTO_DSTOPTS,
+  IPPROTO_FRAGMENT,
   IPPROTO_HOPOPTS,
   IPPROTO_ICMPV6,
   IPPROTO_ROUTING,
@@ -13,6 +14,9 @@ import {
   EXT_PROTOCOL,
   EXT_TRANSPORT,
   EXT_WORDS,
+  FRAGMENT_HEADER,
+  fragmentOffset,
+  moreFragments,
   WALK_OK,
   walk,
 } from '../../../core/wire/ipv6-ext.ts'
@@ -84,6 +88,22 @@ const runsPast = (packet: Uint8Array): boolean => {
   }
   return at > packet.length
 }
+/** A first fragment behind whose end there is to be another extension header. */
+const isCutInChain = (packet: Uint8Array): boolean => {
+  let at = ipv6.HEADER
+  let next = packet[ipv6.NEXT_HEADER_FIELD]
+  let isFragment = false
+  while (EXTENSIONS.has(next!) || next === IPPROTO_FRAGMENT) {
+    if (at + OPTION_HEADER > packet.length) return isFragment
+    const isHere = next === IPPROTO_FRAGMENT
+    isFragment ||= isHere && fragmentOffset(packet, at) === 0 && moreFragments(packet, at)
+    next = packet[at]
+    at += isHere ? FRAGMENT_HEADER : 8 * (packet[at + 1]! + 1)
+  }
+  return false
+}
+/** Which header follows, and the length. */
+const OPTION_HEADER = 2
 const EXTENSIONS = new Set([IPPROTO_HOPOPTS, IPPROTO_ROUTING, IPPROTO_DSTOPTS])
 /** PIM and UDP-Lite */
 const ONLY_KERNELS = new Set([103, 136])
@@ -152,6 +172,16 @@ export const KNOWN_IPV6: readonly Known[] = [
       steps.some((step) => step.do === 'run' && /eth\d down|disable_ipv6=1/.test(step.line)) &&
       kernel.length === 0 &&
       softnet.every((line) => /ICMP6, unreachable, code 3/.test(line)),
+  },
+  {
+    reason:
+      'RFC 8200 section 4.5: a first fragment has all headers, or is discarded and an error says so. The kernel does not see that one is missing where that is an extension header (ipv6_skip_exthdr).',
+    isIt: (steps, { where, kernel, softnet }) =>
+      steps.some((step) => step.do === 'frame' && isCutInChain(step.frame.subarray(14))) &&
+      (where === 'counters'
+        ? [...kernel, ...softnet].every((line) => /^Ip6InHdrErrors /.test(line)) &&
+          total(kernel) < total(softnet)
+        : kernel.length === 0 && softnet.every((line) => /ICMP6, type 4, code 3/.test(line))),
   },
   {
     reason: 'The kernel has PIM and UDP-Lite',

@@ -1,10 +1,13 @@
 /**
  * Acknowledgements of what lies behind a hole, once the first three have told of it: they wait a twentieth of the round trip for one
- * another, so that the sender, who goes by them, hears of more at a time. Called by tcp-snd-check.ts, tcp-data-queue.ts and the timer;
- * on the worker. Linux: __tcp_ack_snd_check(), tcp_sack_compress_send_ack(), tcp_compressed_ack_kick().
+ * another, so that the sender, who goes by them, hears of more at a time. Where that is less than timers tell apart they wait until
+ * the worker has nothing else to do: what has come together is told of together. Called by tcp-snd-check.ts, tcp-data-queue.ts, the
+ * timer and the loop; on the worker. Linux: __tcp_ack_snd_check(), tcp_sack_compress_send_ack(), tcp_compressed_ack_kick().
  */
 import type { Arena } from '../../../shm/arena.ts'
+import type { Slab } from '../../../shm/slab.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
+import { SK_GENERATION } from '../../../socket/sock.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import { TCP_FASTRETRANS_THRESH, TCP_SACK_BLOCKS_EXPECTED } from '../sock/tcp-constants.ts'
 import {
@@ -27,13 +30,19 @@ const SHARE = 20
 export type TcpCompressedAck = ReturnType<typeof createTcpCompressedAck>
 type TcpCompressedAckDeps = {
   arena: Arena
+  slab: Slab
   timers: Pick<TcpTimers, 'resetCompressedAckTimer' | 'clearCompressedAckTimer'>
   transmit: Pick<TcpTransmit, 'sendAck'>
 }
 
-export const createTcpCompressedAck = ({ arena, timers, transmit }: TcpCompressedAckDeps) => {
+export const createTcpCompressedAck = (deps: TcpCompressedAckDeps) => {
+  const { arena, slab, timers, transmit } = deps
   const { i32, layout } = arena
   const { sysctl } = layout
+  // those that wait for a turn without work: as long as they ever had to be, and no longer than there are sockets
+  const waiting: number[] = []
+  const generations: number[] = []
+  let count = 0
 
   /** In ticks of the wheel; what is nearer to none than to one of them is 0. */
   const delayMs = (sk: number): number => {
@@ -57,10 +66,25 @@ export const createTcpCompressedAck = ({ arena, timers, transmit }: TcpCompresse
       return false
     }
     const delay = delayMs(sk)
-    if (delay === 0) return false
+    if (delay === 0 && i32[sk + TP_COMPRESSED_ACK] === 0 && !waitForRest(sk)) return false
     i32[sk + TP_COMPRESSED_ACK]++
-    timers.resetCompressedAckTimer(sk, delay)
+    // there may be no rest
+    timers.resetCompressedAckTimer(sk, Math.max(1, delay))
     return true
+  }
+  const waitForRest = (sk: number): boolean => {
+    if (count === slab.rows) return false
+    waiting[count] = sk
+    generations[count++] = i32[sk + SK_GENERATION]
+    return true
+  }
+  /** The worker has nothing else to do: what waited for that goes. Returns how many did. */
+  const rest = (): number => {
+    const all = count
+    count = 0
+    for (let k = 0; k < all; k++)
+      if (i32[waiting[k] + SK_GENERATION] === generations[k]) kick(waiting[k])
+    return all
   }
   /** One goes for all that wait, if any do. */
   const kick = (sk: number): void => {
@@ -79,5 +103,5 @@ export const createTcpCompressedAck = ({ arena, timers, transmit }: TcpCompresse
     kick(sk)
     scheduleAck(i32, sk)
   }
-  return { waits, kick, makeRoom }
+  return { waits, kick, makeRoom, rest }
 }

@@ -48,13 +48,35 @@ describe.each(FAMILIES)('%s', (_name, family) => {
   })
   test.each([
     ['of a near peer', 4, 1_000_000],
-    ['where they may not wait', 100, 0],
-  ])('those %s go at once', (_, rttMs, delayNs) => {
-    const { host, behindHole, finish } = start(rttMs)
+    ['where they may take no time', 100, 0],
+  ])('those %s wait until the worker has nothing else to do', (_, rttMs, delayNs) => {
+    const { host, behindHole, sent, pass, finish } = start(rttMs)
     host.setSysctl('tcp_comp_sack_delay_ns', delayNs)
-    expect(behindHole(6)).toBe(6)
-    expect(host.mib('TcpExtTCPAckCompressed')).toBe(0)
+    expect(behindHole(6)).toBe(3)
+    expect(host.tcp.sendCompressed()).toBe(1)
+    expect(sent()).toEqual(['. 1:1(0) ack 1 <sack 1001:7001>'])
+    expect(host.mib('TcpExtTCPAckCompressed')).toBe(2)
+    expect(host.tcp.sendCompressed()).toBe(0)
+    pass(10_000)
+    expect(sent()).toEqual([])
     finish()
+  })
+  test('but not for longer than a millisecond', () => {
+    const { host, behindHole, sent, pass, finish } = start(4)
+    expect(behindHole(5)).toBe(3)
+    pass(2000)
+    expect(sent()).toEqual(['. 1:1(0) ack 1 <sack 1001:6001>'])
+    expect(host.tcp.sendCompressed()).toBe(1)
+    expect(sent()).toEqual([])
+    finish()
+  })
+  test('who has gone by then has none to send', () => {
+    const { host, behindHole, inject, sent, finish } = start(4)
+    expect(behindHole(4)).toBe(3)
+    inject('R. 1:1(0) ack 1 win 0')
+    finish()
+    host.tcp.sendCompressed()
+    expect(sent()).toEqual([])
   })
   test('what fills the hole tells of all', () => {
     const { host, behindHole, inject, sent, pass, finish } = start(100)
