@@ -51,6 +51,8 @@ export type AfInfo = Readonly<{
   hopLimitAt: number
   /** TOS or traffic class of the header at (mem, at). */
   tosOf: (mem: Uint8Array, at: number) => number
+  /** Its flow label; IPv4 has none. */
+  labelOf: (mem: Uint8Array, at: number) => number
   /** Word of a sock that says what its packets have there. */
   sockTos: number
   /** What a network header can carry at most. */
@@ -148,6 +150,7 @@ export const AF_INET_INFO: AfInfo = {
   headerLen: 20,
   hopLimitAt: 8,
   tosOf: ipv4.tos,
+  labelOf: () => 0,
   sockTos: SK_TOS,
   maxPayload: 65515,
   minMtu: 68,
@@ -180,6 +183,7 @@ export const AF_INET6_INFO: AfInfo = {
   headerLen: 40,
   hopLimitAt: 7,
   tosOf: ipv6.trafficClass,
+  labelOf: ipv6.flowLabel,
   sockTos: SK_TCLASS,
   maxPayload: 65535,
   minMtu: 1280,

@@ -11,6 +11,7 @@ import {
   FL_DEV,
   FL_DPORT,
   FL_DST,
+  FL_FLOWLABEL,
   FL_IIF,
   FL_MARK,
   FL_MTU,
@@ -61,7 +62,13 @@ import {
   SK_PROTOCOL,
   SK_SADDR,
 } from '../socket/sock.ts'
-import { SK_TCLASS, SK_HOPS } from '../socket/inet-sock.ts'
+import {
+  AUTO_LABEL_FORCED,
+  hasAutoLabel,
+  SK_FLOW_LABEL,
+  SK_TCLASS,
+  SK_HOPS,
+} from '../socket/inet-sock.ts'
 import type { DevQueueXmit } from '../dev/dev-queue-xmit.ts'
 import type { EtherOutput } from '../dev/ether-output.ts'
 import type { Gso } from '../dev/gso.ts'
@@ -135,20 +142,25 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
   const flow = createFlowi()
 
   /** One flow, one label, that says nothing of it (RFC 6437 section 3). */
-  const flowLabel = (
+  const autoLabel = (
     words: Int32Array,
     saddr: number,
     daddr: number,
     ports: number,
     proto: number
   ): number => {
-    if (i32[autoLabels] === 0) return 0
     let h = mixIn(seed ^ proto, ports)
     h = mixIn(mixIn(h, words[saddr + 3]), words[daddr + 3])
     h = mixIn(mixIn(h, words[saddr + 2]), words[daddr + 2])
     h = mixIn(mixIn(h, words[saddr + 1]), words[daddr + 1])
     h = mixIn(mixIn(h, words[saddr]), words[daddr])
     return mix32(h) & 0xfffff
+  }
+
+  /** Is a packet that says no label given one (ip6_make_flowlabel)? */
+  const isLabelled = (sk: number): boolean => {
+    const all = i32[autoLabels]
+    return all !== 0 && (all === AUTO_LABEL_FORCED || hasAutoLabel(arena, sk))
   }
 
   /** Writes the header in front of the transport's; the addresses are at words[saddr] and words[daddr]. */
@@ -192,7 +204,8 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     const saddr = sk + SK_SADDR
     const daddr = sk + SK_DADDR
     const ports = (i32[sk + SK_NUM] << 16) | i32[sk + SK_DPORT]
-    const label = flowLabel(i32, saddr, daddr, ports, proto)
+    const label =
+      i32[sk + SK_FLOW_LABEL] || (isLabelled(sk) ? autoLabel(i32, saddr, daddr, ports, proto) : 0)
     pushHeader(
       skb,
       proto,
@@ -206,14 +219,16 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
   }
 
   /**
-   * Sends a packet, data at the transport header, along the route in `fl` (routeOutput has answered): 0, or -errno.
+   * Sends a packet of a socket, or of none, data at the transport header, along the route in `fl` (routeOutput has answered): 0,
+   * or -errno.
    */
   const ip6Send = (
     skb: number,
     fl: Flowi,
     proto: number,
     trafficClass: number,
-    hops: number
+    hops: number,
+    sk = 0
   ): number => {
     if (i32[skb + SKB_LEN] > ipv6.MAX_PAYLOAD) return tooLong(skb)
     i32[skb + SKB_DST] = fl[FL_DST]
@@ -221,7 +236,9 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     i32[skb + SKB_MARK] = fl[FL_MARK]
     i32[skb + IPCB_TYPE] = fl[FL_TYPE]
     i32[skb + IPCB_MTU] = fl[FL_MTU]
-    const label = flowLabel(fl, FL_SADDR, FL_DADDR, (fl[FL_SPORT] << 16) | fl[FL_DPORT], proto)
+    const ports = (fl[FL_SPORT] << 16) | fl[FL_DPORT]
+    const label =
+      fl[FL_FLOWLABEL] || (isLabelled(sk) ? autoLabel(fl, FL_SADDR, FL_DADDR, ports, proto) : 0)
     pushHeader(
       skb,
       proto,

@@ -337,7 +337,7 @@ const TABLE = {
   ip6_nonlocal_bind: onOff('net.ipv6.ip_nonlocal_bind', 0),
   /** Sockets are v6only from the start. */
   bindv6only: onOff('net.ipv6.bindv6only', 0),
-  /** 0: packets have no flow label; 1 to 3: they have. */
+  /** 0: packets are given no flow label; 1: unless their socket wants none; 2: if it wants one; 3: whatever it wants. */
   auto_flowlabels: number('net.ipv6.auto_flowlabels', 1, 0, 3),
   /** As IPv4's. */
   fib_multipath_hash_policy6: number('net.ipv6.fib_multipath_hash_policy', 0, 0, 3),

@@ -24,7 +24,7 @@ export const E_LPORT = 13
 /** Of what is sent or received with an skb: so many octets at its end are no data (app-control.ts). */
 export const E_CONTROL = 13
 export const E_SKB = 14
-/** Bytes or credit in a submission, result or -errno in a completion. */
+/** Bytes or credit in a submission, of CONNECT and SENDMSG sin6_flowinfo; result or -errno in a completion. */
 export const E_LEN = 15
 
 /** Operations. */

@@ -67,8 +67,8 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
   const bind = (at: number, sk: number): number =>
     sockets.bind(sk, addressOf(at), 0, word(at, E_PORT), zoneOf(at))
   const connect = (at: number, sk: number): number =>
-    sockets.connect(sk, addressOf(at), 0, word(at, E_PORT), zoneOf(at))
-  const sendto = (at: number, sk: number, skb: number, flags: number): number =>
+    sockets.connect(sk, addressOf(at), 0, word(at, E_PORT), zoneOf(at), word(at, E_LEN))
+  const sendto = (at: number, sk: number, skb: number, flags: number, flowinfo = 0): number =>
     sockets.sendto(
       sk,
       word(skb, SKB_DATA),
@@ -77,7 +77,8 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
       0,
       word(at, E_PORT),
       zoneOf(at),
-      flags
+      flags,
+      flowinfo
     )
   const sendmsg = (at: number, sk: number, skb: number): number => {
     const flags = word(at, E_ARG1)
@@ -96,7 +97,7 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
   const sendTo = (at: number, sk: number, skb: number, flags: number): number =>
     isToPeer(at)
       ? sockets.sendmsg(sk, word(skb, SKB_DATA), word(skb, SKB_LEN), flags)
-      : sendto(at, sk, skb, flags)
+      : sendto(at, sk, skb, flags, word(at, E_LEN))
   /** Of a record whose skb is used at once. */
   const carried = (at: number, op: number, sk: number, skb: number): number => {
     if (op === AppOp.SENDTO) return sendto(at, sk, skb, 0)

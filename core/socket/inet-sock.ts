@@ -12,7 +12,10 @@ import {
   CMSG_STAMP,
   CMSG_STAMPING,
   FREEBIND,
+  INET_AUTOFLOWLABEL,
+  INET_AUTOFLOWLABEL_SET,
   INET_LOCALROUTE,
+  INET_SNDFLOW,
   INET_TRANSPARENT,
   IP_PMTUDISC_DONT,
   IP_PMTUDISC_INTERFACE,
@@ -22,6 +25,11 @@ import {
   SOF_TIMESTAMPING_RX_SOFTWARE,
   SOF_TIMESTAMPING_SOFTWARE,
 } from './socket-constants.ts'
+
+const FLOWLABEL_MASK = 0xfffff
+/** net.ipv6.auto_flowlabels: labels unless a socket does not want them; whatever it wants (IP6_AUTO_FLOW_LABEL_*). */
+const AUTO_LABEL_OPTOUT = 1
+export const AUTO_LABEL_FORCED = 3
 
 /** The first of them: what lies between SK_PROTO and here is the protocol's. */
 export const SK_INET = 448
@@ -67,6 +75,8 @@ export const SK_STICKY_IF = SK_INET + 31
 export const SK_STICKY_ADDR = SK_INET + 32
 /** The port that a stream had before its attempt to connect failed (portOf). */
 export const SK_SPORT = SK_INET + 40
+/** The flow label of what is sent to its peer, or 0 (np->flow_label). */
+export const SK_FLOW_LABEL = SK_INET + 41
 
 /**
  * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_*: a zeroed row's is
@@ -126,6 +136,17 @@ export const mayBeAnothers = (
   const isFree =
     (i32[sk + SK_REUSE] & FREEBIND) !== 0 || (i32[sk + SK_INET_FLAGS] & INET_TRANSPARENT) !== 0
   return isFree || i32[layout.sysctl + all] !== 0
+}
+
+/** Of a sin6_flowinfo the label, where the socket heeds it. */
+export const labelOf = (i32: Int32Array, sk: number, flowinfo: number): number =>
+  (i32[sk + SK_INET_FLAGS] & INET_SNDFLOW) === 0 ? 0 : flowinfo & FLOWLABEL_MASK
+/** Are its packets that say no flow label given one (ip6_autoflowlabel)? Of what is no socket's, 0, the sysctl decides. */
+export const hasAutoLabel = ({ i32, layout }: Arena, sk: number): boolean => {
+  const all = i32[layout.sysctl + Sysctl.auto_flowlabels]
+  const flags = sk === 0 ? 0 : i32[sk + SK_INET_FLAGS]
+  if ((flags & INET_AUTOFLOWLABEL_SET) !== 0) return (flags & INET_AUTOFLOWLABEL) !== 0
+  return all === AUTO_LABEL_OPTOUT || all === AUTO_LABEL_FORCED
 }
 
 /** CMSG_* bits with those that SO_TIMESTAMPING makes of its own. */

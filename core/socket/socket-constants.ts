@@ -211,6 +211,8 @@ export const IP_PROTOCOL = 52
 export const IPV6_2292PKTOPTIONS = 6
 /** Where the checksum of what is sent and received stands, an even number of octets; -1: it has none. */
 export const IPV6_CHECKSUM = 7
+/** Traffic class and flow label together, in network order; its control message has the same number, of sent ones as well. */
+export const IPV6_FLOWINFO = 11
 export const IPV6_UNICAST_HOPS = 16
 export const IPV6_MULTICAST_IF = 17
 export const IPV6_MULTICAST_HOPS = 18
@@ -222,6 +224,8 @@ export const IPV6_MTU = 24
 export const IPV6_RECVERR = 25
 export const IPV6_MULTICAST_ALL = 29
 export const IPV6_V6ONLY = 26
+/** The sin6_flowinfo of addresses says the flow label of what is sent there. */
+export const IPV6_FLOWINFO_SEND = 33
 export const IPV6_HDRINCL = 36
 export const IPV6_RECVPKTINFO = 49
 export const IPV6_PKTINFO = 50
@@ -230,6 +234,8 @@ export const IPV6_HOPLIMIT = 52
 export const IPV6_DONTFRAG = 62
 export const IPV6_RECVTCLASS = 66
 export const IPV6_TCLASS = 67
+/** Packets without a flow label are given one, which the socket says rather than the sysctl. */
+export const IPV6_AUTOFLOWLABEL = 70
 export const IPV6_MINHOPCOUNT = 73
 /** Its control message has the same number. */
 export const IPV6_RECVORIGDSTADDR = 74
@@ -311,6 +317,10 @@ export const INET_UDP_CORK = 2048
 export const INET_UDP_PENDING = 4096
 /** SO_DONTROUTE */
 export const INET_LOCALROUTE = 8192
+/** IPV6_FLOWINFO_SEND; IPV6_AUTOFLOWLABEL, and whether it was said. */
+export const INET_SNDFLOW = 16384
+export const INET_AUTOFLOWLABEL = 32768
+export const INET_AUTOFLOWLABEL_SET = 65536
 
 // Bits of SK_CMSG: what a socket wants to be told beside each packet (socket/msg/ip-cmsg.ts).
 export const CMSG_PKTINFO = 1
@@ -325,6 +335,7 @@ export const CMSG_HOPLIMIT6 = 512
 export const CMSG_TCLASS6 = 1024
 export const CMSG_ORIGDST6 = 2048
 export const CMSG_FRAGSIZE6 = 4096
+export const CMSG_FLOWINFO6 = 8192
 export const CMSG_OVFL = 0x10000
 export const CMSG_MARK = 0x20000
 export const CMSG_INQ = 0x40000
@@ -356,7 +367,10 @@ export const IPCM_TSFLAGS = 8
 export const IPCM_SADDR = 9
 /** The call's MSG_DONTROUTE. */
 export const IPCM_DONTROUTE = 13
-export const IPCM_WORDS = 14
+/** The flow label that the call's address or the connection says, or 0; that of IPV6_FLOWINFO, one more, or 0. */
+export const IPCM_LABEL = 14
+export const IPCM_FLOWINFO = 15
+export const IPCM_WORDS = 16
 
 // IP_MTU_DISCOVER and IPV6_MTU_DISCOVER (linux/in.h).
 /** It may be cut on its way. */

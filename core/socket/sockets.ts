@@ -11,7 +11,7 @@ import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { Cmsg } from './msg/cmsg.ts'
 import { createEvents } from './events.ts'
-import { portOf } from './inet-sock.ts'
+import { labelOf, SK_FLOW_LABEL, portOf } from './inet-sock.ts'
 import type { InetSockopt } from './sockopt/inet-sockopt.ts'
 import type { Ipcm } from './msg/ipcm.ts'
 import type { McSockopt } from './sockopt/mc-sockopt.ts'
@@ -20,6 +20,7 @@ import type { RecvError } from './msg/recv-error.ts'
 import type { SkFilter } from './sk-filter.ts'
 import {
   IPCM_DONTROUTE,
+  IPCM_LABEL,
   MSG_DONTROUTE,
   MSG_ERRQUEUE,
   PEER_WORDS,
@@ -186,12 +187,30 @@ export const createSockets = (deps: SocketsDeps) => {
   const isOfIpv6 = (sk: number): boolean =>
     i32[sk + SK_FAMILY] === AF_INET6 &&
     (i32[sk + SK_TYPE] === SOCK_STREAM || i32[sk + SK_PROTOCOL] === IPPROTO_UDP)
-  const connect = (sk: number, words: Int32Array, at: number, port: number, zone = 0): number => {
+  /** `flowinfo` is sin6_flowinfo, the label of all that is sent to the peer. */
+  const connect = (
+    sk: number,
+    words: Int32Array,
+    at: number,
+    port: number,
+    zone = 0,
+    flowinfo = 0
+  ): number => {
     if (!isPort(port)) return -EINVAL
-    const bound = i32[sk + SK_BOUND_DEV]
+    const [bound, label] = [i32[sk + SK_BOUND_DEV], i32[sk + SK_FLOW_LABEL]]
+    enterLabel(sk, flowinfo)
     const error = enterZone(sk, words, at, zone) || protoOf(sk).connect(sk, words, at, port)
-    if (error !== 0 && error !== -EINPROGRESS) i32[sk + SK_BOUND_DEV] = bound
+    ipcm.words[IPCM_LABEL] = 0
+    if (error === 0 || error === -EINPROGRESS) return error
+    i32[sk + SK_BOUND_DEV] = bound
+    i32[sk + SK_FLOW_LABEL] = label
     return error
+  }
+  /** A stream has one connection. */
+  const enterLabel = (sk: number, flowinfo: number): void => {
+    if (i32[sk + SK_TYPE] === SOCK_STREAM && i32[sk + SK_STATE] !== TCP_CLOSE) return
+    i32[sk + SK_FLOW_LABEL] = labelOf(i32, sk, flowinfo)
+    ipcm.words[IPCM_LABEL] = i32[sk + SK_FLOW_LABEL]
   }
 
   const listen = (sk: number, backlog: number): number => {
@@ -222,13 +241,19 @@ export const createSockets = (deps: SocketsDeps) => {
     const proto = protoOf(sk)
     if (proto.sendmsg === undefined) return -EOPNOTSUPP
     ipcm.words[IPCM_DONTROUTE] = flags & MSG_DONTROUTE
+    ipcm.words[IPCM_LABEL] = i32[sk + SK_FLOW_LABEL]
     const result = proto.sendmsg(sk, from, len, flags)
     ipcm.words[IPCM_DONTROUTE] = 0
+    ipcm.words[IPCM_LABEL] = 0
     return result
   }
   const sendBytes = (sk: number, bytes: Uint8Array, from: number, len: number): number => {
     const proto = protoOf(sk)
-    return proto.sendBytes === undefined ? -EOPNOTSUPP : proto.sendBytes(sk, bytes, from, len)
+    if (proto.sendBytes === undefined) return -EOPNOTSUPP
+    ipcm.words[IPCM_LABEL] = i32[sk + SK_FLOW_LABEL]
+    const result = proto.sendBytes(sk, bytes, from, len)
+    ipcm.words[IPCM_LABEL] = 0
+    return result
   }
   const recvmsg = (sk: number, to: number, len: number, flags = 0): number => {
     const proto = protoOf(sk)
@@ -250,7 +275,8 @@ export const createSockets = (deps: SocketsDeps) => {
     at: number,
     port: number,
     zone = 0,
-    flags = 0
+    flags = 0,
+    flowinfo = 0
   ): number => {
     const proto = protoOf(sk)
     if (proto.sendto === undefined) return -EOPNOTSUPP
@@ -260,8 +286,10 @@ export const createSockets = (deps: SocketsDeps) => {
     // for this datagram alone
     if (isZoned) i32[sk + SK_BOUND_DEV] = zone
     ipcm.words[IPCM_DONTROUTE] = flags & MSG_DONTROUTE
+    ipcm.words[IPCM_LABEL] = labelOf(i32, sk, flowinfo)
     const result = proto.sendto(sk, from, len, words, at, port, flags, isZoned ? 0 : zone)
     ipcm.words[IPCM_DONTROUTE] = 0
+    ipcm.words[IPCM_LABEL] = 0
     if (isZoned) i32[sk + SK_BOUND_DEV] = bound
     return result
   }

@@ -17,6 +17,7 @@ import {
   FL_F_LINK_SCOPE,
   FL_FAMILY,
   FL_FLAGS,
+  FL_FLOWLABEL,
   FL_MARK,
   FL_MTU,
   FL_MTU_LOCKED,
@@ -70,7 +71,9 @@ import {
   IP_PMTUDISC_WANT,
   IPCM_DONTFRAG,
   IPCM_DONTROUTE,
+  IPCM_FLOWINFO,
   IPCM_HOPS,
+  IPCM_LABEL,
   IPCM_MARK,
   IPCM_MARK_SET,
   IPCM_OIF,
@@ -119,6 +122,7 @@ export const createDgramFlow = ({
     if ((i32[sk + SK_FLAGS] & BOUND_GROUP) === 0) copyAddr(fl, FL_SADDR, i32, sk + SK_SADDR)
     if ((i32[sk + SK_INET_FLAGS] & INET_TRANSPARENT) !== 0) fl[FL_FLAGS] |= FL_F_ANYSRC
     copyAddr(fl, FL_DADDR, words, at)
+    fl[FL_FLOWLABEL] = ipcm[IPCM_LABEL]
     if (ipcm[IPCM_SET] !== 0) applyControl()
     const { index } = afOps(fl[FL_FAMILY])
     if (isLocalRoute(i32, sk, index) || (index === 0 && ipcm[IPCM_DONTROUTE] !== 0))
@@ -132,6 +136,7 @@ export const createDgramFlow = ({
   const applyControl = (): void => {
     if (ipcm[IPCM_OIF] !== 0) fl[FL_OIF] = ipcm[IPCM_OIF]
     if (ipcm[IPCM_MARK_SET] !== 0) fl[FL_MARK] = ipcm[IPCM_MARK]
+    if (ipcm[IPCM_FLOWINFO] !== 0) fl[FL_FLOWLABEL] = ipcm[IPCM_FLOWINFO] - 1
     if (ipcm[IPCM_TOS] !== 0) fl[FL_TOS] = ipcm[IPCM_TOS] - 1
     if (ipcm[IPCM_SADDR + 2] !== 0 || ipcm[IPCM_SADDR] !== 0)
       copyAddr(fl, FL_SADDR, ipcm, IPCM_SADDR)

@@ -34,6 +34,9 @@ export const check = (mem: Bytes, at: number, room: number): boolean =>
 export const version = (mem: Bytes, at: number): number => mem[at] >> 4
 export const trafficClass = (mem: Bytes, at: number): number =>
   (u16(mem, at + VERSION_CLASS_FLOW) >> 4) & 0xff
+/** Traffic class and flow label. */
+export const flowinfo = (mem: Bytes, at: number): number =>
+  i32(mem, at + VERSION_CLASS_FLOW) & 0x0fffffff
 export const flowLabel = (mem: Bytes, at: number): number =>
   i32(mem, at + VERSION_CLASS_FLOW) & 0xfffff
 export const payloadLength = (mem: Bytes, at: number): number => u16(mem, at + PAYLOAD_LENGTH)

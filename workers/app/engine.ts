@@ -127,12 +127,14 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     sid: number,
     words: readonly number[],
     port: number,
-    skb = 0
+    skb = 0,
+    flowinfo = 0
   ): void => {
     const at = begin(op, sid)
     for (let w = 0; w < 4; w++) i32[at + E_ADDR + w] = words[w]
     i32[at + E_PORT] = port
     i32[at + E_ARG0] = words[4] ?? 0
+    i32[at + E_LEN] = flowinfo
     i32[at + E_SKB] = skb
     send()
   }
@@ -184,7 +186,8 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     words: readonly number[],
     port: number,
     flags: number,
-    control: number
+    control: number,
+    flowinfo: number
   ): void => {
     const at = begin(AppOp.SENDMSG, sid)
     for (let w = 0; w < 4; w++) i32[at + E_ADDR + w] = words[w]
@@ -193,6 +196,7 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     i32[at + E_ARG2] = port === -1 ? 1 : 0
     i32[at + E_PORT] = port
     i32[at + E_CONTROL] = control
+    i32[at + E_LEN] = flowinfo
     i32[at + E_SKB] = skb
     send()
   }

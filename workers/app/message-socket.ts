@@ -48,8 +48,8 @@ export type MessageSocketOptions = {
   protocol?: number
 }
 export type SendOptions = {
-  /** Without it: to whom it is connected. */
-  to?: { address: string; port?: number }
+  /** Without it: to whom it is connected. `flowinfo` is sin6_flowinfo, of which IPV6_FLOWINFO_SEND makes the flow label. */
+  to?: { address: string; port?: number; flowinfo?: number }
   control?: readonly ControlMessage[]
   /** MSG_* */
   flags?: number
@@ -161,12 +161,19 @@ export class AppMessageSocket implements Endpoint {
     // one that is made again has the port that was chosen
     this.steps.set('bind', this.#withAddress(AppOp.BIND, 'bind', address, chosen))
   }
-  connect(address: string, port = 0): Promise<void> {
-    return this.tell('connect', this.#withAddress(AppOp.CONNECT, 'connect', address, port))
+  connect(address: string, port = 0, flowinfo = 0): Promise<void> {
+    const connect = this.#withAddress(AppOp.CONNECT, 'connect', address, port, flowinfo)
+    return this.tell('connect', connect)
   }
-  #withAddress(op: number, syscall: string, address: string, port: number): (sid: number) => void {
+  #withAddress(
+    op: number,
+    syscall: string,
+    address: string,
+    port: number,
+    flowinfo = 0
+  ): (sid: number) => void {
     const words = this.#wordsOf(address, syscall)
-    return (sid) => this.engine.askWithAddress(op, sid, words, port)
+    return (sid) => this.engine.askWithAddress(op, sid, words, port, 0, flowinfo)
   }
   #wordsOf(address: string, syscall: string): readonly number[] {
     const words = wordsOf(address, this.engine.arena)
@@ -240,7 +247,7 @@ export class AppMessageSocket implements Endpoint {
       (_, result) => result,
       (sid) => {
         const port = to === undefined ? -1 : (to.port ?? 0)
-        this.engine.askSendmsg(sid, skb, words, port, flags, beside)
+        this.engine.askSendmsg(sid, skb, words, port, flags, beside, to?.flowinfo ?? 0)
       }
     )
   }

@@ -15,6 +15,7 @@ import {
   FL_F_LINK_SCOPE,
   FL_FAMILY,
   FL_FLAGS,
+  FL_FLOWLABEL,
   FL_MARK,
   FL_MTU,
   FL_MTU_EXPIRES,
@@ -44,7 +45,7 @@ import {
   SK_PROTOCOL,
   SK_SADDR,
 } from '../../socket/sock.ts'
-import { SK_INET_FLAGS, firstHopOf, isLocalRoute } from '../../socket/inet-sock.ts'
+import { SK_FLOW_LABEL, SK_INET_FLAGS, firstHopOf, isLocalRoute } from '../../socket/inet-sock.ts'
 import { INET_TRANSPARENT } from '../../socket/socket-constants.ts'
 import { afInfo } from '../af-ops.ts'
 import type { Pmtu } from './pmtu.ts'
@@ -77,6 +78,7 @@ export const createSkDst = ({ arena, time, routeOutput, pmtuSerial }: SkDstDeps)
     bindFlow(flow, i32[sk + SK_BOUND_DEV])
     flow[FL_MARK] = i32[sk + SK_MARK]
     flow[FL_TOS] = i32[sk + afInfo(i32[sk + SK_FAMILY]).sockTos]
+    flow[FL_FLOWLABEL] = i32[sk + SK_FLOW_LABEL]
     flow[FL_PROTO] = i32[sk + SK_PROTOCOL]
     flow[FL_SPORT] = i32[sk + SK_NUM]
     flow[FL_DPORT] = i32[sk + SK_DPORT]

@@ -21,6 +21,7 @@ import type { Cmsg } from './cmsg.ts'
 import { SK_FAMILY } from '../sock.ts'
 import { SK_CMSG } from '../inet-sock.ts'
 import {
+  CMSG_FLOWINFO6,
   CMSG_FRAGSIZE,
   CMSG_FRAGSIZE6,
   CMSG_HOPLIMIT6,
@@ -42,6 +43,7 @@ import {
   IP_TTL,
   IPPROTO_IP,
   IPPROTO_IPV6,
+  IPV6_FLOWINFO,
   IPV6_HOPLIMIT,
   IPV6_PKTINFO,
   IPV6_RECVFRAGSIZE,
@@ -98,6 +100,7 @@ export const createIpCmsg = ({ arena, cmsg, options }: IpCmsgDeps) => {
       cmsg.putInt(IPPROTO_IPV6, IPV6_HOPLIMIT, ipv6.hopLimit(u8, at))
     if ((wanted & CMSG_TCLASS6) !== 0)
       cmsg.putInt(IPPROTO_IPV6, IPV6_TCLASS, ipv6.trafficClass(u8, at))
+    if ((wanted & CMSG_FLOWINFO6) !== 0) putFlowinfo(ipv6.flowinfo(u8, at))
     if ((wanted & CMSG_ORIGDST6) !== 0) putOrigDst6(skb, at)
     if ((wanted & CMSG_FRAGSIZE6) !== 0) putFragSize(skb, IPPROTO_IPV6, IPV6_RECVFRAGSIZE)
   }
@@ -123,6 +126,11 @@ export const createIpCmsg = ({ arena, cmsg, options }: IpCmsgDeps) => {
     bytes.putI32(octets, to + 4, ipv6.dst1(u8, at))
     bytes.putI32(octets, to + 8, ipv6.dst2(u8, at))
     bytes.putI32(octets, to + 12, ipv6.dst3(u8, at))
+  }
+  /** None is nothing to tell. */
+  const putFlowinfo = (flowinfo: number): void => {
+    if (flowinfo === 0) return
+    bytes.putI32(octets, cmsg.put(IPPROTO_IPV6, IPV6_FLOWINFO, 4) << 2, flowinfo)
   }
   /** The largest fragment of what was cut on its way (ip_cmsg_recv_fragsize). */
   const putFragSize = (skb: number, level: number, type: number): void => {

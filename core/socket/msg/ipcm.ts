@@ -21,6 +21,7 @@ import {
   IP_TTL,
   IPPROTO_IP,
   IPCM_DONTFRAG,
+  IPCM_FLOWINFO,
   IPCM_HOPS,
   IPCM_MARK,
   IPCM_MARK_SET,
@@ -33,6 +34,7 @@ import {
   IPCM_WORDS,
   IPPROTO_IPV6,
   IPV6_DONTFRAG,
+  IPV6_FLOWINFO,
   IPV6_HOPLIMIT,
   IPV6_PKTINFO,
   IPV6_TCLASS,
@@ -49,6 +51,7 @@ export type Ipcm = ReturnType<typeof createIpcm>
 const { EINVAL, ENODEV } = Errno
 const IN_PKTINFO = 12
 const IN6_PKTINFO = 20
+const FLOWLABEL_MASK = 0xfffff
 
 export const createIpcm = ({ arena, addrType }: IpcmDeps) => {
   const { i32 } = arena
@@ -167,6 +170,7 @@ export const createIpcm = ({ arena, addrType }: IpcmDeps) => {
     const value = control[data]
     if (type === IPV6_PKTINFO)
       return length === IN6_PKTINFO ? readPktinfo6(sk, control, data) : -EINVAL
+    if (type === IPV6_FLOWINFO) return readFlowinfo(control, data, length)
     if (length !== 4) return -EINVAL
     switch (type) {
       case IPV6_HOPLIMIT:
@@ -181,6 +185,12 @@ export const createIpcm = ({ arena, addrType }: IpcmDeps) => {
         return 0
     }
     return -EINVAL
+  }
+  /** The label alone is heeded, whatever the traffic class that stands before it. */
+  const readFlowinfo = (control: Int32Array, data: number, length: number): number => {
+    if (length < 4) return -EINVAL
+    words[IPCM_FLOWINFO] = (bytes.i32(octetsOf(control), data << 2) & FLOWLABEL_MASK) + 1
+    return 0
   }
   /** The device has to be that of the socket, and the source one of ours. */
   const readPktinfo6 = (sk: number, control: Int32Array, data: number): number => {

@@ -25,6 +25,7 @@ import {
 } from '../sock.ts'
 import {
   familyOfSock,
+  hasAutoLabel,
   pmtudiscOf,
   SK_CMSG,
   SK_FRAG_SIZE,
@@ -37,6 +38,7 @@ import {
   SK_UNICAST_IF,
 } from '../inet-sock.ts'
 import {
+  CMSG_FLOWINFO6,
   CMSG_FRAGSIZE,
   CMSG_FRAGSIZE6,
   CMSG_HOPLIMIT6,
@@ -49,9 +51,12 @@ import {
   CMSG_TCLASS6,
   CMSG_TOS,
   CMSG_TTL,
+  INET_AUTOFLOWLABEL,
+  INET_AUTOFLOWLABEL_SET,
   INET_DONTFRAG,
   INET_NO_PORT,
   INET_RECVERR,
+  INET_SNDFLOW,
   INET_TRANSPARENT,
   IP_BIND_ADDRESS_NO_PORT,
   IP_LOCAL_PORT_RANGE,
@@ -73,7 +78,10 @@ import {
   IP_UNICAST_IF,
   IPPROTO_IP,
   IPPROTO_IPV6,
+  IPV6_AUTOFLOWLABEL,
   IPV6_DONTFRAG,
+  IPV6_FLOWINFO,
+  IPV6_FLOWINFO_SEND,
   IPV6_MINHOPCOUNT,
   IPV6_MTU,
   IPV6_MTU_DISCOVER,
@@ -114,6 +122,7 @@ const FLAGS: readonly Flag[] = [
   flag(IPPROTO_IPV6, IPV6_RECVERR, INET_RECVERR << 1),
   // a stream's segments are never cut
   flag(IPPROTO_IPV6, IPV6_DONTFRAG, INET_DONTFRAG),
+  flag(IPPROTO_IPV6, IPV6_FLOWINFO_SEND, INET_SNDFLOW),
   // of a stream they go into IP_PKTOPTIONS (tcp/sock/tcp-pktoptions.ts), or nowhere
   told(IPPROTO_IP, IP_PKTINFO, CMSG_PKTINFO),
   told(IPPROTO_IP, IP_RECVTTL, CMSG_TTL),
@@ -125,6 +134,7 @@ const FLAGS: readonly Flag[] = [
   told(IPPROTO_IPV6, IPV6_RECVPKTINFO, CMSG_PKTINFO6),
   told(IPPROTO_IPV6, IPV6_RECVHOPLIMIT, CMSG_HOPLIMIT6),
   told(IPPROTO_IPV6, IPV6_RECVTCLASS, CMSG_TCLASS6),
+  told(IPPROTO_IPV6, IPV6_FLOWINFO, CMSG_FLOWINFO6),
   told(IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, CMSG_ORIGDST6),
   told(IPPROTO_IPV6, IPV6_RECVFRAGSIZE, CMSG_FRAGSIZE6),
 ]
@@ -172,6 +182,11 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
   }
   const setFragSize = (sk: number, value: number): number =>
     value !== 0 && value < IPV6_MIN_MTU ? -EINVAL : setWord(sk, SK_FRAG_SIZE, value)
+  const setAutoLabel = (sk: number, on: number): number => {
+    const flags = i32[sk + SK_INET_FLAGS] & ~INET_AUTOFLOWLABEL
+    const bits = INET_AUTOFLOWLABEL_SET | (on === 0 ? 0 : INET_AUTOFLOWLABEL)
+    return setWord(sk, SK_INET_FLAGS, flags | bits)
+  }
   const setOption = (sk: number, level: number, name: number, value: number): number => {
     const found = flagOf(level, name)
     const isStream = i32[sk + SK_TYPE] === SOCK_STREAM
@@ -187,6 +202,7 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
       return value < 0 || value > 255 ? -EINVAL : setWord(sk, SK_MIN_TTL + index, value)
     // raw sockets have no ports, ping sockets numbers of their own: there it is kept
     if (index === 0 && name === IP_LOCAL_PORT_RANGE) return setLocalPorts(sk, value)
+    if (index === 1 && name === IPV6_AUTOFLOWLABEL) return setAutoLabel(sk, value)
     // streams are cut to what fits anyway
     return index === 1 && name === IPV6_MTU ? setFragSize(sk, value) : -ENOPROTOOPT
   }
@@ -212,6 +228,7 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
     if (name === (index === 0 ? IP_MINTTL : IPV6_MINHOPCOUNT)) return i32[sk + SK_MIN_TTL + index]
     if (name === (index === 0 ? IP_UNICAST_IF : IPV6_UNICAST_IF))
       return swapped(i32[sk + SK_UNICAST_IF + index])
+    if (index === 1 && name === IPV6_AUTOFLOWLABEL) return hasAutoLabel(arena, sk) ? 1 : 0
     if (index === 1) return -ENOPROTOOPT
     // of raw sockets the protocol is their number
     if (name === IP_PROTOCOL) return i32[sk + SK_NUM]

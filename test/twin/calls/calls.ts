@@ -11,14 +11,22 @@ export type Calls = {
   socket: (file: string, family: number, type: number, protocol: number) => Answered
   socketpair: (family: number, type: number, protocol: number) => Answered
   bind: (file: string, address: string, port: number) => Answered
-  connect: (file: string, address: string, port: number) => Answered
+  /** `flowinfo` is sin6_flowinfo. */
+  connect: (file: string, address: string, port: number, flowinfo?: number) => Answered
   listen: (file: string, backlog: number) => Answered
   accept: (file: string, child: string) => Answered
   getsockname: (file: string) => Answered
   getpeername: (file: string) => Answered
   send: (file: string, length: number, flags?: number) => Answered
   recv: (file: string, length: number, flags?: number) => Answered
-  sendto: (file: string, length: number, address: string, port: number, flags?: number) => Answered
+  sendto: (
+    file: string,
+    length: number,
+    address: string,
+    port: number,
+    flags?: number,
+    flowinfo?: number
+  ) => Answered
   /** The count, and who it is from. */
   recvfrom: (file: string, length: number, flags?: number) => Answered
   sendmsg: (file: string, length: number, flags?: number) => Answered
@@ -58,8 +66,15 @@ export type Side = Calls & {
 
 /** The MTU of lo: small, so that there is something that it does not take. */
 export const LO_MTU = 2000
+/** Labels that programs say are small: another is one that was chosen. */
+const shownFlowinfo = (octets: Uint8Array): string => {
+  const flowinfo = new DataView(octets.buffer, octets.byteOffset).getUint32(0)
+  const label = flowinfo & 0xfffff
+  return `class ${flowinfo >>> 20} label ${label < 16 ? label : 'chosen'}`
+}
 /** A received control message as text: level, type, and its octets; of a time there is only that there is one. */
 export const shownCmsg = (level: number, type: number, octets: Uint8Array): string => {
+  if (level === 41 && type === 11) return `${level}.${type}=${shownFlowinfo(octets)}`
   const isTime = level === 1 && [29, 35, 37, 63, 64].includes(type)
   return `${level}.${type}=${isTime ? 'time' : Buffer.from(octets).toString('hex')}`
 }

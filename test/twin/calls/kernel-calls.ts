@@ -44,12 +44,13 @@ export const createKernelCalls = (): Side => {
   const answer = (result: number): number => (result < 0 ? -errno() : result)
   const fdOf = (file: string): number => files.get(file)?.fd ?? -1
   const familyOf = (file: string): number => files.get(file)?.family ?? 2
-  const putName = (file: string, address: string, port: number): number => {
+  const putName = (file: string, address: string, port: number, flowinfo = 0): number => {
     const family = familyOf(file)
     const words = parseAddr(address)!.words
     name.bytes.fill(0)
     name.view.setUint16(0, family, true)
     name.view.setUint16(2, port)
+    if (family === AF_INET6) name.view.setInt32(4, flowinfo)
     if (family !== AF_INET6) name.view.setInt32(4, words[3])
     else for (const [w, word] of words.entries()) name.view.setInt32(8 + 4 * w, word)
     return family === AF_INET6 ? 28 : 16
@@ -135,8 +136,8 @@ export const createKernelCalls = (): Side => {
       answer(libc.socketpair(family, type | NONBLOCK, protocol, value.at)),
     bind: (file, address, port) =>
       answer(libc.bind(fdOf(file), name.at, putName(file, address, port))),
-    connect: (file, address, port) =>
-      answer(libc.connect(fdOf(file), name.at, putName(file, address, port))),
+    connect: (file, address, port, flowinfo = 0) =>
+      answer(libc.connect(fdOf(file), name.at, putName(file, address, port, flowinfo))),
     listen: (file, backlog) => answer(more.listen(fdOf(file), backlog)),
     accept: (file, child) => open(child, more.accept4(fdOf(file), 0, 0, NONBLOCK), familyOf(file)),
     getsockname: (file) => named(libc.getsockname(fdOf(file), name.at, withRoom())),
@@ -146,9 +147,9 @@ export const createKernelCalls = (): Side => {
       return answer(libc.send(fdOf(file), data.at, octets, flags | MSG_NOSIGNAL))
     },
     recv: (file, octets, flags = 0) => answer(libc.recv(fdOf(file), data.at, octets, flags)),
-    sendto: (file, octets, address, port, flags = 0) => {
+    sendto: (file, octets, address, port, flags = 0, flowinfo = 0) => {
       fill(file)
-      const size = putName(file, address, port)
+      const size = putName(file, address, port, flowinfo)
       return answer(more.sendto(fdOf(file), data.at, octets, flags | MSG_NOSIGNAL, name.at, size))
     },
     recvfrom: (file, octets, flags = 0) => {

@@ -92,11 +92,16 @@ export const createRingsCalls = async (): Promise<Side> => {
     receive(name, length, flags, (message) => message.length)
   const none = (): Promise<Answer> => Promise.reject(new Error('of no socket'))
   /** Connects, which an application waits for, and answers as a call that does not wait. */
-  const connectStream = async (name: string, address: string, port: number): Promise<Answer> => {
+  const connectStream = async (
+    name: string,
+    address: string,
+    port: number,
+    flowinfo = 0
+  ): Promise<Answer> => {
     const ended = connected.get(name)
     connected.delete(name)
     if (ended !== undefined) return ended
-    const answer = await on(name, (file) => file.connect(address, port))
+    const answer = await on(name, (file) => file.connect(address, port, flowinfo))
     if (!ENDS.includes(Number(answer))) return answer
     connected.set(name, Number(answer))
     return -Errno.EINPROGRESS
@@ -132,20 +137,20 @@ export const createRingsCalls = async (): Promise<Side> => {
       }
     },
     bind: (name, address, port) => on(name, (file) => file.bind(address, port)),
-    connect: (name, address, port) =>
+    connect: (name, address, port, flowinfo = 0) =>
       files.get(name)?.file instanceof AppStreamSocket
-        ? connectStream(name, address, port)
-        : on(name, (file) => file.connect(address, port)),
+        ? connectStream(name, address, port, flowinfo)
+        : on(name, (file) => file.connect(address, port, flowinfo)),
     getsockname: (name) => on(name, async (file) => shown(await file.getsockname())),
     getpeername: (name) => on(name, async (file) => shown(await file.getpeername())),
     send,
     recv,
     sendmsg: send,
     recvmsg: recv,
-    sendto: (name, length, address, port, flags = 0) =>
+    sendto: (name, length, address, port, flags = 0, flowinfo = 0) =>
       on(name, (file, family) =>
         file.sendmsg(payload(length, family), {
-          to: { address, port },
+          to: { address, port, flowinfo },
           flags: flags | MSG_DONTWAIT,
         })
       ),

@@ -118,8 +118,8 @@ export const createSoftnetCalls = async (): Promise<Side> => {
     },
     socketpair: (family, type, protocol) => sockets.socketpair(family, type, protocol),
     bind: (file, address, port) => on(file, (sk) => sockets.bind(sk, ...words(address), port)),
-    connect: (file, address, port) =>
-      on(file, (sk) => sockets.connect(sk, ...words(address), port)),
+    connect: (file, address, port, flowinfo = 0) =>
+      on(file, (sk) => sockets.connect(sk, ...words(address), port, 0, flowinfo)),
     listen: (file, backlog) => on(file, (sk) => sockets.listen(sk, backlog)),
     accept: (file, child) =>
       on(file, (sk, type, family) => open(child, sockets.accept(sk), family, type)),
@@ -137,10 +137,10 @@ export const createSoftnetCalls = async (): Promise<Side> => {
     recv,
     sendmsg: send,
     recvmsg: recv,
-    sendto: (file, octets, address, port, flags = 0) =>
+    sendto: (file, octets, address, port, flags = 0, flowinfo = 0) =>
       on(file, (sk, _type, family) => {
         fill(family)
-        return sockets.sendto(sk, page, octets, ...words(address), port, 0, flags)
+        return sockets.sendto(sk, page, octets, ...words(address), port, 0, flags, flowinfo)
       }),
     sendcmsg: (file, octets, address, port, ...messages) =>
       on(file, (sk, _type, family) => {

@@ -5,6 +5,7 @@ import { options } from './options.ts'
 import { streams } from './streams.ts'
 import { packets } from './packet.ts'
 import { datagrams } from './datagrams.ts'
+import { ipv6 } from './ipv6.ts'
 
 const [INET, INET6] = [2, 10]
 const [STREAM, DGRAM, RAW] = [1, 2, 3]
@@ -380,6 +381,7 @@ const family = (af: number, lo: string, any: string, elsewhere: string): Program
     },
   ]
   programs.push(...options(af, lo), ...datagrams(af, lo), ...streams(af, lo), ...packets(af, lo))
+  if (af !== INET) programs.push(...ipv6(lo))
   return programs.map((program) => ({ ...program, name: `${name}: ${program.name}` }))
 }
 

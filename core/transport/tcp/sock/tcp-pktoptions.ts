@@ -23,6 +23,7 @@ import {
   SK_MC_TTL,
 } from '../../../socket/inet-sock.ts'
 import {
+  CMSG_FLOWINFO6,
   CMSG_HOPLIMIT6,
   CMSG_PKTINFO,
   CMSG_PKTINFO6,
@@ -36,17 +37,19 @@ import {
   IPPROTO_IP,
   IPPROTO_IPV6,
   IPV6_2292PKTOPTIONS,
+  IPV6_FLOWINFO,
   IPV6_HOPLIMIT,
   IPV6_PKTINFO,
   IPV6_TCLASS,
 } from '../../../socket/socket-constants.ts'
-import { TP_RCV_TOS } from './tcp-sock.ts'
+import { TP_RCV_FLOW } from './tcp-sock.ts'
 
 export type TcpPktoptions = ReturnType<typeof createTcpPktoptions>
 type TcpPktoptionsDeps = { arena: Arena; afOps: AfOpsOf; cmsg: Cmsg }
 
+const CMSG_FLOW = CMSG_TCLASS6 | CMSG_FLOWINFO6
 /** What is told of each segment, not only of the first. */
-export const CMSG_SEGMENT = CMSG_PKTINFO6 | CMSG_HOPLIMIT6 | CMSG_TCLASS6
+export const CMSG_SEGMENT = CMSG_PKTINFO6 | CMSG_HOPLIMIT6 | CMSG_FLOW
 const IN_PKTINFO = 12
 const IN6_PKTINFO = 20
 const LOW = 0xffff
@@ -66,14 +69,18 @@ export const createTcpPktoptions = ({ arena, afOps, cmsg }: TcpPktoptionsDeps) =
   }
   const hopsOf = (sk: number, skb: number): number =>
     u8[i32[skb + SKB_NETWORK] + afOps(i32[sk + SK_FAMILY]).hopLimitAt]
-  const tosOf = (sk: number, skb: number): number =>
-    afOps(i32[sk + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK])
+  /** TP_RCV_FLOW */
+  const flowOf = (sk: number, skb: number): number => {
+    const at = i32[skb + SKB_NETWORK]
+    const { tosOf, labelOf } = afOps(i32[sk + SK_FAMILY])
+    return (labelOf(u8, at) << 8) | tosOf(u8, at)
+  }
 
   /** `skb` makes the connection. One of IPv6 that speaks IPv4 keeps it for both. */
   const noteOpening = (sk: number, skb: number): void => {
     const dev = i32[skb + SKB_DEV]
     const hops = hopsOf(sk, skb) + 1
-    i32[sk + TP_RCV_TOS] = tosOf(sk, skb)
+    i32[sk + TP_RCV_FLOW] = flowOf(sk, skb)
     if (i32[sk + SK_FAMILY] === AF_INET) {
       setLow(sk + SK_MC_IF, dev)
       setLow(sk + SK_MC_TTL, hops)
@@ -88,12 +95,12 @@ export const createTcpPktoptions = ({ arena, afOps, cmsg }: TcpPktoptionsDeps) =
     const wanted = i32[sk + SK_CMSG]
     if ((wanted & CMSG_PKTINFO6) !== 0) setHigh(sk + SK_MC_IF, i32[skb + SKB_DEV])
     if ((wanted & CMSG_HOPLIMIT6) !== 0) setHigh(sk + SK_MC_TTL, hopsOf(sk, skb) + 1)
-    if ((wanted & CMSG_TCLASS6) !== 0) i32[sk + TP_RCV_TOS] = tosOf(sk, skb)
+    if ((wanted & CMSG_FLOW) !== 0) i32[sk + TP_RCV_FLOW] = flowOf(sk, skb)
   }
 
   const shownHops = (half: number): number => (half === 0 ? 1 : half - 1)
   const shownTos = (sk: number, family: number): number =>
-    i32[sk + SK_FAMILY] === family ? i32[sk + TP_RCV_TOS] : 0
+    i32[sk + SK_FAMILY] === family ? i32[sk + TP_RCV_FLOW] & 255 : 0
   /** inet_rcv_saddr */
   const ownAddress = (sk: number): number =>
     isAnyAddr(i32, sk + SK_SADDR) || isV4Mapped(i32, sk + SK_SADDR)
@@ -114,6 +121,10 @@ export const createTcpPktoptions = ({ arena, afOps, cmsg }: TcpPktoptionsDeps) =
     for (let w = 0; w < 4; w++) bytes.putI32(octets, (word + w) << 2, i32[sk + from + w])
     told[word + 4] = dev === 0 ? i32[sk + SK_STICKY_IF] : dev
   }
+  const putFlowinfo = (sk: number): void => {
+    const flowinfo = (shownTos(sk, AF_INET6) << 20) | (i32[sk + TP_RCV_FLOW] >>> 8)
+    bytes.putI32(octets, put(IPPROTO_IPV6, IPV6_FLOWINFO, 4) << 2, flowinfo)
+  }
   const tell4 = (sk: number): void => {
     const wanted = i32[sk + SK_CMSG]
     if ((wanted & CMSG_PKTINFO) !== 0) putPktinfo(sk)
@@ -126,6 +137,7 @@ export const createTcpPktoptions = ({ arena, afOps, cmsg }: TcpPktoptionsDeps) =
     if ((wanted & CMSG_PKTINFO6) !== 0) putPktinfo6(sk)
     if ((wanted & CMSG_HOPLIMIT6) !== 0) putInt(IPPROTO_IPV6, IPV6_HOPLIMIT, hops)
     if ((wanted & CMSG_TCLASS6) !== 0) putInt(IPPROTO_IPV6, IPV6_TCLASS, shownTos(sk, AF_INET6))
+    if ((wanted & CMSG_FLOWINFO6) !== 0) putFlowinfo(sk)
   }
   /** The control messages, laid out as socket/msg/cmsg.ts has them: how many octets, or -errno. */
   const getPktoptions: NameOption = (sk, level, name, words, at) => {

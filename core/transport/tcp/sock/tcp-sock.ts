@@ -306,8 +306,8 @@ export const TP_URG_DATA = TP + 311
 /** Sent: the sequence number behind it, and 1 while that may not be acknowledged. */
 export const TP_SND_UP = TP + 312
 export const TP_URG_OUT = TP + 313
-/** The TOS of the segment that made the connection, of IPv6 then of the last in order (tcp-pktoptions.ts). */
-export const TP_RCV_TOS = TP + 314
+/** The TOS of the segment that made the connection, of IPv6 then of the last in order; before it, of IPv6, the flow label (tcp-pktoptions.ts). */
+export const TP_RCV_FLOW = TP + 314
 /** Segments that came out of order. */
 export const TP_RCV_OOOPACK = TP + 315
 /** Signatures (RFC 2385): the first of the socket's keys (tcp-md5.ts); 0 is none. */
