@@ -53,6 +53,9 @@ export const FL_F_NO_DST = 4
 export const FL_F_BOUND = 8
 /** Of IPv4: only by routes to a link, or to ourselves, on whose way is no router (RT_SCOPE_LINK: SO_DONTROUTE, MSG_DONTROUTE). */
 export const FL_F_LINK_SCOPE = 16
+/** Of IPv6 a temporary source is preferred, or one that is none, whatever the device says (IPV6_ADDR_PREFERENCES). */
+export const FL_F_SRC_TMP = 32
+export const FL_F_SRC_PUBLIC = 64
 
 export type Flowi = Int32Array
 export const createFlowi = (): Flowi => new Int32Array(FLOWI_WORDS)

@@ -4,6 +4,7 @@
  * Linux: struct inet_sock, include/net/inet_sock.h; struct ipv6_pinfo, include/linux/ipv6.h.
  */
 import { AF_INET, AF_INET6, isV4Mapped } from '../base/family.ts'
+import { FL_F_SRC_PUBLIC, FL_F_SRC_TMP } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import { SK_DADDR, SK_DST_GENERATION, SK_FAMILY, SK_NUM, SK_REUSE } from './sock.ts'
@@ -27,6 +28,8 @@ import {
 } from './socket-constants.ts'
 
 const FLOWLABEL_MASK = 0xfffff
+/** From IPV6_PREFER_SRC_TMP and _PUBLIC to FL_F_SRC_*. */
+const SRC_PREFS_SHIFT = 5
 /** net.ipv6.auto_flowlabels: labels unless a socket does not want them; whatever it wants (IP6_AUTO_FLOW_LABEL_*). */
 const AUTO_LABEL_OPTOUT = 1
 export const AUTO_LABEL_FORCED = 3
@@ -77,6 +80,8 @@ export const SK_STICKY_ADDR = SK_INET + 32
 export const SK_SPORT = SK_INET + 40
 /** The flow label of what is sent to its peer, or 0 (np->flow_label). */
 export const SK_FLOW_LABEL = SK_INET + 41
+/** IPV6_ADDR_PREFERENCES: IPV6_PREFER_SRC_TMP, _PUBLIC and _COA (np->srcprefs). */
+export const SK_SRC_PREFS = SK_INET + 42
 
 /**
  * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_*: a zeroed row's is
@@ -148,6 +153,10 @@ export const hasAutoLabel = ({ i32, layout }: Arena, sk: number): boolean => {
   if ((flags & INET_AUTOFLOWLABEL_SET) !== 0) return (flags & INET_AUTOFLOWLABEL) !== 0
   return all === AUTO_LABEL_OPTOUT || all === AUTO_LABEL_FORCED
 }
+
+/** FL_F_SRC_*: which addresses its packets prefer as their source. */
+export const srcPrefsOf = (i32: Int32Array, sk: number): number =>
+  (i32[sk + SK_SRC_PREFS] << SRC_PREFS_SHIFT) & (FL_F_SRC_TMP | FL_F_SRC_PUBLIC)
 
 /** CMSG_* bits with those that SO_TIMESTAMPING makes of its own. */
 export const withStamping = (wanted: number, flags: number): number => {

@@ -236,6 +236,8 @@ export const IPV6_RECVTCLASS = 66
 export const IPV6_TCLASS = 67
 /** Packets without a flow label are given one, which the socket says rather than the sysctl. */
 export const IPV6_AUTOFLOWLABEL = 70
+/** IPV6_PREFER_SRC_* */
+export const IPV6_ADDR_PREFERENCES = 72
 export const IPV6_MINHOPCOUNT = 73
 /** Its control message has the same number. */
 export const IPV6_RECVORIGDSTADDR = 74
@@ -371,6 +373,15 @@ export const IPCM_DONTROUTE = 13
 export const IPCM_LABEL = 14
 export const IPCM_FLOWINFO = 15
 export const IPCM_WORDS = 16
+
+// IPV6_ADDR_PREFERENCES (RFC 5014): the first three are kept in SK_SRC_PREFS, the others say that they are not wanted.
+export const IPV6_PREFER_SRC_TMP = 1
+export const IPV6_PREFER_SRC_PUBLIC = 2
+export const IPV6_PREFER_SRC_COA = 4
+export const IPV6_PREFER_SRC_CGA = 8
+export const IPV6_PREFER_SRC_PUBTMP_DEFAULT = 0x100
+export const IPV6_PREFER_SRC_HOME = 0x400
+export const IPV6_PREFER_SRC_NONCGA = 0x800
 
 // IP_MTU_DISCOVER and IPV6_MTU_DISCOVER (linux/in.h).
 /** It may be cut on its way. */

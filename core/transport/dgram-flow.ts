@@ -58,6 +58,7 @@ import {
   SK_PMTUDISC,
   SK_HOPS,
   SK_UNICAST_IF,
+  srcPrefsOf,
   SK_STICKY_IF,
 } from '../socket/inet-sock.ts'
 import type { Ipcm } from '../socket/msg/ipcm.ts'
@@ -121,6 +122,7 @@ export const createDgramFlow = ({
     // what is received by a group's address is not sent from it
     if ((i32[sk + SK_FLAGS] & BOUND_GROUP) === 0) copyAddr(fl, FL_SADDR, i32, sk + SK_SADDR)
     if ((i32[sk + SK_INET_FLAGS] & INET_TRANSPARENT) !== 0) fl[FL_FLAGS] |= FL_F_ANYSRC
+    fl[FL_FLAGS] |= srcPrefsOf(i32, sk)
     copyAddr(fl, FL_DADDR, words, at)
     fl[FL_FLOWLABEL] = ipcm[IPCM_LABEL]
     if (ipcm[IPCM_SET] !== 0) applyControl()

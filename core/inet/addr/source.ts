@@ -5,7 +5,7 @@
  */
 import { AF_INET, AF_INET6, V4_MAPPED } from '../../base/family.ts'
 import type { Flowi } from '../../base/flowi.ts'
-import { FL_DADDR, FL_SADDR } from '../../base/flowi.ts'
+import { FL_DADDR, FL_F_SRC_PUBLIC, FL_F_SRC_TMP, FL_FLAGS, FL_SADDR } from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { CONF_ALL, Conf6, confRow } from '../../shm/devconf.ts'
 import { IFADDR_WORDS } from '../../shm/layout.ts'
@@ -145,8 +145,8 @@ export const createSourceSelection = (arena: Arena) => {
       prefer(isVrf(i32[a + IFA_IFINDEX]), isVrf(i32[b + IFA_IFINDEX])) ||
       // 6: the label of the destination
       compareLabels(a, b, labelOf(fl, FL_DADDR)) ||
-      // 7: a temporary one, or one that stays, as its device has it
-      prefer(isOfKind(a), isOfKind(b)) ||
+      // 7: a temporary one, or one that stays, as the sender or its device has it
+      prefer(isOfKind(a, fl[FL_FLAGS]), isOfKind(b, fl[FL_FLAGS])) ||
       // a key's hash (RFC 4843) speaks to its like
       prefer(isOrchid(i32, a + IFA_ADDR), isOrchid(i32, b + IFA_ADDR)) *
         (isOrchid(fl, FL_DADDR) ? 1 : -1) ||
@@ -157,8 +157,11 @@ export const createSourceSelection = (arena: Arena) => {
       i32[a + IFA_SERIAL] - i32[b + IFA_SERIAL]
     )
   }
-  const isOfKind = (row: number): boolean => {
-    const wanted = i32[confRow(arena, i32[row + IFA_IFINDEX]) + Conf6.use_tempaddr] >= 2
+  const isOfKind = (row: number, flags: number): boolean => {
+    const wanted =
+      (flags & (FL_F_SRC_TMP | FL_F_SRC_PUBLIC)) === 0
+        ? i32[confRow(arena, i32[row + IFA_IFINDEX]) + Conf6.use_tempaddr] >= 2
+        : (flags & FL_F_SRC_TMP) !== 0
     return has(row, IFA_F_TEMPORARY) === wanted
   }
   const isVrf = (ifindex: number): boolean => l3mdevOf(arena, ifindex) === ifindex

@@ -45,7 +45,13 @@ import {
   SK_PROTOCOL,
   SK_SADDR,
 } from '../../socket/sock.ts'
-import { SK_FLOW_LABEL, SK_INET_FLAGS, firstHopOf, isLocalRoute } from '../../socket/inet-sock.ts'
+import {
+  SK_FLOW_LABEL,
+  SK_INET_FLAGS,
+  firstHopOf,
+  isLocalRoute,
+  srcPrefsOf,
+} from '../../socket/inet-sock.ts'
 import { INET_TRANSPARENT } from '../../socket/socket-constants.ts'
 import { afInfo } from '../af-ops.ts'
 import type { Pmtu } from './pmtu.ts'
@@ -86,6 +92,7 @@ export const createSkDst = ({ arena, time, routeOutput, pmtuSerial }: SkDstDeps)
     copyAddr(flow, FL_DADDR, i32, firstHopOf(i32, sk))
     if ((i32[sk + SK_INET_FLAGS] & INET_TRANSPARENT) !== 0) flow[FL_FLAGS] |= FL_F_ANYSRC
     if (isLocalRoute(i32, sk, afInfo(i32[sk + SK_FAMILY]).index)) flow[FL_FLAGS] |= FL_F_LINK_SCOPE
+    flow[FL_FLAGS] |= srcPrefsOf(i32, sk)
     const generation = i32[G_GENERATION]
     const error = routeOutput(flow)
     if (error !== 0) return error

@@ -33,6 +33,7 @@ import {
   SK_LOCAL_PORTS,
   SK_MIN_TTL,
   SK_PMTUDISC,
+  SK_SRC_PREFS,
   SK_STICKY_ADDR,
   SK_STICKY_IF,
   SK_UNICAST_IF,
@@ -78,6 +79,7 @@ import {
   IP_UNICAST_IF,
   IPPROTO_IP,
   IPPROTO_IPV6,
+  IPV6_ADDR_PREFERENCES,
   IPV6_AUTOFLOWLABEL,
   IPV6_DONTFRAG,
   IPV6_FLOWINFO,
@@ -94,6 +96,8 @@ import {
   IPV6_TRANSPARENT,
   IPV6_UNICAST_IF,
 } from '../socket-constants.ts'
+
+import { keptSrcPrefs, shownSrcPrefs } from './src-prefs.ts'
 
 type InetSockoptDeps = { arena: Arena; errqueue: Pick<ErrQueue, 'purge'> } & Pick<
   Pmtu,
@@ -187,6 +191,10 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
     const bits = INET_AUTOFLOWLABEL_SET | (on === 0 ? 0 : INET_AUTOFLOWLABEL)
     return setWord(sk, SK_INET_FLAGS, flags | bits)
   }
+  const setSrcPrefs = (sk: number, value: number): number => {
+    const prefs = keptSrcPrefs(value)
+    return prefs < 0 ? prefs : setWord(sk, SK_SRC_PREFS, prefs)
+  }
   const setOption = (sk: number, level: number, name: number, value: number): number => {
     const found = flagOf(level, name)
     const isStream = i32[sk + SK_TYPE] === SOCK_STREAM
@@ -203,6 +211,7 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
     // raw sockets have no ports, ping sockets numbers of their own: there it is kept
     if (index === 0 && name === IP_LOCAL_PORT_RANGE) return setLocalPorts(sk, value)
     if (index === 1 && name === IPV6_AUTOFLOWLABEL) return setAutoLabel(sk, value)
+    if (index === 1 && name === IPV6_ADDR_PREFERENCES) return setSrcPrefs(sk, value)
     // streams are cut to what fits anyway
     return index === 1 && name === IPV6_MTU ? setFragSize(sk, value) : -ENOPROTOOPT
   }
@@ -229,6 +238,7 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
     if (name === (index === 0 ? IP_UNICAST_IF : IPV6_UNICAST_IF))
       return swapped(i32[sk + SK_UNICAST_IF + index])
     if (index === 1 && name === IPV6_AUTOFLOWLABEL) return hasAutoLabel(arena, sk) ? 1 : 0
+    if (index === 1 && name === IPV6_ADDR_PREFERENCES) return shownSrcPrefs(i32[sk + SK_SRC_PREFS])
     if (index === 1) return -ENOPROTOOPT
     // of raw sockets the protocol is their number
     if (name === IP_PROTOCOL) return i32[sk + SK_NUM]

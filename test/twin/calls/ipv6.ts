@@ -8,6 +8,7 @@ const [ICMPV6, OTHER] = [58, 253]
 const IPV6 = 41
 const PKTOPTIONS = 6
 const [FLOWINFO, FLOWINFO_SEND, TCLASS, AUTOFLOWLABEL] = [11, 33, 67, 70]
+const ADDR_PREFERENCES = 72
 const KINDS = [
   ['streams', STREAM, 0],
   ['datagrams', DGRAM, 0],
@@ -15,7 +16,11 @@ const KINDS = [
   ['ping sockets', DGRAM, ICMPV6],
 ] as const
 
-export const ipv6 = (lo: string): Program[] => [...flowLabels(lo), streamLabels(lo)]
+export const ipv6 = (lo: string): Program[] => [
+  ...flowLabels(lo),
+  streamLabels(lo),
+  addressPreferences,
+]
 
 const set = (file: string, name: number, value: number): Row => [
   'setsockopt',
@@ -131,3 +136,20 @@ const streamLabels = (lo: string): Program => ({
     ['getcmsg', 'b', IPV6, PKTOPTIONS],
   ],
 })
+
+/** Temporary, public, care-of, of a key; either, home, of none; contradictions, and numbers that are nobody's. */
+const PREFERENCES = [
+  1, 2, 0x100, 2, 1, 4, 0, 0x400, 8, 0x800, 5, 0x402, 0x104, 0xd00, 3, 0x101, 0x102, 0x103, 0x404,
+  0x808, 0x1000, 0x1001, -1, -4, 0x40, 0,
+]
+const addressPreferences: Program = {
+  name: 'which addresses are preferred',
+  rows: KINDS.flatMap(([name, type, protocol]): Row[] => [
+    ['socket', name, INET6, type, protocol],
+    get(name, ADDR_PREFERENCES),
+    ...PREFERENCES.flatMap((value): Row[] => [
+      set(name, ADDR_PREFERENCES, value),
+      get(name, ADDR_PREFERENCES),
+    ]),
+  ]),
+}

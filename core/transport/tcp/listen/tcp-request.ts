@@ -45,6 +45,7 @@ import {
 } from '../../../socket/sock.ts'
 import {
   SK_UNICAST_IF,
+  SK_SRC_PREFS,
   SK_MIN_TTL,
   SK_MC_FLAGS,
   SK_LOCAL_PORTS,
@@ -170,6 +171,7 @@ const INHERITED_LATE = [
   SK_UNICAST_IF,
   SK_UNICAST_IF + 1,
   SK_FRAG_SIZE,
+  SK_SRC_PREFS,
   TP_USER_MSS,
   TP_NONAGLE,
   TP_PINGPONG,

@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'bun:test'
-import { FL_OIF, FL_SADDR } from '../../../../core/base/flowi.ts'
+import {
+  FL_F_SRC_PUBLIC,
+  FL_F_SRC_TMP,
+  FL_FLAGS,
+  FL_OIF,
+  FL_SADDR,
+} from '../../../../core/base/flowi.ts'
 import {
   IFA_F_DEPRECATED,
   IFA_F_TEMPORARY,
@@ -15,7 +21,13 @@ import { createPathHost } from '../../../../sim/net/path-host.ts'
 type Address = [dev: number, cidr: string, flags?: number]
 
 /** The source that a packet to `daddr` gets on a host with such addresses on devices 2 and 3; null when there is none. */
-const sourceOf = (addresses: Address[], daddr: string, oif = 0, useTempaddr = 0): string | null => {
+const sourceOf = (
+  addresses: Address[],
+  daddr: string,
+  oif = 0,
+  useTempaddr = 0,
+  flags = 0
+): string | null => {
   const path = createPathHost()
   const { i32, layout } = path.arena
   for (const dev of [2, 3]) path.addDevice(dev)
@@ -28,6 +40,7 @@ const sourceOf = (addresses: Address[], daddr: string, oif = 0, useTempaddr = 0)
   path.addRoute('::/0', 2)
   const fl = path.flow('::', daddr)
   fl[FL_OIF] = oif
+  fl[FL_FLAGS] = flags
   if (path.first.routeOutput(fl) !== 0) return null
   const [a, b, c, d] = fl.subarray(FL_SADDR, FL_SADDR + 4)
   return formatIpv6(a!, b!, c!, d!)
@@ -168,6 +181,17 @@ test('rule 7: a temporary address goes before one that stays where use_tempaddr 
   ]
   const with7 = (value: number) => sourceOf(addresses, '2001:db8:9:5::9', 0, value)
   expect([1, 2].map(with7)).toEqual(['2001:db8:9::1', '2001:db8:1::1'])
+})
+
+test('rule 7: what the sender prefers goes before what the device does (RFC 5014)', () => {
+  const addresses: Address[] = [
+    [2, '2001:db8:1::1/64', IFA_F_TEMPORARY],
+    [2, '2001:db8:9::1/64'],
+  ]
+  const prefer = (flags: number) =>
+    [1, 2].map((value) => sourceOf(addresses, '2001:db8:9:5::9', 0, value, flags))
+  expect(prefer(FL_F_SRC_TMP)).toEqual(['2001:db8:1::1', '2001:db8:1::1'])
+  expect(prefer(FL_F_SRC_PUBLIC)).toEqual(['2001:db8:9::1', '2001:db8:9::1'])
 })
 
 test('IPv6 leaves by no device that no route leads by', () => {
