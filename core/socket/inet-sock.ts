@@ -82,6 +82,10 @@ export const SK_SPORT = SK_INET + 40
 export const SK_FLOW_LABEL = SK_INET + 41
 /** IPV6_ADDR_PREFERENCES: IPV6_PREFER_SRC_TMP, _PUBLIC and _COA (np->srcprefs). */
 export const SK_SRC_PREFS = SK_INET + 42
+/** What IPV6_RECVPATHMTU is to tell: the MTU, or 0; of the way to whom, four words and a device (msg/rx-pmtu.ts). */
+export const SK_RXPMTU = SK_INET + 43
+export const SK_RXPMTU_ADDR = SK_INET + 44
+export const SK_RXPMTU_ZONE = SK_INET + 48
 
 /**
  * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_*: a zeroed row's is

@@ -231,6 +231,9 @@ export const IPV6_RECVPKTINFO = 49
 export const IPV6_PKTINFO = 50
 export const IPV6_RECVHOPLIMIT = 51
 export const IPV6_HOPLIMIT = 52
+export const IPV6_RECVPATHMTU = 60
+/** Read as an option and as the control message of IPV6_RECVPATHMTU (struct ip6_mtuinfo). */
+export const IPV6_PATHMTU = 61
 export const IPV6_DONTFRAG = 62
 export const IPV6_RECVTCLASS = 66
 export const IPV6_TCLASS = 67
@@ -338,6 +341,7 @@ export const CMSG_TCLASS6 = 1024
 export const CMSG_ORIGDST6 = 2048
 export const CMSG_FRAGSIZE6 = 4096
 export const CMSG_FLOWINFO6 = 8192
+export const CMSG_PATHMTU6 = 16384
 export const CMSG_OVFL = 0x10000
 export const CMSG_MARK = 0x20000
 export const CMSG_INQ = 0x40000

@@ -51,6 +51,7 @@ import {
   TCP_LISTEN,
   TCP_SYN_SENT,
 } from './sock.ts'
+import type { RxPmtu } from './msg/rx-pmtu.ts'
 import { createSockopt } from './sockopt/sockopt.ts'
 import type { Steer } from '../steering/steer.ts'
 import { l3mdevOf } from '../netdev/netdev.ts'
@@ -66,6 +67,7 @@ export type SocketsDeps = {
   cmsg: Cmsg
   ipcm: Ipcm
   recvError: RecvError
+  rxPmtu: Pick<RxPmtu, 'hasRxpmtu' | 'recvRxpmtu' | 'peer'>
   filter: SkFilter
   ipOptions: IpOptionsSock
 }
@@ -96,7 +98,7 @@ const isPort = (port: number): boolean => port >= 0 && port <= 65535
 
 export const createSockets = (deps: SocketsDeps) => {
   const { arena, firstSock, recordFlow = () => {}, mc, inet, filter, ipOptions, cmsg } = deps
-  const { ipcm, recvError } = deps
+  const { ipcm, recvError, rxPmtu } = deps
   const { i32, layout } = arena
   const bindV6Only = layout.sysctl + Sysctl.bindv6only
   const events = createEvents(arena, firstSock)
@@ -259,6 +261,7 @@ export const createSockets = (deps: SocketsDeps) => {
     const proto = protoOf(sk)
     recordFlow(i32[sk + SK_RXHASH])
     if (beginReceive(flags)) return recvError.recvError(sk, to, len)
+    if (isAboutWay(sk)) return 0
     return proto.recvmsg === undefined ? -EOPNOTSUPP : proto.recvmsg(sk, to, len, flags)
   }
   /** At most `len` bytes of a stream that need no copy; 0: recvmsg is to be asked; -EAGAIN (proto.ts). */
@@ -293,22 +296,31 @@ export const createSockets = (deps: SocketsDeps) => {
     if (isZoned) i32[sk + SK_BOUND_DEV] = bound
     return result
   }
-  /** The last call that received took from the error queue (inet_recv_error). */
-  let isError = false
+  /** Where those of the last call that received lie who are not its protocol's. */
+  let from: Int32Array | undefined
+  /** True where the call takes from the error queue (inet_recv_error). */
   const beginReceive = (flags: number): boolean => {
     cmsg.begin()
-    isError = (flags & MSG_ERRQUEUE) !== 0
+    const isError = (flags & MSG_ERRQUEUE) !== 0
+    from = isError ? recvError.peer : undefined
     return isError
+  }
+  /** A message that tells how much a way takes goes before what has come: true, and it has no octets. */
+  const isAboutWay = (sk: number): boolean => {
+    if (!rxPmtu.hasRxpmtu(sk)) return false
+    rxPmtu.recvRxpmtu(sk)
+    from = rxPmtu.peer
+    return true
   }
   /** One datagram; `peerOf(sk)` then tells its sender, `control` what comes beside it. */
   const recvfrom = (sk: number, to: number, len: number, flags = 0): number => {
     const proto = protoOf(sk)
     if (beginReceive(flags)) return recvError.recvError(sk, to, len)
+    if (isAboutWay(sk)) return 0
     return proto.recvfrom === undefined ? -EOPNOTSUPP : proto.recvfrom(sk, to, len, flags)
   }
-  /** Where the protocol leaves the sender of the last datagram received: PEER_* words; of an error, whom the packet was to. */
-  const peerOf = (sk: number): Int32Array =>
-    isError ? recvError.peer : (protoOf(sk).peer ?? noPeer)
+  /** Where the protocol leaves the sender of the last datagram received: PEER_* words; of an error, and of what was too long, whom the packet was to. */
+  const peerOf = (sk: number): Int32Array => from ?? protoOf(sk).peer ?? noPeer
 
   const shutdown = (sk: number, how: number): number => {
     if (how !== SHUT_RD && how !== SHUT_WR && how !== SHUT_RDWR) return -EINVAL

@@ -6,6 +6,7 @@ import { createAppPort } from '../socket/app-port.ts'
 import { createCmsg } from '../socket/msg/cmsg.ts'
 import { createDatagram } from '../socket/datagram.ts'
 import { createErrQueue } from '../socket/msg/errqueue.ts'
+import { createRxPmtu } from '../socket/msg/rx-pmtu.ts'
 import { createRecvError } from '../socket/msg/recv-error.ts'
 import { createServices } from '../socket/services/services.ts'
 import { createSkFilter, createSkPrograms } from '../socket/sk-filter.ts'
@@ -61,7 +62,8 @@ export const createSocketLayer = (
   const timestamp = createTimestamp({ ...machine, cmsg })
   const { ipCmsgRecv, ipCmsgOfError } = createIpCmsg({ arena, cmsg, options })
   const recvError = createRecvError({ ...machine, cmsg, errqueue, timestamp, ipCmsgOfError })
-  const parts = { mc, inet, filter, ipOptions }
+  const rxPmtu = createRxPmtu({ arena, cmsg })
+  const parts = { mc, inet, filter, ipOptions, rxPmtu }
   const sockets = createSockets({ arena, firstSock, recordFlow, cmsg, ipcm, recvError, ...parts })
   const owned = createOwnedFlows(machine)
   const services = createServices({ ...machine, sockets })
@@ -71,6 +73,7 @@ export const createSocketLayer = (
   const queues = { slab, filter, errqueue, cmsg, timestamp, sockEvents }
   const datagram = createDatagram({ ...machine, ...queues })
   const stamped = createDgramTstamp({ ...machine, errqueue, ipcm: ipcm.words, sockEvents })
-  const told = { errqueue, cmsg, ipcm, ipCmsgRecv, timestamp, ...stamped }
+  const { localRxpmtu } = rxPmtu
+  const told = { errqueue, cmsg, ipcm, ipCmsgRecv, timestamp, localRxpmtu, ...stamped }
   return { slab, sockets, mc, owned, services, appPort, filter, datagram, ...told }
 }

@@ -62,6 +62,7 @@ import {
   SK_STICKY_IF,
 } from '../socket/inet-sock.ts'
 import type { Ipcm } from '../socket/msg/ipcm.ts'
+import type { RxPmtu } from '../socket/msg/rx-pmtu.ts'
 import {
   BROADCAST,
   INET_DONTFRAG,
@@ -83,6 +84,7 @@ import {
   IPCM_SET,
   IPCM_TOS,
 } from '../socket/socket-constants.ts'
+import { IPPROTO_ICMPV6, IPPROTO_RAW, IPPROTO_UDP } from '../wire/ipproto.ts'
 import { DEV_MTU, deviceRow, l3mdevOf } from '../netdev/netdev.ts'
 
 type DgramFlowDeps = {
@@ -93,9 +95,13 @@ type DgramFlowDeps = {
   ipcm: Ipcm['words']
 } & Pick<Pmtu, 'routeOutput'> &
   Pick<DgramErr, 'tooLong'> &
+  Pick<RxPmtu, 'localRxpmtu'> &
   Pick<DgramTstamp, 'markSent'>
 
 export type DgramFlow = ReturnType<typeof createDgramFlow>
+
+const heedsDontFrag = (protocol: number): boolean =>
+  protocol === IPPROTO_UDP || protocol === IPPROTO_ICMPV6 || protocol === IPPROTO_RAW
 
 /** SK_FLAGS: bound to a group's or a broadcast address. */
 export const BOUND_GROUP = 2
@@ -105,6 +111,7 @@ export const createDgramFlow = ({
   afOps,
   routeOutput,
   tooLong,
+  localRxpmtu,
   mc,
   ipcm,
   markSent,
@@ -185,11 +192,15 @@ export const createDgramFlow = ({
     if (how === IP_PMTUDISC_WANT) return
     fl[FL_DF] = how === IP_PMTUDISC_DO || how === IP_PMTUDISC_PROBE ? DF_ALWAYS : DF_NEVER
   }
-  /** Is it one that may not be cut here either (ip_sk_ignore_df, IPV6_DONTFRAG)? */
+  /** Is it one that may not be cut here either (ip_sk_ignore_df)? */
   const isWhole = (sk: number): boolean => {
     const how = pmtudiscOf(i32, sk, indexOf())
-    if (how >= IP_PMTUDISC_DO && how !== IP_PMTUDISC_OMIT) return true
-    if (indexOf() === 0 || ipcm[IPCM_DONTFRAG] !== 0) return ipcm[IPCM_DONTFRAG] === 1
+    return how >= IP_PMTUDISC_DO && how !== IP_PMTUDISC_OMIT
+  }
+  /** IPV6_DONTFRAG, of the protocols that heed it (__ip6_append_data). */
+  const isDontFrag = (sk: number): boolean => {
+    if (indexOf() === 0 || !heedsDontFrag(fl[FL_PROTO])) return false
+    if (ipcm[IPCM_DONTFRAG] !== 0) return ipcm[IPCM_DONTFRAG] === 1
     return (i32[sk + SK_INET_FLAGS] & INET_DONTFRAG) !== 0
   }
   /**
@@ -199,7 +210,9 @@ export const createDgramFlow = ({
   const sizeError = (sk: number, len: number): number => {
     const { maxPayload, headerLen } = afOps(fl[FL_FAMILY])
     const mtu = fl[FL_MTU] - (indexOf() === 0 ? i32[sk + SK_IPOPT_LEN] : 0)
-    if (len <= mtu - headerLen || (len <= maxPayload && !isWhole(sk))) return 0
+    if (len <= mtu - headerLen) return 0
+    if (isDontFrag(sk)) localRxpmtu(sk, fl, mtu)
+    else if (len <= maxPayload && !isWhole(sk)) return 0
     return sayTooLong(sk, mtu)
   }
   /** Of IPv4 the port is the connected one's (ip_local_error, ipv6_local_error). */

@@ -46,6 +46,7 @@ import {
   CMSG_OPTIONS,
   CMSG_ORIGDST,
   CMSG_ORIGDST6,
+  CMSG_PATHMTU6,
   CMSG_PKTINFO,
   CMSG_PKTINFO6,
   CMSG_RETOPTS,
@@ -87,16 +88,19 @@ import {
   IPV6_MINHOPCOUNT,
   IPV6_MTU,
   IPV6_MTU_DISCOVER,
+  IPV6_PATHMTU,
   IPV6_RECVERR,
   IPV6_RECVFRAGSIZE,
   IPV6_RECVHOPLIMIT,
   IPV6_RECVORIGDSTADDR,
+  IPV6_RECVPATHMTU,
   IPV6_RECVPKTINFO,
   IPV6_RECVTCLASS,
   IPV6_TRANSPARENT,
   IPV6_UNICAST_IF,
 } from '../socket-constants.ts'
 
+import { IP6_MTUINFO } from '../msg/rx-pmtu.ts'
 import { keptSrcPrefs, shownSrcPrefs } from './src-prefs.ts'
 
 type InetSockoptDeps = { arena: Arena; errqueue: Pick<ErrQueue, 'purge'> } & Pick<
@@ -139,6 +143,7 @@ const FLAGS: readonly Flag[] = [
   told(IPPROTO_IPV6, IPV6_RECVHOPLIMIT, CMSG_HOPLIMIT6),
   told(IPPROTO_IPV6, IPV6_RECVTCLASS, CMSG_TCLASS6),
   told(IPPROTO_IPV6, IPV6_FLOWINFO, CMSG_FLOWINFO6),
+  told(IPPROTO_IPV6, IPV6_RECVPATHMTU, CMSG_PATHMTU6),
   told(IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, CMSG_ORIGDST6),
   told(IPPROTO_IPV6, IPV6_RECVFRAGSIZE, CMSG_FRAGSIZE6),
 ]
@@ -227,6 +232,14 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
     copyAddr(fl, FL_DADDR, i32, sk + SK_DADDR)
     return routeOutput(fl) === 0 ? fl[FL_MTU] : -ENOTCONN
   }
+  /** IPV6_PATHMTU as an option: struct ip6_mtuinfo of nobody's address. Its octets, or -errno. */
+  const getPathMtu = (sk: number, words: Int32Array, at: number): number => {
+    const mtu = pathMtu(sk)
+    if (mtu < 0) return mtu
+    words.fill(0, at, at + (IP6_MTUINFO >> 2) - 1)
+    words[at + (IP6_MTUINFO >> 2) - 1] = mtu
+    return IP6_MTUINFO
+  }
   const getOption = (sk: number, level: number, name: number): number => {
     const found = flagOf(level, name)
     if (found !== undefined) return (i32[sk + found.word] & found.bit) === 0 ? 0 : 1
@@ -239,6 +252,8 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
       return swapped(i32[sk + SK_UNICAST_IF + index])
     if (index === 1 && name === IPV6_AUTOFLOWLABEL) return hasAutoLabel(arena, sk) ? 1 : 0
     if (index === 1 && name === IPV6_ADDR_PREFERENCES) return shownSrcPrefs(i32[sk + SK_SRC_PREFS])
+    // a number has no room for it
+    if (index === 1 && name === IPV6_PATHMTU) return -EINVAL
     if (index === 1) return -ENOPROTOOPT
     // of raw sockets the protocol is their number
     if (name === IP_PROTOCOL) return i32[sk + SK_NUM]
@@ -260,5 +275,5 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
     for (let w = 0; w < 4; w++) i32[sk + SK_STICKY_ADDR + w] = bytes.i32(octets, (at + w) << 2)
     return 0
   }
-  return { speaks, setOption, getOption, setStickyPktinfo }
+  return { speaks, setOption, getOption, getPathMtu, setStickyPktinfo }
 }

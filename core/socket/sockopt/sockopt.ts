@@ -25,6 +25,7 @@ import {
   IP_TTL,
   IPPROTO_IP,
   IPPROTO_IPV6,
+  IPV6_PATHMTU,
   IPV6_PKTINFO,
   IPV6_TCLASS,
   IPV6_UNICAST_HOPS,
@@ -455,6 +456,8 @@ export const createSockopt = ({
     if (level === SOL_SOCKET && name === SO_ATTACH_FILTER) return filter.read(sk, words, at)
     if (level === SOL_SOCKET && name === SO_COOKIE) return cookie(sk, words, at)
     if (isIpOptions(sk, level, name)) return ipOptions.getOptions(sk, words, at)
+    if (level === IPPROTO_IPV6 && name === IPV6_PATHMTU && isIp(sk, level))
+      return inet.getPathMtu(sk, words, at)
     const answer = protoOf(sk).getNameOption?.(sk, level, name, words, at) ?? -ENOPROTOOPT
     const isUnknown = answer === -ENOPROTOOPT && level !== SOL_SOCKET && !isIp(sk, level)
     return isUnknown ? unknownLevel(sk, level) : answer

@@ -1,6 +1,6 @@
 // Options that IPv6 alone has: programs of the table.
 
-import type { Control, Program, Row } from './calls.ts'
+import { type Control, LO_MTU, type Program, type Row } from './calls.ts'
 
 const INET6 = 10
 const [STREAM, DGRAM, RAW] = [1, 2, 3]
@@ -9,6 +9,9 @@ const IPV6 = 41
 const PKTOPTIONS = 6
 const [FLOWINFO, FLOWINFO_SEND, TCLASS, AUTOFLOWLABEL] = [11, 33, 67, 70]
 const ADDR_PREFERENCES = 72
+const [MTU_DISCOVER, RECVERR, RECVPATHMTU, PATHMTU, DONTFRAG] = [23, 25, 60, 61, 62]
+const [DO, WANT] = [2, 1]
+const ERRQUEUE = 0x2000
 const KINDS = [
   ['streams', STREAM, 0],
   ['datagrams', DGRAM, 0],
@@ -20,6 +23,7 @@ export const ipv6 = (lo: string): Program[] => [
   ...flowLabels(lo),
   streamLabels(lo),
   addressPreferences,
+  ...pathMtus(lo),
 ]
 
 const set = (file: string, name: number, value: number): Row => [
@@ -153,3 +157,57 @@ const addressPreferences: Program = {
     ]),
   ]),
 }
+
+/** How much a way takes, told beside what was too long for it, and asked for. */
+const pathMtus = (lo: string): Program[] =>
+  [...KINDS.slice(1), ['raw sockets of ICMPv6', RAW, ICMPV6] as const].map(
+    ([name, type, protocol]): Program => {
+      const port = protocol === 0 ? 7503 : 0
+      // nothing but what is too long is read: a ping socket hears answers, a raw one itself
+      const tries = (length: number): Row[] => [
+        ['sendto', 'd', length, lo, port],
+        ['recvcmsg', 'd', 9],
+        ['recvcmsg', 'd', 9],
+        ['recvcmsg', 'd', 9],
+      ]
+      return {
+        name: `path MTUs of ${name}`,
+        rows: [
+          ['socket', 'd', INET6, type, protocol],
+          get('d', RECVPATHMTU),
+          get('d', PATHMTU),
+          ['getbytes', 'd', IPV6, PATHMTU],
+          set('d', PATHMTU, 1),
+          set('d', DONTFRAG, 1),
+          ...tries(LO_MTU),
+          set('d', RECVPATHMTU, 7),
+          get('d', RECVPATHMTU),
+          ...[9, LO_MTU - 48, LO_MTU - 40, LO_MTU, 9000].flatMap(tries),
+          // it waits, and the newest is told
+          ['sendto', 'd', LO_MTU, lo, port],
+          ['sendto', 'd', LO_MTU, '::1', port],
+          set('d', RECVPATHMTU, 0),
+          ['recvcmsg', 'd', 9],
+          set('d', RECVPATHMTU, 1),
+          ['recvfrom', 'd', 9],
+          ['recv', 'd', 9],
+          set('d', DONTFRAG, 0),
+          set('d', MTU_DISCOVER, DO),
+          ...tries(LO_MTU),
+          set('d', MTU_DISCOVER, WANT),
+          ['sendcmsg', 'd', LO_MTU, lo, port, [IPV6, DONTFRAG, '01000000']],
+          ['recvcmsg', 'd', 9],
+          ['recvcmsg', 'd', 9],
+          set('d', RECVERR, 1),
+          ['sendcmsg', 'd', LO_MTU, lo, port, [IPV6, DONTFRAG, '01000000']],
+          // of a ping socket its port is the type of the message, by chance
+          ...(protocol === ICMPV6 ? [] : ([['recvcmsg', 'd', 9, ERRQUEUE]] as Row[])),
+          ['recvcmsg', 'd', 9],
+          ['recvcmsg', 'd', 9],
+          ['connect', 'd', lo, port],
+          get('d', PATHMTU),
+          ['getbytes', 'd', IPV6, PATHMTU],
+        ],
+      }
+    }
+  )
