@@ -161,12 +161,19 @@ export class AppMessageSocket implements Endpoint {
     // one that is made again has the port that was chosen
     this.steps.set('bind', this.#withAddress(AppOp.BIND, 'bind', address, chosen))
   }
-  connect(address: string, port = 0): Promise<void> {
-    return this.tell('connect', this.#withAddress(AppOp.CONNECT, 'connect', address, port))
+  /** A stream's waits until the handshake is over, but with MSG_DONTWAIT: then EINPROGRESS. */
+  connect(address: string, port = 0, flags = 0): Promise<void> {
+    return this.tell('connect', this.#withAddress(AppOp.CONNECT, 'connect', address, port, flags))
   }
-  #withAddress(op: number, syscall: string, address: string, port: number): (sid: number) => void {
+  #withAddress(
+    op: number,
+    syscall: string,
+    address: string,
+    port: number,
+    flags = 0
+  ): (sid: number) => void {
     const words = this.#wordsOf(address, syscall)
-    return (sid) => this.engine.askWithAddress(op, sid, words, port)
+    return (sid) => this.engine.askWithAddress(op, sid, words, port, 0, flags)
   }
   #wordsOf(address: string, syscall: string): readonly number[] {
     const words = wordsOf(address, this.engine.arena)
