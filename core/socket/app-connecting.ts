@@ -30,9 +30,16 @@ export const createAppConnecting = (deps: AppConnectingDeps) => {
 
   /** True until the application was told how its last connect ended. */
   const isConnecting = (row: number): boolean => (rows[row + SID_FLAGS] & SID_CONNECTING) !== 0
-  /** What sockets.connect answered; when the handshake is under way the rest is an event's. */
-  const connecting = (row: number, user: number, result: number, sk: number): void => {
-    if (result !== -EINPROGRESS) return postWithAddresses(AppOp.CONNECT, row, user, result, sk)
+  /** What sockets.connect answered; when the handshake is under way the rest is an event's, unless the call is not to wait. */
+  const connecting = (
+    row: number,
+    user: number,
+    result: number,
+    sk: number,
+    isNow: boolean
+  ): void => {
+    const isUnderWay = result === -EINPROGRESS || result === -EALREADY
+    if (isNow || !isUnderWay) return postWithAddresses(AppOp.CONNECT, row, user, result, sk)
     rows[row + SID_CONNECT_USER] = user
     rows[row + SID_FLAGS] |= SID_CONNECTING
   }

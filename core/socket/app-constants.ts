@@ -36,6 +36,7 @@ export const AppOp = {
   LISTEN: 3,
   /** PORT sid of the child, LEN its credit; completed when a connection is there, with ARG0 1 at once (-EAGAIN). */
   ACCEPT: 4,
+  /** ARG1 flags: with MSG_DONTWAIT it is answered at once (-EINPROGRESS), and what becomes of it stays in the socket. */
   CONNECT: 5,
   /** SKB, ARG0 flags (MSG_MORE); completed with its bytes when the protocol has taken all of them. */
   SEND: 6,

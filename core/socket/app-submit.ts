@@ -29,7 +29,13 @@ import {
   E_SKB,
   E_USER,
 } from './app-constants.ts'
-import { IPPROTO_IP, IPPROTO_IPV6, MSG_MORE, TCP_CONGESTION } from './socket-constants.ts'
+import {
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  MSG_DONTWAIT,
+  MSG_MORE,
+  TCP_CONGESTION,
+} from './socket-constants.ts'
 import { IPPROTO_TCP } from '../wire/ipproto.ts'
 import type { Sockets } from './sockets.ts'
 import type { TakeSkb } from './app-skb.ts'
@@ -68,6 +74,7 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
     sockets.bind(sk, addressOf(at), 0, word(at, E_PORT), zoneOf(at))
   const connect = (at: number, sk: number): number =>
     sockets.connect(sk, addressOf(at), 0, word(at, E_PORT), zoneOf(at), word(at, E_LEN))
+  const isNow = (at: number): boolean => (word(at, E_ARG1) & MSG_DONTWAIT) !== 0
   const sendto = (at: number, sk: number, skb: number, flags: number, flowinfo = 0): number =>
     sockets.sendto(
       sk,
@@ -157,7 +164,7 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
         return accept(app, at, row, user)
       case AppOp.CONNECT:
         if (channel.isConnecting(row)) return post(op, row, user, -EALREADY)
-        return channel.connecting(row, user, connect(at, sk), sk)
+        return channel.connecting(row, user, connect(at, sk), sk, isNow(at))
       case AppOp.BIND:
         return postWithAddresses(op, row, user, bind(at, sk), sk)
       case AppOp.LISTEN:

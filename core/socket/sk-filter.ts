@@ -29,6 +29,9 @@ const POOL_WORDS = 1 + 8 * BPF_MAXINSNS * INSN_WORDS
 /** Where programs lie; word 0 is nobody's, so that 0 is none. */
 export const createSkPrograms = (): Int32Array => new Int32Array(POOL_WORDS)
 
+/** More than any packet has. */
+const ALL = 0x7fff_ffff
+
 export const createSkFilter = (deps: SkFilterDeps) => {
   const { arena, skbs, programs, runFilter, isSound } = deps
   const { i32 } = arena
@@ -36,19 +39,28 @@ export const createSkFilter = (deps: SkFilterDeps) => {
   const held: { users: Set<number>; at: number; words: number }[] = []
   let used = 1
 
-  /** How many octets of the packet, data where the socket's protocol has it, the socket is to get; 0 is nothing. */
-  const skFilter = (sk: number, skb: number): number =>
-    runFrom(sk, skb, i32[skb + SKB_DATA], i32[skb + SKB_PKT_TYPE])
+  /** How many octets of the packet, data where the socket's protocol has it, the socket is to get; 0: not even an empty one. */
+  const skFilter = (sk: number, skb: number): number => {
+    const from = i32[skb + SKB_DATA]
+    const type = i32[skb + SKB_PKT_TYPE]
+    return i32[skb + SKB_LEN] === 0
+      ? answerTo(sk, skb, from, 0, type)
+      : runFrom(sk, skb, from, type)
+  }
   /** The same of a packet that the socket sees from `from` on, as one of PACKET_* `type` (run_filter of af_packet.c). */
   const runFrom = (sk: number, skb: number, from: number, type: number): number => {
-    const program = i32[sk + SK_FILTER]
     const len = i32[skb + SKB_LEN] + i32[skb + SKB_DATA] - from
-    if (program === 0) return len
-    return Math.min(len, runFilter(program, skb, from, i32[skb + SKB_TAIL], len, type) >>> 0)
+    return Math.min(len, answerTo(sk, skb, from, len, type))
+  }
+  /** What the program says of the `len` octets: how many of them, which may be more than there are. */
+  const answerTo = (sk: number, skb: number, from: number, len: number, type: number): number => {
+    const program = i32[sk + SK_FILTER]
+    if (program === 0) return ALL
+    return runFilter(program, skb, from, i32[skb + SKB_TAIL], len, type) >>> 0
   }
   /** Cuts what the filter leaves out off a packet. False when there was no memory for that. */
   const skTrim = (skb: number, len: number): boolean => {
-    if (len === i32[skb + SKB_LEN]) return true
+    if (len >= i32[skb + SKB_LEN]) return true
     if (i32[skb + SKB_TAIL] - i32[skb + SKB_DATA] < i32[skb + SKB_LEN] && !skbs.expandHead(skb, 0))
       return false
     skbs.trim(skb, len)

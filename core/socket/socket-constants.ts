@@ -317,9 +317,9 @@ export const INET_UDP_GRO = 128
 export const INET_KEEPALIVE = 256
 export const INET_OOBINLINE = 512
 export const INET_DEBUG = 1024
-/** UDP_CORK; and there is a datagram that is not whole (udp-cork.ts). */
+/** UDP_CORK; and there is a packet that is not whole (transport/dgram-cork.ts). */
 export const INET_UDP_CORK = 2048
-export const INET_UDP_PENDING = 4096
+export const INET_PENDING = 4096
 /** SO_DONTROUTE */
 export const INET_LOCALROUTE = 8192
 /** IPV6_FLOWINFO_SEND; IPV6_AUTOFLOWLABEL, and whether it was said. */

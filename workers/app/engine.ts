@@ -128,12 +128,14 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     words: readonly number[],
     port: number,
     skb = 0,
+    flags = 0,
     flowinfo = 0
   ): void => {
     const at = begin(op, sid)
     for (let w = 0; w < 4; w++) i32[at + E_ADDR + w] = words[w]
     i32[at + E_PORT] = port
     i32[at + E_ARG0] = words[4] ?? 0
+    i32[at + E_ARG1] = flags
     i32[at + E_LEN] = flowinfo
     i32[at + E_SKB] = skb
     send()

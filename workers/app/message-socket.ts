@@ -47,6 +47,12 @@ export type MessageSocketOptions = {
   type?: 'dgram' | 'raw'
   protocol?: number
 }
+export type ConnectOptions = {
+  /** MSG_DONTWAIT */
+  flags?: number
+  /** sin6_flowinfo */
+  flowinfo?: number
+}
 export type SendOptions = {
   /** Without it: to whom it is connected. `flowinfo` is sin6_flowinfo, of which IPV6_FLOWINFO_SEND makes the flow label. */
   to?: { address: string; port?: number; flowinfo?: number }
@@ -161,19 +167,19 @@ export class AppMessageSocket implements Endpoint {
     // one that is made again has the port that was chosen
     this.steps.set('bind', this.#withAddress(AppOp.BIND, 'bind', address, chosen))
   }
-  connect(address: string, port = 0, flowinfo = 0): Promise<void> {
-    const connect = this.#withAddress(AppOp.CONNECT, 'connect', address, port, flowinfo)
-    return this.tell('connect', connect)
+  /** A stream's waits until the handshake is over, but with MSG_DONTWAIT: then EINPROGRESS. */
+  connect(address: string, port = 0, options: ConnectOptions = {}): Promise<void> {
+    return this.tell('connect', this.#withAddress(AppOp.CONNECT, 'connect', address, port, options))
   }
   #withAddress(
     op: number,
     syscall: string,
     address: string,
     port: number,
-    flowinfo = 0
+    { flags = 0, flowinfo = 0 }: ConnectOptions = {}
   ): (sid: number) => void {
     const words = this.#wordsOf(address, syscall)
-    return (sid) => this.engine.askWithAddress(op, sid, words, port, 0, flowinfo)
+    return (sid) => this.engine.askWithAddress(op, sid, words, port, 0, flags, flowinfo)
   }
   #wordsOf(address: string, syscall: string): readonly number[] {
     const words = wordsOf(address, this.engine.arena)

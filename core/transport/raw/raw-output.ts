@@ -9,7 +9,8 @@ import { FL_DADDR, FL_DEV, FL_FAMILY, FL_PROTO, FL_SADDR } from '../../base/flow
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import { DEV_MTU, deviceRow } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
-import { MAX_HEADER } from '../../skb/skb.ts'
+import type { ConsumeFn } from '../../skb/drop.ts'
+import { MAX_HEADER, SKB_DATA, SKB_LEN } from '../../skb/skb.ts'
 import type { Skbs } from '../../skb/skbs.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import type { DgramFlow } from '../dgram-flow.ts'
@@ -19,30 +20,41 @@ import { RAW_CHECKSUM, RAW_HDRINCL } from './raw-constants.ts'
 type RawOutputDeps = {
   arena: Arena
   skbs: Skbs
+  consume: ConsumeFn
   afOps: AfOpsOf
   dgramFlow: DgramFlow
 } & Pick<DgramTstamp, 'markSent'>
 
 export type RawOutput = ReturnType<typeof createRawOutput>
 
-export const createRawOutput = ({ arena, skbs, afOps, dgramFlow, markSent }: RawOutputDeps) => {
+export const createRawOutput = (deps: RawOutputDeps) => {
+  const { arena, skbs, consume, afOps, dgramFlow, markSent } = deps
   const { i32, u8 } = arena
   const { flow: fl } = dgramFlow
 
   /** Sends `len` bytes of the arena along the flow that was routed: len, or -errno. */
   const send = (sk: number, from: number, len: number): number => {
-    const isWhole = i32[sk + RAW_HDRINCL] !== 0
-    if (i32[sk + RAW_CHECKSUM] !== 0 && i32[sk + RAW_CHECKSUM] > len - 1) return -Errno.EINVAL
     const skb = skbs.alloc(len, MAX_HEADER)
     // as Linux without IP_RECVERR: what is lost for want of memory is not reported
     if (skb === 0) return len
     const at = skbs.put(skb, len)
     u8.copyWithin(at, from, from + len)
+    return finishPacket(sk, skb) || len
+  }
+  /** The packet is whole: sends it along the flow. 0, or -errno. */
+  const finishPacket = (sk: number, skb: number): number => {
+    const isWhole = i32[sk + RAW_HDRINCL] !== 0
+    const at = i32[skb + SKB_DATA]
+    const len = i32[skb + SKB_LEN]
+    if (i32[sk + RAW_CHECKSUM] !== 0 && i32[sk + RAW_CHECKSUM] > len - 1) {
+      consume(skb)
+      return -Errno.EINVAL
+    }
     if (i32[sk + RAW_CHECKSUM] !== 0) putSum(at, len, at + i32[sk + RAW_CHECKSUM] - 1)
     const ops = afOps(fl[FL_FAMILY])
     if (fl[FL_PROTO] === ops.icmp.protocol && len !== 0) ops.icmpOut(u8[at])
     const error = isWhole ? sendWhole(sk, skb) : dgramFlow.send(sk, skb, fl[FL_PROTO])
-    return error === 0 || error === -Errno.ENOBUFS ? len : error
+    return error === -Errno.ENOBUFS ? 0 : error
   }
   const sendWhole = (sk: number, skb: number): number => {
     markSent(sk, skb)
@@ -62,5 +74,5 @@ export const createRawOutput = ({ arena, skbs, afOps, dgramFlow, markSent }: Raw
     const sum = finish(sumBytes(u8, at, len, pseudo))
     putU16(u8, place, sum === 0 && fl[FL_PROTO] === IPPROTO_UDP ? 0xffff : sum)
   }
-  return { sizeError, send }
+  return { sizeError, send, finish: finishPacket }
 }

@@ -10,6 +10,9 @@ import type { AddrType } from '../../inet/addr/addr-type.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import type { InetListeners } from '../../inet/inet-protos.ts'
 import type { Arena } from '../../shm/arena.ts'
+import type { ConsumeFn } from '../../skb/drop.ts'
+import type { Skbs } from '../../skb/skbs.ts'
+import type { Ipcm } from '../../socket/msg/ipcm.ts'
 import type { IpCmsg } from '../../socket/msg/ip-cmsg.ts'
 import type { Datagram } from '../../socket/datagram.ts'
 import type { Proto } from '../../socket/proto.ts'
@@ -46,13 +49,17 @@ import { bindAddr, isGroupType, peerError } from '../bind-addr.ts'
 import { BOUND_GROUP, type DgramFlow } from '../dgram-flow.ts'
 import { createDgramPeer } from '../dgram-peer.ts'
 import { RAW_CHECKSUM, RAW_FILTER, RAW_FILTER_WORDS, RAW_HDRINCL } from './raw-constants.ts'
+import { createRawCork } from './raw-cork.ts'
 import type { RawOutput } from './raw-output.ts'
 
 type RawSockDeps = {
   arena: Arena
+  skbs: Skbs
+  consume: ConsumeFn
   datagram: Datagram
   dgramFlow: DgramFlow
   output: RawOutput
+  ipcm: Ipcm
   afOps: AfOpsOf
   /** By family, the first raw socket of each protocol. */
   rawsOf: (family: number) => InetListeners['raws']
@@ -69,6 +76,7 @@ const ICMPV6_CHECKSUM = 2
 export const createRawSock = (deps: RawSockDeps): Proto => {
   const { arena, datagram, dgramFlow, output, afOps, rawsOf, addrType } = deps
   const { i32 } = arena
+  const cork = createRawCork(deps)
   const { peer, notePeer } = createDgramPeer(deps)
   const opsOf = (sk: number): ReturnType<AfOpsOf> => afOps(i32[sk + SK_FAMILY])
 
@@ -100,6 +108,7 @@ export const createRawSock = (deps: RawSockDeps): Proto => {
     i32[before + SK_HASH_NEXT] = i32[sk + SK_HASH_NEXT]
   }
   const close = (sk: number): void => {
+    cork.flush(sk)
     unhash(sk)
     datagram.free(sk)
   }
@@ -147,10 +156,15 @@ export const createRawSock = (deps: RawSockDeps): Proto => {
     port: number,
     flags = 0
   ): number => {
-    if (len > MAX_LEN) return -EMSGSIZE
+    // rawv6_sendmsg leaves it to who appends, which forgets what is pending
+    if (len > MAX_LEN && opsOf(sk).rawHasHeader) return -EMSGSIZE
     if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP
     if (isOtherProtocol(sk, port)) return -EINVAL
-    const error = route(sk, words, at) || output.sizeError(sk, len) || memoryError(sk)
+    const routed = route(sk, words, at)
+    if (routed !== 0) return routed
+    if (i32[sk + RAW_HDRINCL] === 0 && cork.isCorked(sk, flags))
+      return cork.append(sk, from, len, flags)
+    const error = output.sizeError(sk, len) || memoryError(sk)
     return error !== 0 ? error : output.send(sk, from, len)
   }
   /** Memory for a packet with its header alone is asked for in the way that tells what is wrong with the socket. */
@@ -161,7 +175,7 @@ export const createRawSock = (deps: RawSockDeps): Proto => {
   const sendmsg = (sk: number, from: number, len: number, flags: number): number => {
     if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP
     return i32[sk + SK_STATE] === TCP_ESTABLISHED
-      ? sendto(sk, from, len, i32, sk + SK_DADDR, 0)
+      ? sendto(sk, from, len, i32, sk + SK_DADDR, 0, flags)
       : -EDESTADDRREQ
   }
 

@@ -51,6 +51,8 @@ export type Calls = {
   getcmsg: (file: string, level: number, name: number) => Answered
   /** TCP_INFO, of what is no time or size that follows from one. */
   getinfo: (file: string) => Answered
+  /** POLL* bits that it is ready for. */
+  poll: (file: string) => Answered
   close: (file: string) => Answered
 }
 export type Row = { [Name in keyof Calls]: [Name, ...Parameters<Calls[Name]>] }[keyof Calls]

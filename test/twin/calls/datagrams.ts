@@ -278,6 +278,80 @@ const corks = (af: number, lo: string): Program => {
   }
 }
 
+/** The same of raw sockets. */
+const rawCorks = (af: number, lo: string): Program => {
+  const is4 = af === INET
+  const recv: Row[] = [
+    ['recvcmsg', 'to', 90_000],
+    ['recvcmsg', 'to', 90_000],
+  ]
+  const send = (length: number, flags = 0): Row => ['sendto', 'd', length, lo, 0, flags]
+  const nowhere = is4 ? '198.51.100.1' : '2001:db8:77::1'
+  return {
+    name: 'MSG_MORE of raw sockets',
+    rows: [
+      ['socket', 'to', af, RAW, OTHER],
+      ['socket', 'd', af, RAW, OTHER],
+      ['setsockopt', 'to', is4 ? IP : IPV6, is4 ? 12 : 51, 1],
+      ['send', 'd', 5, MORE],
+      send(5, MORE),
+      ...recv,
+      send(7, MORE),
+      send(0, MORE),
+      send(9),
+      ...recv,
+      send(0),
+      send(0, MORE),
+      ...recv,
+      // what the first has said stays
+      ['sendcmsg', 'd', 4, lo, 0, [is4 ? IP : IPV6, is4 ? 2 : 52, int(7)]],
+      ...recv,
+      send(6, MORE),
+      ['sendcmsg', 'd', 4, lo, 0, [is4 ? IP : IPV6, is4 ? 2 : 52, int(7)]],
+      ...recv,
+      send(6, MORE),
+      send(6, OOB),
+      ['sendto', 'd', 3, nowhere, 0],
+      ['sendto', 'd', 65_536, lo, 0, MORE],
+      ['connect', 'd', lo, 0],
+      ['send', 'd', 3],
+      ...recv,
+      // what is too long is all lost
+      send(40_000, MORE),
+      send(40_000, MORE),
+      send(8),
+      ...recv,
+      send(10_000, MORE),
+      send(5000),
+      ...recv,
+      ['setsockopt', 'd', SOL_SOCKET, SO_TIMESTAMPING, TX_SOFTWARE | SOFTWARE | OPT_ID],
+      send(3, MORE),
+      send(3),
+      ['recvcmsg', 'd', 900, ERRQUEUE],
+      ['recvcmsg', 'd', 900, ERRQUEUE],
+      ...recv,
+      // a checksum of it all, where there is one
+      ['setsockopt', 'd', IPV6, 7, 2],
+      send(3, MORE),
+      send(5),
+      send(2, MORE),
+      send(1),
+      send(1, MORE),
+      send(1),
+      ...recv,
+      ...recv,
+      send(3, MORE),
+      ['close', 'd'],
+      ...recv,
+      // a packet with its header goes by itself
+      ['socket', 'h', af, RAW, OTHER],
+      ['setsockopt', 'h', is4 ? IP : IPV6, is4 ? 3 : 36, 1],
+      ['sendto', 'h', 20, lo, 0, MORE],
+      ...recv,
+    ],
+  }
+}
+
 export const datagrams = (af: number, lo: string): Program[] => [
   stamps(af, lo),
   stampsOfOthers(af, lo),
@@ -285,4 +359,5 @@ export const datagrams = (af: number, lo: string): Program[] => [
   fragments(af, lo),
   bytes(af, lo),
   corks(af, lo),
+  rawCorks(af, lo),
 ]

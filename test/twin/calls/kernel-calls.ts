@@ -21,6 +21,7 @@ const more = dlopen('libc.so.6', {
   getpeername: { args: ['i32', 'usize', 'usize'], returns: 'i32' },
   sendto: { args: ['i32', 'usize', 'usize', 'i32', 'usize', 'u32'], returns: 'i32' },
   recvfrom: { args: ['i32', 'usize', 'usize', 'i32', 'usize', 'usize'], returns: 'i32' },
+  poll: { args: ['usize', 'u64', 'i32'], returns: 'i32' },
 }).symbols
 
 const NONBLOCK = 0x800
@@ -29,6 +30,8 @@ const AF_INET6 = 10
 const ROOM = 1 << 18
 const EBADF = 9
 const TCP_INFO = 11
+/** What can be asked of poll(2); the rest it says unasked. */
+const POLL_ALL = 0x23c7
 const hex = (octets: Uint8Array): string => Buffer.from(octets).toString('hex')
 
 export const createKernelCalls = (): Side => {
@@ -214,6 +217,12 @@ export const createKernelCalls = (): Side => {
       length.view.setUint32(0, 512, true)
       const result = libc.getsockopt(fdOf(file), 6, TCP_INFO, control.at, length.at)
       return result < 0 ? -errno() : shownInfo(control.bytes.slice(0, 240))
+    },
+    poll: (file) => {
+      value.view.setInt32(0, fdOf(file), true)
+      value.view.setInt32(4, POLL_ALL, true)
+      const result = more.poll(value.at, 1, 0)
+      return result < 0 ? -errno() : value.view.getUint16(6, true)
     },
     close,
   }

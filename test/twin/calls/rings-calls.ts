@@ -5,7 +5,7 @@ import { MSG_DONTWAIT } from '../../../core/socket/socket-constants.ts'
 import { createNetwork } from '../../../workers/library/network.ts'
 import { virtualTime } from '../../../workers/library/time.ts'
 import type { AppMessageSocket, ReceivedMessage } from '../../../workers/app/message-socket.ts'
-import { AppStreamSocket } from '../../../workers/app/stream-socket.ts'
+import type { AppStreamSocket } from '../../../workers/app/stream-socket.ts'
 import { readControl } from '../../../workers/app/message.ts'
 import type { AddressInfo } from '../../../workers/app/address.ts'
 import {
@@ -25,15 +25,12 @@ import { IPPROTO_TCP } from '../../../core/wire/ipproto.ts'
 const TCP_INFO = 11
 const [INET6, STREAM, RAW, PACKET] = [10, 1, 3, 17]
 const TYPES = [STREAM, 2, RAW]
+/** What an application waits for is told by its promises. */
+const NEVER = ['socketpair', 'poll']
 const STREAMS = ['listen', 'accept']
 const SETTLE_MS = 2
-/** What a call that does not wait is told of a connection that is being made. */
-const ENDS = [0, -Errno.ECONNREFUSED]
-
-/** What asks of an attempt to connect before it has asked how that ended, which an application has waited for. */
-const UNLIKE = /a stream that is not connected|after attempts that failed/
 /** Has a program calls alone that applications have? Packet sockets are others' shape, datagrams have no connections to accept. */
-export const isOfApplications = ({ name, rows }: Program): boolean => {
+export const isOfApplications = ({ rows }: Program): boolean => {
   const streams = new Set<unknown>()
   const isKnown = ([call, file, ...args]: Row): boolean => {
     if (call === 'socket') {
@@ -42,9 +39,9 @@ export const isOfApplications = ({ name, rows }: Program): boolean => {
       return family !== PACKET && TYPES.includes(type!)
     }
     if (call === 'accept') streams.add(args[0])
-    return call !== 'socketpair' && (!STREAMS.includes(call) || streams.has(file))
+    return !NEVER.includes(call) && (!STREAMS.includes(call) || streams.has(file))
   }
-  return !UNLIKE.test(name) && rows.every(isKnown)
+  return rows.every(isKnown)
 }
 
 export const createRingsCalls = async (): Promise<Side> => {
@@ -55,8 +52,6 @@ export const createRingsCalls = async (): Promise<Side> => {
   })
   await time.run(3000)
   const files = new Map<string, { file: AppMessageSocket; family: number }>()
-  /** How a stream's connect has ended, which the next call asks. */
-  const connected = new Map<string, number>()
 
   const failed = (error: unknown): number => (error as { errno: number }).errno
   const on = async (
@@ -91,26 +86,10 @@ export const createRingsCalls = async (): Promise<Side> => {
   const recv: Side['recv'] = (name, length, flags = 0) =>
     receive(name, length, flags, (message) => message.length)
   const none = (): Promise<Answer> => Promise.reject(new Error('of no socket'))
-  /** Connects, which an application waits for, and answers as a call that does not wait. */
-  const connectStream = async (
-    name: string,
-    address: string,
-    port: number,
-    flowinfo = 0
-  ): Promise<Answer> => {
-    const ended = connected.get(name)
-    connected.delete(name)
-    if (ended !== undefined) return ended
-    const answer = await on(name, (file) => file.connect(address, port, flowinfo))
-    if (!ENDS.includes(Number(answer))) return answer
-    connected.set(name, Number(answer))
-    return -Errno.EINPROGRESS
-  }
   const close: Side['close'] = (name) =>
     on(name, async (file) => {
       file.close()
       files.delete(name)
-      connected.delete(name)
     })
 
   return {
@@ -138,9 +117,7 @@ export const createRingsCalls = async (): Promise<Side> => {
     },
     bind: (name, address, port) => on(name, (file) => file.bind(address, port)),
     connect: (name, address, port, flowinfo = 0) =>
-      files.get(name)?.file instanceof AppStreamSocket
-        ? connectStream(name, address, port, flowinfo)
-        : on(name, (file) => file.connect(address, port, flowinfo)),
+      on(name, (file) => file.connect(address, port, { flags: MSG_DONTWAIT, flowinfo })),
     getsockname: (name) => on(name, async (file) => shown(await file.getsockname())),
     getpeername: (name) => on(name, async (file) => shown(await file.getpeername())),
     send,
@@ -195,5 +172,6 @@ export const createRingsCalls = async (): Promise<Side> => {
     getinfo: (name) =>
       on(name, async (file) => shownInfo(await file.getOptionBytes(IPPROTO_TCP, TCP_INFO))),
     socketpair: none,
+    poll: none,
   }
 }

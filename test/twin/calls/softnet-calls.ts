@@ -197,6 +197,7 @@ export const createSoftnetCalls = async (): Promise<Side> => {
         const n = sockets.getsockoptName(sk, IPPROTO_TCP, TCP_INFO, told, 0)
         return n < 0 ? n : shownInfo(new Uint8Array(told.buffer))
       }),
+    poll: (file) => on(file, (sk) => sockets.poll(sk)),
     close,
   }
 }

@@ -2,6 +2,7 @@
 
 import type { Program, Row } from './calls.ts'
 import { options } from './options.ts'
+import { errors, streamErrors } from './errors.ts'
 import { streams } from './streams.ts'
 import { packets } from './packet.ts'
 import { datagrams } from './datagrams.ts'
@@ -381,6 +382,7 @@ const family = (af: number, lo: string, any: string, elsewhere: string): Program
     },
   ]
   programs.push(...options(af, lo), ...datagrams(af, lo), ...streams(af, lo), ...packets(af, lo))
+  programs.push(...errors(af, lo))
   if (af !== INET) programs.push(...ipv6(lo))
   return programs.map((program) => ({ ...program, name: `${name}: ${program.name}` }))
 }
@@ -390,8 +392,7 @@ export const TABLE: readonly Program[] = [
   ...family(INET, '127.0.0.1', '0.0.0.0', '198.51.100.1'),
   ...family(INET6, '::1', '::', '2001:db8:77::1'),
   // streams of IPv6 that speak IPv4
-  ...streams(INET6, '::ffff:127.0.0.1').map(({ name, rows }) => ({
-    name: `mapped: ${name}`,
-    rows,
-  })),
+  ...[...streams(INET6, '::ffff:127.0.0.1'), ...streamErrors(INET6, '::ffff:127.0.0.1')].map(
+    ({ name, rows }) => ({ name: `mapped: ${name}`, rows })
+  ),
 ]

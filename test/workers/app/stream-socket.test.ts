@@ -63,6 +63,20 @@ describe('between hosts', () => {
     return { ...hosts, listener, client, server: await time.until(accepts) }
   }
 
+  test('who does not wait for a connection is told of its end by the next call, once', async () => {
+    const { time, a } = await threeHosts()
+    const client = await a.message.createStream()
+    const connects = (flags = 0) => codeOf(client.connect('10.0.2.1', 9, { flags }))
+    expect(await connects(MSG_DONTWAIT)).toBe('connect EINPROGRESS')
+    expect(await connects(MSG_DONTWAIT)).toBe('connect EALREADY')
+    await time.run(100)
+    const sends = () => codeOf(client.sendmsg(text('hello')))
+    expect([await sends(), await sends()]).toEqual(['sendmsg ECONNREFUSED', 'sendmsg EPIPE'])
+    expect(await connects(MSG_DONTWAIT)).toBe('connect ECONNABORTED')
+    expect(await connects(MSG_DONTWAIT)).toBe('connect EINPROGRESS')
+    // one that waits goes on with what another has begun
+    expect(await time.until(connects())).toBe('connect ECONNREFUSED')
+  })
   test('who waits gets the connection, its text, and its end', async () => {
     const { time, client, server } = await connected()
     expect(await server.getpeername()).toMatchObject({ address: '10.0.1.1' })

@@ -12,6 +12,8 @@ import {
   POLLOUT,
   POLLPRI,
   POLLRDHUP,
+  POLLRDNORM,
+  POLLWRNORM,
   SIOCINQ,
   SIOCOUTQ,
   SIOCOUTQNSD,
@@ -51,6 +53,9 @@ import {
 import { mayQueueMore } from '../snd/tcp-notsent-lowat.ts'
 import { SOCK_NOSPACE } from './sock-flags.ts'
 
+const READ = POLLIN | POLLRDNORM
+const WRITE = POLLOUT | POLLWRNORM
+
 type TcpPollDeps = {
   i32: Int32Array
   sysctl: number
@@ -70,9 +75,9 @@ export const createTcpPoll = ({ i32, sysctl, rcvQueue, errqueue, urg }: TcpPollD
   const dataEvents = (sk: number): number => {
     // the octet at the mark is no part of the stream
     const hole = urg.isAtMark(sk) && !urg.isInline(sk) ? 1 : 0
-    let bits = rcvQueue.readable(sk) >= (i32[sk + SK_RCVLOWAT] || 1) + hole ? POLLIN : 0
+    let bits = rcvQueue.readable(sk) >= (i32[sk + SK_RCVLOWAT] || 1) + hole ? READ : 0
     if ((i32[sk + TP_URG_DATA] & TCP_URG_VALID) !== 0) bits |= POLLPRI
-    if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0 || isWritable(sk)) bits |= POLLOUT
+    if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0 || isWritable(sk)) bits |= WRITE
     else i32[sk + SK_FLAGS] |= SOCK_NOSPACE
     return bits
   }
@@ -80,14 +85,14 @@ export const createTcpPoll = ({ i32, sysctl, rcvQueue, errqueue, urg }: TcpPollD
   /** POLL* bits. */
   const poll = (sk: number): number => {
     const state = i32[sk + SK_STATE]
-    if (state === TCP_LISTEN) return i32[sk + SK_ACK_BACKLOG] === 0 ? 0 : POLLIN
+    if (state === TCP_LISTEN) return i32[sk + SK_ACK_BACKLOG] === 0 ? 0 : READ
     const shutdown = i32[sk + SK_SHUTDOWN]
     let bits = i32[sk + SK_ERR] === 0 && errqueue.isEmpty(sk) ? 0 : POLLERR
     if (bits !== 0 && (i32[sk + SK_INET_FLAGS] & INET_SELECT_ERR) !== 0) bits |= POLLPRI
     if (shutdown === (RCV_SHUTDOWN | SEND_SHUTDOWN) || state === TCP_CLOSE) bits |= POLLHUP
-    if ((shutdown & RCV_SHUTDOWN) !== 0) bits |= POLLIN | POLLRDHUP
+    if ((shutdown & RCV_SHUTDOWN) !== 0) bits |= READ | POLLRDHUP
     if (isConnected(sk, state)) bits |= dataEvents(sk)
-    else if (state === TCP_SYN_SENT && (i32[sk + TP_FASTOPEN] & FO_DEFER) !== 0) bits |= POLLOUT
+    else if (state === TCP_SYN_SENT && (i32[sk + TP_FASTOPEN] & FO_DEFER) !== 0) bits |= WRITE
     return bits
   }
 
