@@ -94,7 +94,7 @@ export const createTcp = (deps: TcpDeps) => {
     readable: parts.rcvQueue.readable,
     isAtMark: parts.urg.isAtMark,
     releaseHeldUp: parts.output.releaseHeldUp,
-    sendCompressed: parts.compressedAck.rest,
+    sendCompressed: parts.compressedAck.sendCompressed,
     ownerHashFlow: parts.hash.ownerHashFlow,
     syncMss: (sk: number): void => void parts.mss.syncMss(sk),
     ports: parts.ports,

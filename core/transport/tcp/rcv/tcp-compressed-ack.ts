@@ -79,7 +79,7 @@ export const createTcpCompressedAck = (deps: TcpCompressedAckDeps) => {
     return true
   }
   /** The worker has nothing else to do: what waited for that goes. Returns how many did. */
-  const rest = (): number => {
+  const sendCompressed = (): number => {
     const all = count
     count = 0
     for (let k = 0; k < all; k++)
@@ -103,5 +103,5 @@ export const createTcpCompressedAck = (deps: TcpCompressedAckDeps) => {
     kick(sk)
     scheduleAck(i32, sk)
   }
-  return { waits, kick, makeRoom, rest }
+  return { waits, kick, makeRoom, sendCompressed }
 }

@@ -203,13 +203,14 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       expect(sent()).toEqual(['P. 1:6(5) ack 11'])
       finish(sk)
     })
-    test('out of order: at once, with SACK blocks, newest first', () => {
+    test('out of order: at once, or when there is nothing else to do, with SACK blocks, newest first', () => {
       const { establish, inject, sent, read, finish, host } = start()
       const sk = establish(SACK)
       inject('. 1001:2001(1000) ack 1 win 65535')
       inject('. 5001:6001(1000) ack 1 win 65535')
       inject('. 3001:4001(1000) ack 1 win 65535')
       inject('. 2001:3001(1000) ack 1 win 65535')
+      host.tcp.sendCompressed()
       expect(sent()).toEqual([
         '. 1:1(0) ack 1 <sack 1001:2001>',
         '. 1:1(0) ack 1 <sack 5001:6001 1001:2001>',
