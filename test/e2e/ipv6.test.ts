@@ -25,8 +25,9 @@ describeE2e(import.meta.path, "IPv6 beside the kernel's", () => {
   })
   afterAll(() => net?.close())
 
+  // for the last answer ping waits two round trips, or an interval if that is more: on a busy machine it may need that
   const ping = (from: Topology['a'], to: string, ...args: string[]) =>
-    runIn(from, [requireTool('ping'), '-6', '-c', '3', '-i', '0.05', '-W', '5', ...args, to])
+    runIn(from, [requireTool('ping'), '-6', '-c', '3', '-i', '0.15', '-W', '5', ...args, to])
   const expectAnswered = async (to: string, size: number): Promise<void> => {
     const { out, status } = await ping(net.a, to, '-s', `${size}`)
     expect([size, status, / 0% packet loss/.test(out)]).toEqual([size, 0, true])
