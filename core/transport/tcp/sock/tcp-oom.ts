@@ -51,7 +51,7 @@ const PATIENCE = 2
 /** As long as nothing came that a receiver had room for, ms: nobody reads. */
 const UNREAD_MS = 1000
 /** So long one is refused its minimum before those who get on, but slowly, go too, ms. */
-const WAIT_MS = 1000
+const WAIT_MS = 4000
 /** Weight of each step in which one holder is worse than another, whatever they hold. */
 const STEP = 2 ** 30
 

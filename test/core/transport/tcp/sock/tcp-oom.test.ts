@@ -86,21 +86,21 @@ test.each([
   ['sender', 'trimSnd', SK_WMEM, TP_LSNDTIME],
   ['receiver', 'trimRcv', SK_RMEM, TP_LRCVTIME],
 ] as const)(
-  'a %s that gets on goes when somebody has waited a second for his minimum',
+  'a %s that gets on goes when somebody has waited four seconds for his minimum',
   (...row) => {
     const [, trim, held, moved] = row
     const { oom, sock, set, later, reset } = setup()
     const [asker, served] = [sock({}), sock({})]
-    const most = sock({ [held]: 900_000, [TP_PACKETS_OUT]: 3, [moved]: 500 })
-    const less = sock({ [held]: 90_000, [TP_PACKETS_OUT]: 3, [moved]: 500 })
-    for (let ms = 0; ms < 1000; ms++) {
+    const most = sock({ [held]: 900_000, [TP_PACKETS_OUT]: 3 })
+    const less = sock({ [held]: 90_000, [TP_PACKETS_OUT]: 3 })
+    for (let ms = 0; ms < 4000; ms++) {
+      set(most, moved, ms)
+      set(less, moved, ms)
       expect([oom[trim](asker), oom[trim](served)]).toEqual([false, false])
       later()
     }
     // something of this one has got through meanwhile
-    set(served, moved, 800)
-    set(most, moved, 1000)
-    set(less, moved, 1000)
+    set(served, moved, 3800)
     expect(oom[trim](served)).toBe(false)
     later()
     expect(oom[trim](asker)).toBe(true)
