@@ -154,7 +154,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     h = mixIn(mixIn(h, words[saddr + 2]), words[daddr + 2])
     h = mixIn(mixIn(h, words[saddr + 1]), words[daddr + 1])
     h = mixIn(mixIn(h, words[saddr]), words[daddr])
-    return mix32(h) & 0xfffff
+    return mix32(h) & ipv6.FLOWLABEL_MASK
   }
 
   /** Is a packet that says no label given one (ip6_make_flowlabel)? */

@@ -7,6 +7,7 @@ import { AF_INET, AF_INET6, isV4Mapped } from '../base/family.ts'
 import { FL_F_SRC_PUBLIC, FL_F_SRC_TMP } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
+import { FLOWLABEL_MASK } from '../wire/ipv6.ts'
 import { SK_DADDR, SK_DST_GENERATION, SK_FAMILY, SK_NUM, SK_REUSE } from './sock.ts'
 import {
   CMSG_PEEK_OFF,
@@ -27,7 +28,6 @@ import {
   SOF_TIMESTAMPING_SOFTWARE,
 } from './socket-constants.ts'
 
-const FLOWLABEL_MASK = 0xfffff
 /** From IPV6_PREFER_SRC_TMP and _PUBLIC to FL_F_SRC_*. */
 const SRC_PREFS_SHIFT = 5
 /** net.ipv6.auto_flowlabels: labels unless a socket does not want them; whatever it wants (IP6_AUTO_FLOW_LABEL_*). */

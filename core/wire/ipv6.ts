@@ -37,8 +37,9 @@ export const trafficClass = (mem: Bytes, at: number): number =>
 /** Traffic class and flow label. */
 export const flowinfo = (mem: Bytes, at: number): number =>
   i32(mem, at + VERSION_CLASS_FLOW) & 0x0fffffff
+export const FLOWLABEL_MASK = 0xfffff
 export const flowLabel = (mem: Bytes, at: number): number =>
-  i32(mem, at + VERSION_CLASS_FLOW) & 0xfffff
+  i32(mem, at + VERSION_CLASS_FLOW) & FLOWLABEL_MASK
 export const payloadLength = (mem: Bytes, at: number): number => u16(mem, at + PAYLOAD_LENGTH)
 export const nextHeader = (mem: Bytes, at: number): number => mem[at + NEXT_HEADER]
 export const hopLimit = (mem: Bytes, at: number): number => mem[at + HOP_LIMIT]
@@ -57,7 +58,8 @@ export const setTrafficClassFlow = (
   at: number,
   trafficClassValue: number,
   flowLabelValue: number
-): void => putI32(mem, at, 0x60000000 | (trafficClassValue << 20) | (flowLabelValue & 0xfffff))
+): void =>
+  putI32(mem, at, 0x60000000 | (trafficClassValue << 20) | (flowLabelValue & FLOWLABEL_MASK))
 /** Congestion experienced (RFC 3168): both bits of the traffic class that are ECN's. */
 export const setCongested = (mem: Bytes, at: number): void => {
   mem[at + 1] |= 0x30

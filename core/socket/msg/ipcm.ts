@@ -12,6 +12,7 @@ import { NO_HOPS } from '../../inet/inet-constants.ts'
 import { isDevice, l3mdevOf } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
+import { FLOWLABEL_MASK } from '../../wire/ipv6.ts'
 import { mayBeAnothers } from '../inet-sock.ts'
 import { CMSG_HEADER } from './cmsg.ts'
 import { SK_BOUND_DEV, SK_FAMILY, SK_PROTOCOL, SK_TYPE, SOCK_DGRAM, SOCK_STREAM } from '../sock.ts'
@@ -51,7 +52,6 @@ export type Ipcm = ReturnType<typeof createIpcm>
 const { EINVAL, ENODEV } = Errno
 const IN_PKTINFO = 12
 const IN6_PKTINFO = 20
-const FLOWLABEL_MASK = 0xfffff
 
 export const createIpcm = ({ arena, addrType }: IpcmDeps) => {
   const { i32 } = arena

@@ -99,7 +99,6 @@ import {
   IPV6_TRANSPARENT,
   IPV6_UNICAST_IF,
 } from '../socket-constants.ts'
-
 import { IP6_MTUINFO } from '../msg/rx-pmtu.ts'
 import { keptSrcPrefs, shownSrcPrefs } from './src-prefs.ts'
 
